@@ -1,0 +1,262 @@
+//! What was observed in an account, and what could not be.
+//!
+//! Plain facts in EC2's words: no verdicts. Lists are in the order in which they were read; a
+//! planner must not depend on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::domain::ids::{ImageId, InstanceId, SnapshotId, VolumeId};
+use crate::domain::region::Region;
+use crate::domain::source::Source;
+use crate::domain::tags::Tags;
+
+/// All that one cycle knows of an account.
+#[derive(Debug, Clone, Default)]
+pub struct Inventory {
+    /// The account's 12-digit id, once any resource has named it.
+    pub account: Option<Arc<str>>,
+    /// What was found in each region that was asked.
+    pub regions: BTreeMap<Region, RegionInventory>,
+    /// The local clock minus EC2's, by the `Date` header of its replies; none if no reply had one.
+    pub clock_skew: Option<TimeDelta>,
+}
+
+/// What was observed in one region.
+#[derive(Debug, Clone, Default)]
+pub struct RegionInventory {
+    /// Every instance, terminated ones too while EC2 shows them.
+    pub instances: Vec<Instance>,
+    /// Every volume.
+    pub volumes: Vec<Volume>,
+    /// Every snapshot that the account owns.
+    pub snapshots: Vec<Snapshot>,
+    /// Every image that the account owns, disabled and deprecated ones too.
+    pub images: Vec<Image>,
+    /// Snapshots under an EBS snapshot lock.
+    pub locked: BTreeSet<SnapshotId>,
+    /// Sources that EC2 said are gone when asked for their ids.
+    pub gone: BTreeSet<Source>,
+    /// Listings that are missing or incomplete.
+    pub gaps: Vec<Gap>,
+    /// What is worth telling but stops nothing, such as an optional call that was denied.
+    pub notes: Vec<String>,
+}
+
+impl RegionInventory {
+    /// Returns true if `listing` is missing or incomplete.
+    pub fn has_gap(&self, listing: Listing) -> bool {
+        self.gaps.iter().any(|gap| gap.listing == listing)
+    }
+}
+
+/// One of the listings that an inventory is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listing {
+    /// DescribeInstances.
+    Instances,
+    /// DescribeVolumes.
+    Volumes,
+    /// DescribeSnapshots.
+    Snapshots,
+    /// DescribeImages.
+    Images,
+}
+
+impl Listing {
+    /// Every listing, in the order in which reports name them.
+    pub const ALL: [Self; 4] = [Self::Instances, Self::Volumes, Self::Snapshots, Self::Images];
+
+    /// Returns EC2's name of the call.
+    pub fn operation(self) -> &'static str {
+        match self {
+            Self::Instances => "DescribeInstances",
+            Self::Volumes => "DescribeVolumes",
+            Self::Snapshots => "DescribeSnapshots",
+            Self::Images => "DescribeImages",
+        }
+    }
+}
+
+/// Part of the inventory that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Which listing.
+    pub listing: Listing,
+    /// Why, in one line.
+    pub error: String,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.listing.operation(), self.error)
+    }
+}
+
+/// An EC2 instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// The account that owns it.
+    pub owner_id: Option<Arc<str>>,
+    /// Where it is in its life.
+    pub state: InstanceState,
+    /// The device of the root volume, such as `/dev/xvda`.
+    pub root_device: Option<Arc<str>>,
+    /// Its EBS volumes.
+    pub volumes: Vec<AttachedVolume>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// A volume as an instance sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachedVolume {
+    /// The device name, such as `/dev/sdf`.
+    pub device: Arc<str>,
+    /// The volume.
+    pub volume_id: VolumeId,
+}
+
+/// EC2's states of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InstanceState {
+    /// Being started.
+    Pending,
+    /// Running.
+    Running,
+    /// On its way to terminated.
+    ShuttingDown,
+    /// Gone; EC2 shows it for about an hour.
+    Terminated,
+    /// On its way to stopped.
+    Stopping,
+    /// Stopped.
+    Stopped,
+}
+
+impl InstanceState {
+    /// Every state with EC2's spelling.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::Pending, "pending"),
+        (Self::Running, "running"),
+        (Self::ShuttingDown, "shutting-down"),
+        (Self::Terminated, "terminated"),
+        (Self::Stopping, "stopping"),
+        (Self::Stopped, "stopped"),
+    ];
+
+    /// Returns the state that EC2 spells as `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, n)| *n == name).map(|(state, _)| *state)
+    }
+
+    /// Returns EC2's spelling.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// An EBS volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Its id.
+    pub id: VolumeId,
+    /// EC2's word for its state, such as `in-use`.
+    pub state: Arc<str>,
+    /// EC2's word for its type, such as `gp3`.
+    pub volume_type: Arc<str>,
+    /// Its size in GiB.
+    pub size_gib: u32,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Volume {
+    /// Returns how many pending or failed snapshots EC2 allows on the volume at one time.
+    ///
+    /// EBS quotas: one for `st1` and `sc1`, five for all other types.
+    pub fn concurrent_snapshots_max(&self) -> usize {
+        if matches!(self.volume_type.as_ref(), "st1" | "sc1") { 1 } else { 5 }
+    }
+}
+
+/// An EBS snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its id.
+    pub id: SnapshotId,
+    /// The volume it was made of. On copies EC2 shows an arbitrary one.
+    pub volume_id: Option<VolumeId>,
+    /// The account that owns it.
+    pub owner_id: Option<Arc<str>>,
+    /// Where it is in its life.
+    pub state: SnapshotState,
+    /// EC2's words on a failure.
+    pub state_message: Option<Arc<str>>,
+    /// EC2's StartTime: the instant whose data it holds.
+    pub started_at: DateTime<Utc>,
+    /// The size of its volume in GiB, not what it occupies.
+    pub volume_size_gib: u32,
+    /// Whether it is encrypted.
+    pub is_encrypted: bool,
+    /// Its description; empty if it has none.
+    pub description: Arc<str>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// EC2's states of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SnapshotState {
+    /// Being made.
+    Pending,
+    /// Complete and restorable.
+    Completed,
+    /// Failed.
+    Error,
+    /// In the recycle bin.
+    Recoverable,
+    /// On its way back from the recycle bin.
+    Recovering,
+}
+
+impl SnapshotState {
+    /// Every state with EC2's spelling.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Pending, "pending"),
+        (Self::Completed, "completed"),
+        (Self::Error, "error"),
+        (Self::Recoverable, "recoverable"),
+        (Self::Recovering, "recovering"),
+    ];
+
+    /// Returns the state that EC2 spells as `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, n)| *n == name).map(|(state, _)| *state)
+    }
+
+    /// Returns EC2's spelling.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)
+    }
+}
+
+/// An AMI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Its id.
+    pub id: ImageId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// EC2's word for its state, such as `available` or `disabled`.
+    pub state: Arc<str>,
+    /// The snapshots that back it.
+    pub snapshot_ids: Vec<SnapshotId>,
+    /// Its tags.
+    pub tags: Tags,
+}

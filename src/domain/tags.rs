@@ -1,0 +1,69 @@
+//! Tags of EC2 resources, and the names of those that snapkeep writes.
+
+use std::sync::Arc;
+
+/// Prefix of every tag that snapkeep writes.
+pub const PREFIX: &str = "snapkeep:";
+/// Which installation made the resource.
+pub const OWNER: &str = "snapkeep:owner";
+/// Which policy made it.
+pub const POLICY: &str = "snapkeep:policy";
+/// The slot it fills, RFC 3339 in UTC.
+pub const SLOT: &str = "snapkeep:slot";
+/// What it protects, as `REGION/i-…` or `REGION/vol-…`.
+pub const SOURCE: &str = "snapkeep:source";
+/// How many snapshots its recovery point was asked for.
+pub const MEMBERS: &str = "snapkeep:members";
+/// Which volume was which device, as far as it fits.
+pub const DEVICES: &str = "snapkeep:devices";
+/// Which attempt made it, from the second on.
+pub const ATTEMPT: &str = "snapkeep:attempt";
+/// On copies: the parent, as `REGION/snap-…`.
+pub const COPY_OF: &str = "snapkeep:copy-of";
+/// Written by people: never delete this.
+pub const HOLD: &str = "snapkeep:hold";
+
+/// EC2 takes at most this many tags on one resource.
+pub const TAGS_MAX: usize = 50;
+/// EC2 takes at most this many characters in the value of a tag.
+pub const VALUE_CHARS_MAX: usize = 256;
+
+/// The tags of one resource, ordered by key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tags(Box<[(Arc<str>, Arc<str>)]>);
+
+impl Tags {
+    /// Returns the value of the tag `key`.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(k, _)| k.as_ref() == key).map(|(_, v)| v.as_ref())
+    }
+
+    /// Returns true if there is a tag `key`, whatever its value.
+    pub fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Returns the tags as pairs of key and value, ordered by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(k, v)| (k.as_ref(), v.as_ref()))
+    }
+
+    /// Returns how many tags there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns true if there is no tag at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<K: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(K, V)> for Tags {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        let mut tags: Vec<(Arc<str>, Arc<str>)> =
+            pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        tags.sort();
+        Self(tags.into_boxed_slice())
+    }
+}

@@ -1,0 +1,5 @@
+//! snapkeep.
+
+pub mod cloud;
+pub mod config;
+pub mod domain;
