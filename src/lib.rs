@@ -3,3 +3,4 @@
 pub mod cloud;
 pub mod config;
 pub mod domain;
+pub mod plan;

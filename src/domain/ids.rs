@@ -25,14 +25,22 @@ impl Digits {
     const IS_LONG: u128 = 1 << 127;
 
     fn parse(text: &str) -> Option<Self> {
-        // Upper case would not survive the way back to text.
-        let is_lower_hex = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        let value = u128::from_str_radix(text, 16).ok().filter(|_| is_lower_hex)?;
-        match text.len() {
-            8 => Some(Self(value)),
-            17 => Some(Self(value | Self::IS_LONG)),
-            _ => None,
+        let length_mark = match text.len() {
+            8 => 0,
+            17 => Self::IS_LONG,
+            _ => return None,
+        };
+        let mut value = 0_u128;
+        for digit in text.bytes() {
+            let digit = match digit {
+                b'0'..=b'9' => digit - b'0',
+                // Upper case would not survive the way back to text.
+                b'a'..=b'f' => digit - b'a' + 10,
+                _ => return None,
+            };
+            value = value << 4 | u128::from(digit);
         }
+        Some(Self(value | length_mark))
     }
 
     fn is_long(self) -> bool {

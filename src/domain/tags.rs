@@ -28,9 +28,15 @@ pub const TAGS_MAX: usize = 50;
 /// EC2 takes at most this many characters in the value of a tag.
 pub const VALUE_CHARS_MAX: usize = 256;
 
-/// The tags of one resource, ordered by key.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tags(Box<[(Arc<str>, Arc<str>)]>);
+/// The tags of one resource, ordered by key. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tags(Arc<[(Arc<str>, Arc<str>)]>);
+
+impl Default for Tags {
+    fn default() -> Self {
+        Self(Arc::from([]))
+    }
+}
 
 impl Tags {
     /// Returns the value of the tag `key`.
@@ -64,6 +70,6 @@ impl<K: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(K, V)> for Tags {
         let mut tags: Vec<(Arc<str>, Arc<str>)> =
             pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
         tags.sort();
-        Self(tags.into_boxed_slice())
+        Self(tags.into())
     }
 }

@@ -1,0 +1,295 @@
+//! The check of the finished plan: does it keep what the invariants promise?
+//!
+//! Written from the inventory and the tags alone, without the code that plans, so that one mistake
+//! there does not excuse itself here. A fatal note means that nothing may be executed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::config::{Config, Orphans, Policy};
+use crate::domain::ids::{SnapshotId, VolumeId};
+use crate::domain::inventory::{Inventory, Listing, RegionInventory, Snapshot, SnapshotState};
+use crate::domain::region::Region;
+use crate::domain::source::Source;
+use crate::domain::tags::{self, Tags};
+use crate::plan::Request;
+use crate::plan::model::{Action, Note, Op, Plan, Severity};
+
+/// Returns a fatal note for every promise that `plan` breaks.
+pub fn check(config: &Config, inventory: &Inventory, request: &Request, plan: &Plan) -> Vec<Note> {
+    let mut broken = Broken::default();
+    twice(plan, &mut broken);
+    for (region, observed) in &inventory.regions {
+        let scene = Scene { config, inventory, region, observed };
+        let actions: Vec<&Action> = plan.actions.iter().filter(|a| a.region == *region).collect();
+        if actions.is_empty() {
+            continue;
+        }
+        let deleted: HashMap<SnapshotId, &Action> = actions
+            .iter()
+            .filter_map(|action| Some((action.as_delete()?.snapshot_id, *action)))
+            .collect();
+        deletions(scene, &deleted, &mut broken);
+        newest_points(scene, &deleted, &mut broken);
+        newest_adopted(scene, &deleted, &mut broken);
+        creations(scene, &actions, &deleted, &mut broken);
+    }
+    over_limit(config, request, plan, &mut broken);
+    broken.notes
+}
+
+#[derive(Debug, Default)]
+struct Broken {
+    notes: Vec<Note>,
+}
+
+impl Broken {
+    fn add(&mut self, region: Option<&Region>, message: String) {
+        let (severity, region) = (Severity::Fatal, region.cloned());
+        self.notes.push(Note { severity, region, message });
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Scene<'s> {
+    config: &'s Config,
+    inventory: &'s Inventory,
+    region: &'s Region,
+    observed: &'s RegionInventory,
+}
+
+impl<'s> Scene<'s> {
+    fn policy(self, name: &str) -> Option<&'s Policy> {
+        let applies = |policy: &&Policy| policy.applies_in(self.region);
+        self.config.policies.iter().filter(applies).find(|policy| policy.answers_to(name))
+    }
+}
+
+/// No action stands twice in a plan, and nothing is both deleted and kept.
+fn twice(plan: &Plan, broken: &mut Broken) {
+    let mut deleted = HashSet::new();
+    let mut created = HashSet::new();
+    for action in &plan.actions {
+        let is_new = match action.as_delete() {
+            Some(delete) => deleted.insert((&action.region, delete.snapshot_id)),
+            None => created.insert(action.id()),
+        };
+        if !is_new {
+            broken.add(Some(&action.region), format!("{} is planned twice", action.id()));
+        }
+    }
+    for keep in &plan.keeps {
+        if deleted.contains(&(&keep.region, keep.snapshot_id)) {
+            let text = format!("{} is both kept and deleted", keep.snapshot_id);
+            broken.add(Some(&keep.region), text);
+        }
+    }
+}
+
+/// Every single deletion is of something that may be deleted.
+fn deletions(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
+    if deleted.is_empty() {
+        return;
+    }
+    let mut refuse = |text: String| broken.add(Some(scene.region), text);
+    for listing in [Listing::Snapshots, Listing::Images] {
+        if scene.observed.has_gap(listing) {
+            refuse(format!("deletions although {} has a gap", listing.operation()));
+        }
+    }
+    if scene.inventory.clock_skew.is_some_and(|skew| TimeDelta::minutes(5) < skew.abs()) {
+        refuse("deletions although the clock is off".to_owned());
+    }
+    for image in &scene.observed.images {
+        for id in image.snapshot_ids.iter().filter(|id| deleted.contains_key(id)) {
+            refuse(format!("{id} backs {} and is to be deleted", image.id));
+        }
+    }
+    let mut n_found = 0;
+    for snapshot in &scene.observed.snapshots {
+        let Some(action) = deleted.get(&snapshot.id) else { continue };
+        n_found += 1;
+        if let Some(why) = why_not(scene, snapshot, action) {
+            refuse(format!("{} {why} and is to be deleted", snapshot.id));
+        }
+    }
+    if n_found != deleted.len() {
+        refuse("a snapshot that was not observed is to be deleted".to_owned());
+    }
+}
+
+/// Returns why `snapshot` must not be deleted.
+fn why_not(scene: Scene<'_>, snapshot: &Snapshot, action: &Action) -> Option<&'static str> {
+    let tags = &snapshot.tags;
+    let starts = |prefix: &str| tags.iter().any(|(key, _)| key.starts_with(prefix));
+    if tags.has(tags::HOLD) {
+        return Some("is held");
+    }
+    if scene.observed.locked.contains(&snapshot.id) {
+        return Some("is locked");
+    }
+    if starts("aws:backup:") || starts("aws:dlm:") {
+        return Some("is managed by another service");
+    }
+    if !matches!(snapshot.state, SnapshotState::Completed | SnapshotState::Error) {
+        return Some("is neither completed nor failed");
+    }
+    let Some(policy) = scene.policy(&action.policy) else {
+        return Some("belongs to no policy");
+    };
+    let variant = policy.in_region(scene.region);
+    let is_ours = tags.get(tags::OWNER) == Some(&variant.owner)
+        && tags.get(tags::POLICY).is_some_and(|name| policy.answers_to(name))
+        && !tags.has(tags::COPY_OF);
+    let has_no_marks = !tags.iter().any(|(k, _)| k.starts_with(tags::PREFIX) && k != tags::HOLD);
+    let is_adopted =
+        has_no_marks && variant.adopt.as_ref().is_some_and(|adopt| adopt.matches(snapshot));
+    (!is_ours && !is_adopted).then_some("is neither ours nor adopted")
+}
+
+/// What the tags say a recovery point is.
+type PointKey<'t> = (&'t str, &'t str, &'t str);
+
+fn point_key(tags: &Tags) -> Option<PointKey<'_>> {
+    Some((tags.get(tags::POLICY)?, tags.get(tags::SOURCE)?, tags.get(tags::SLOT)?))
+}
+
+/// A point by its tags: its volumes, and how many it should have.
+#[derive(Debug, Default)]
+struct Seen {
+    time: Option<DateTime<Utc>>,
+    volumes: BTreeSet<Option<VolumeId>>,
+    survivors: BTreeSet<Option<VolumeId>>,
+    wanted: usize,
+}
+
+/// The newest `keep_last` complete points of every lineage survive, unless its source is gone.
+fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
+    let touched: HashSet<(&str, &str)> = deleted
+        .values()
+        .filter_map(|action| point_key(&action.as_delete()?.tags).map(|key| (key.0, key.1)))
+        .collect();
+    let mut lineages: BTreeMap<(&str, &str), BTreeMap<&str, Seen>> = BTreeMap::new();
+    for snapshot in &scene.observed.snapshots {
+        let Some((policy, source, slot)) = point_key(&snapshot.tags) else { continue };
+        if snapshot.state != SnapshotState::Completed || !touched.contains(&(policy, source)) {
+            continue;
+        }
+        let seen = lineages.entry((policy, source)).or_default().entry(slot).or_default();
+        let members = snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
+        seen.wanted = seen.wanted.max(members.unwrap_or(1));
+        seen.time = seen.time.into_iter().chain([snapshot.started_at]).min();
+        seen.volumes.insert(snapshot.volume_id);
+        if !deleted.contains_key(&snapshot.id) {
+            seen.survivors.insert(snapshot.volume_id);
+        }
+    }
+    for ((policy_name, source), points) in lineages {
+        let Some(policy) = scene.policy(policy_name) else { continue };
+        let retention = &policy.in_region(scene.region).retention;
+        let source_id = source.rsplit('/').next().and_then(|id| id.parse::<Source>().ok());
+        let is_gone = source_id.is_some_and(|id| scene.observed.gone.contains(&id));
+        if is_gone && retention.orphans != Orphans::KeepLast {
+            continue;
+        }
+        let mut complete: Vec<&Seen> =
+            points.values().filter(|seen| seen.wanted <= seen.volumes.len()).collect();
+        complete.sort_by_key(|seen| seen.time);
+        let newest = complete.iter().rev().take(retention.keep_last as usize);
+        let n_lost = newest.filter(|seen| seen.survivors.len() < seen.wanted).count();
+        if 0 < n_lost {
+            let text = format!(
+                "`{policy_name}` would lose {n_lost} of the newest {} points of {source}",
+                retention.keep_last
+            );
+            broken.add(Some(scene.region), text);
+        }
+    }
+}
+
+/// Of a volume whose snapshots are adopted, the newest completed one survives, whoever made it.
+fn newest_adopted(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
+    let adopted = deleted.values().filter_map(|action| {
+        let delete = action.as_delete().filter(|delete| !delete.tags.has(tags::OWNER))?;
+        Some((delete.volume_id?, scene.policy(&action.policy)?))
+    });
+    let volumes: HashMap<VolumeId, &Policy> = adopted.collect();
+    let mut newest: HashMap<VolumeId, (DateTime<Utc>, bool)> = HashMap::new();
+    for snapshot in &scene.observed.snapshots {
+        let Some(id) = snapshot.volume_id.filter(|id| volumes.contains_key(id)) else { continue };
+        if snapshot.state == SnapshotState::Completed {
+            let seen = (snapshot.started_at, !deleted.contains_key(&snapshot.id));
+            let entry = newest.entry(id).or_insert(seen);
+            *entry = (*entry).max(seen);
+        }
+    }
+    for (id, (_, survives)) in newest {
+        let orphans = volumes[&id].in_region(scene.region).retention.orphans;
+        let may_go =
+            orphans != Orphans::KeepLast && scene.observed.gone.contains(&Source::Volume(id));
+        if !survives && !may_go {
+            broken.add(Some(scene.region), format!("the newest snapshot of {id} would be deleted"));
+        }
+    }
+}
+
+/// Nothing is made where it may be there already, and nothing is made twice.
+fn creations(
+    scene: Scene<'_>,
+    actions: &[&Action],
+    deleted: &HashMap<SnapshotId, &Action>,
+    broken: &mut Broken,
+) {
+    let creations = || actions.iter().filter_map(|action| Some((action, action.as_creation()?)));
+    if creations().next().is_none() {
+        return;
+    }
+    for listing in [Listing::Snapshots, Listing::Images] {
+        if scene.observed.has_gap(listing) {
+            let text = format!("creations although {} has a gap", listing.operation());
+            broken.add(Some(scene.region), text);
+        }
+    }
+    let mut filled: HashMap<PointKey<'_>, BTreeSet<Option<VolumeId>>> = HashMap::new();
+    for snapshot in &scene.observed.snapshots {
+        let is_live = snapshot.state != SnapshotState::Error && !deleted.contains_key(&snapshot.id);
+        if let Some(key) = point_key(&snapshot.tags).filter(|_| is_live) {
+            filled.entry(key).or_default().insert(snapshot.volume_id);
+        }
+    }
+    for (action, point) in creations() {
+        let tag = |key: &str| point.tags.iter().find(|(k, _)| k.as_ref() == key).map(|t| &*t.1);
+        let key = (|| Some((tag(tags::POLICY)?, tag(tags::SOURCE)?, tag(tags::SLOT)?)))();
+        let Some(key) = key else {
+            broken.add(Some(scene.region), format!("{} has not all its tags", action.id()));
+            continue;
+        };
+        let is_there = match &action.op {
+            Op::CreateSnapshots(_) => filled.contains_key(&key),
+            Op::CreateSnapshot(one) => {
+                filled.get(&key).is_some_and(|ids| ids.contains(&Some(one.volume.volume_id)))
+            }
+            Op::DeleteSnapshot(_) => false,
+        };
+        if is_there {
+            broken.add(Some(scene.region), format!("{} is there already", action.id()));
+        }
+    }
+}
+
+/// No policy deletes more in a region than its limit allows.
+fn over_limit(config: &Config, request: &Request, plan: &Plan, broken: &mut Broken) {
+    let mut counts: BTreeMap<(&str, &Region), u32> = BTreeMap::new();
+    for action in plan.actions.iter().filter(|action| action.as_delete().is_some()) {
+        *counts.entry((&action.policy, &action.region)).or_default() += 1;
+    }
+    for ((name, region), n_deletes) in counts {
+        let policy = config.policies.iter().find(|policy| policy.name.as_ref() == name);
+        let limit = policy.map(|policy| policy.in_region(region).limits.max_deletes);
+        if request.max_deletes.or(limit).is_none_or(|max| max < n_deletes) {
+            let text = format!("`{name}` would delete {n_deletes} snapshots, over its limit");
+            broken.add(Some(region), text);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Creations: which sources are due, and with which call their point is made.
+//!
+//! Looks at one policy in one region at a time. What stands in the way of a creation becomes a
+//! line under waiting or a note, never silence.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::config::RegionalPolicy;
+use crate::domain::ids::{SnapshotId, VolumeId};
+use crate::domain::inventory::{RegionInventory, SnapshotState, Volume};
+use crate::domain::region::Region;
+use crate::plan::lineage::{Point, PointState};
+use crate::plan::model::{Action, CreateOne, CreateSet, NewPoint, Op};
+use crate::plan::point_tags::{self, PointTags};
+use crate::plan::select::{Candidate, Request, requests};
+use crate::plan::verdict::JudgedLineage;
+
+/// Attempts of one slot, in all.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// Where and for whom creations are planned.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The policy's name.
+    pub policy_name: &'a Arc<str>,
+    /// What it says here.
+    pub policy: &'a RegionalPolicy,
+    /// The region.
+    pub region: &'a Region,
+    /// What was observed there.
+    pub inventory: &'a RegionInventory,
+    /// The slot that is due.
+    pub slot: DateTime<Utc>,
+    /// The instant of judgement.
+    pub now: DateTime<Utc>,
+}
+
+/// What came of planning a source's point.
+#[derive(Debug, Default)]
+pub struct Creation {
+    /// The calls to make; none if nothing is due.
+    pub actions: Vec<Action>,
+    /// Failed snapshots that must go first, to make room on their volume.
+    pub in_the_way: Vec<SnapshotId>,
+    /// Why nothing is made although something is due, and since when.
+    pub waiting: Option<(String, Option<DateTime<Utc>>)>,
+    /// What a person should know.
+    pub warning: Option<String>,
+}
+
+impl Creation {
+    fn waits(reason: impl Into<String>, since: Option<DateTime<Utc>>) -> Self {
+        Self { waiting: Some((reason.into(), since)), ..Self::default() }
+    }
+
+    fn warns(warning: String) -> Self {
+        Self { warning: Some(warning), ..Self::default() }
+    }
+}
+
+/// Snapshots of each volume that count against EC2's limit of concurrent ones.
+pub type Unfinished = HashMap<VolumeId, usize>;
+
+/// Counts pending and failed snapshots by volume, whoever made them.
+pub fn unfinished(region: &RegionInventory) -> Unfinished {
+    let mut counts = Unfinished::new();
+    for snapshot in &region.snapshots {
+        // EBS quotas: snapshots in `error` count too.
+        if matches!(snapshot.state, SnapshotState::Pending | SnapshotState::Error)
+            && let Some(volume_id) = snapshot.volume_id
+        {
+            *counts.entry(volume_id).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Plans the point of `candidate` for the slot of `place`, if it is due.
+pub fn create(
+    place: Place<'_>,
+    candidate: &Candidate<'_>,
+    lineage: Option<&JudgedLineage<'_>>,
+    unfinished: &Unfinished,
+) -> Creation {
+    let newest = lineage.and_then(|lineage| newest_filled(place, lineage));
+    let volumes = match newest {
+        Some(point) if place.slot <= point.slot_or_time() => missing(candidate, lineage, point),
+        Some(_) | None => candidate.volumes.clone(),
+    };
+    if volumes.is_empty() {
+        return Creation::default();
+    }
+    let attempt = match next_attempt(place, lineage) {
+        Ok(attempt) => attempt,
+        Err(creation) => return creation,
+    };
+    let in_the_way = match make_room(lineage, &volumes, unfinished) {
+        Ok(in_the_way) => in_the_way,
+        Err(creation) => return creation,
+    };
+    let repaired = newest.filter(|point| place.slot <= point.slot_or_time());
+    let tags = point_tags::for_point(place, candidate, repaired, attempt);
+    let known = known(lineage, repaired.map_or(place.slot, Point::slot_or_time));
+    let after = in_the_way.clone();
+    let build = Build { place, candidate, tags: &tags, attempt, known, after, repaired };
+    let actions = requests(candidate, &volumes, repaired.is_some())
+        .into_iter()
+        .map(|request| build.action(request))
+        .collect();
+    Creation { actions, in_the_way, waiting: None, warning: tags.warning.clone() }
+}
+
+/// Returns the newest point that fills a slot up to now.
+fn newest_filled<'l, 'a>(
+    place: Place<'_>,
+    lineage: &'l JudgedLineage<'a>,
+) -> Option<&'l Point<'a>> {
+    let past = lineage.points.iter().map(|(point, _)| point);
+    // A slot in the future is a clock's mistake and fills nothing.
+    past.filter(|point| point.slot_or_time() <= place.now).max_by_key(|point| point.slot_or_time())
+}
+
+/// Returns the volumes of which `point`, which fills the slot, lacks a snapshot that can be made.
+///
+/// A set is made by one call and has all or nothing, so only members that failed are made again;
+/// where the request cannot be a set, members that were never made are, too.
+fn missing<'c>(
+    candidate: &'c Candidate<'c>,
+    lineage: Option<&JudgedLineage<'_>>,
+    point: &Point<'_>,
+) -> Vec<&'c Volume> {
+    if point.state == PointState::Complete || point.wanted as usize <= point.snapshots.len() {
+        return Vec::new();
+    }
+    let failed: BTreeSet<Option<VolumeId>> = lineage
+        .into_iter()
+        .flat_map(|lineage| &lineage.failed)
+        .filter(|(entry, _)| entry.slot == point.slot)
+        .map(|(entry, _)| entry.snapshot.volume_id)
+        .collect();
+    let is_there = |id| point.snapshots.iter().any(|s| s.volume_id == Some(id));
+    let room = point.wanted as usize - point.snapshots.len();
+    candidate
+        .volumes
+        .iter()
+        .copied()
+        .filter(|volume| !is_there(volume.id))
+        .filter(|volume| candidate.is_one_by_one() || failed.contains(&Some(volume.id)))
+        .take(room)
+        .collect()
+}
+
+/// Returns which attempt is due; or what to say while none is.
+fn next_attempt(place: Place<'_>, lineage: Option<&JudgedLineage<'_>>) -> Result<u32, Creation> {
+    let failed = lineage.into_iter().flat_map(|lineage| &lineage.failed);
+    let of_slot = failed.map(|(entry, _)| entry).filter(|entry| Some(place.slot) <= entry.slot);
+    let Some(last) = of_slot.max_by_key(|entry| (entry.attempt, entry.snapshot.started_at)) else {
+        return Ok(1);
+    };
+    let why = last.snapshot.state_message.as_deref().unwrap_or("EC2 gives no reason");
+    if ATTEMPTS_MAX <= last.attempt {
+        return Err(Creation::warns(format!(
+            "{}: {ATTEMPTS_MAX} attempts failed, the last as {}: {why}; the next slot tries again",
+            last.key.source, last.snapshot.id
+        )));
+    }
+    let pause = TimeDelta::hours((1 << (last.attempt - 1)).min(24));
+    let due_at = last.snapshot.started_at + pause;
+    if place.now < due_at {
+        let due_at = due_at.format("%F %RZ");
+        let reason = format!("attempt {} failed ({why}); the next is at {due_at}", last.attempt);
+        return Err(Creation::waits(reason, Some(last.snapshot.started_at)));
+    }
+    Ok(last.attempt + 1)
+}
+
+/// Returns failed snapshots of ours that have to go so that EC2 accepts one more of each volume.
+fn make_room(
+    lineage: Option<&JudgedLineage<'_>>,
+    volumes: &[&Volume],
+    unfinished: &Unfinished,
+) -> Result<Vec<SnapshotId>, Creation> {
+    let mut in_the_way = Vec::new();
+    for volume in volumes {
+        let n_unfinished = unfinished.get(&volume.id).copied().unwrap_or_default();
+        let max = volume.concurrent_snapshots_max();
+        let n_to_go = (n_unfinished + 1).saturating_sub(max);
+        let failed: Vec<SnapshotId> = lineage
+            .into_iter()
+            .flat_map(|lineage| &lineage.failed)
+            .filter(|(entry, _)| entry.snapshot.volume_id == Some(volume.id))
+            .map(|(entry, _)| entry.snapshot.id)
+            .take(n_to_go)
+            .collect();
+        if failed.len() < n_to_go {
+            return Err(Creation::waits(
+                format!(
+                    "{} has {n_unfinished} pending or failed snapshots, and EC2 allows {max}",
+                    volume.id
+                ),
+                None,
+            ));
+        }
+        in_the_way.extend(failed);
+    }
+    Ok(in_the_way)
+}
+
+/// Returns the snapshots of `slot` that are there already.
+fn known(lineage: Option<&JudgedLineage<'_>>, slot: DateTime<Utc>) -> Vec<SnapshotId> {
+    let Some(lineage) = lineage else { return Vec::new() };
+    let points = lineage.points.iter().filter(|(point, _)| point.slot == Some(slot));
+    let failed = lineage.failed.iter().filter(|(entry, _)| entry.slot == Some(slot));
+    let ids = points.flat_map(|(point, _)| point.ids());
+    let mut known: Vec<SnapshotId> =
+        ids.chain(failed.map(|(entry, _)| entry.snapshot.id)).collect();
+    known.sort();
+    known
+}
+
+/// Everything that the actions of one point share.
+struct Build<'b> {
+    place: Place<'b>,
+    candidate: &'b Candidate<'b>,
+    tags: &'b PointTags,
+    attempt: u32,
+    known: Vec<SnapshotId>,
+    after: Vec<SnapshotId>,
+    repaired: Option<&'b Point<'b>>,
+}
+
+impl Build<'_> {
+    fn action(&self, request: Request<'_>) -> Action {
+        let Place { policy_name, region, .. } = self.place;
+        let op = match request {
+            Request::Set { instance_id, exclude_boot_volume, exclude_data_volume_ids } => {
+                Op::CreateSnapshots(CreateSet {
+                    point: self.point(self.tags.of_set.clone()),
+                    instance_id,
+                    volumes: self.candidate.chosen_volumes(),
+                    exclude_boot_volume,
+                    exclude_data_volume_ids,
+                    copy_tags_from_volume: self.tags.can_copy_from_volumes,
+                })
+            }
+            Request::One(volume) => {
+                let tags = self.tags.of_volume(volume);
+                let volume = self.candidate.chosen(volume);
+                Op::CreateSnapshot(CreateOne { point: self.point(tags), volume })
+            }
+        };
+        Action { policy: Arc::clone(policy_name), region: region.clone(), op }
+    }
+
+    fn point(&self, tags: Vec<(Arc<str>, Arc<str>)>) -> NewPoint {
+        let slot = self.repaired.and_then(|point| point.slot).unwrap_or(self.place.slot);
+        NewPoint {
+            source: self.candidate.source,
+            slot,
+            attempt: self.attempt,
+            description: point_tags::description(
+                self.place.policy_name,
+                self.candidate.source,
+                slot,
+            ),
+            tags,
+            known: self.known.clone(),
+            after: self.after.clone(),
+        }
+    }
+}

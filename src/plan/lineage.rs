@@ -1,0 +1,221 @@
+//! Recovery points and lineages, put together from single snapshots by their tags.
+//!
+//! No verdicts here: only what belongs together, and how complete it is.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::ids::{SnapshotId, VolumeId};
+use crate::domain::inventory::{RegionInventory, Snapshot, SnapshotState};
+use crate::domain::source::Source;
+use crate::domain::tags;
+use crate::plan::standing::{Bystanders, Judge, Mark, Standing};
+
+/// Which lineage a point belongs to, within one region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LineageKey {
+    /// The policy, by index.
+    pub policy: usize,
+    /// Whether the points were made by others. Those are a lineage apart.
+    pub is_adopted: bool,
+    /// What they protect. For adopted ones the volume.
+    pub source: Source,
+}
+
+/// One snapshot with what its tags say.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'a> {
+    /// Its lineage.
+    pub key: LineageKey,
+    /// The slot it fills.
+    pub slot: Option<DateTime<Utc>>,
+    /// How many snapshots its point was asked for.
+    pub members: u32,
+    /// Which attempt made it.
+    pub attempt: u32,
+    /// The snapshot.
+    pub snapshot: &'a Snapshot,
+}
+
+impl<'a> Entry<'a> {
+    fn ours(mark: Mark, snapshot: &'a Snapshot) -> Self {
+        let Mark { policy, source, slot, members, attempt } = mark;
+        let key = LineageKey { policy, is_adopted: false, source };
+        Self { key, slot, members, attempt, snapshot }
+    }
+
+    fn adopted(policy: usize, volume_id: VolumeId, snapshot: &'a Snapshot) -> Self {
+        let key = LineageKey { policy, is_adopted: true, source: Source::Volume(volume_id) };
+        Self { key, slot: None, members: 1, attempt: 1, snapshot }
+    }
+
+    /// Orders so that lineages, slots and requests are runs, each in time order.
+    fn order(&self, other: &Self) -> Ordering {
+        self.key
+            .cmp(&other.key)
+            .then_with(|| self.slot.cmp(&other.slot))
+            .then_with(|| self.members.cmp(&other.members))
+            .then_with(|| self.devices().cmp(&other.devices()))
+            .then_with(|| self.snapshot.started_at.cmp(&other.snapshot.started_at))
+            .then_with(|| self.snapshot.id.cmp(&other.snapshot.id))
+    }
+
+    fn devices(&self) -> Option<&'a str> {
+        self.snapshot.tags.get(tags::DEVICES)
+    }
+
+    /// Returns true if both were asked for by requests for the same volumes and slot.
+    fn shares_request(&self, other: &Self) -> bool {
+        self.slot.is_some()
+            && self.slot == other.slot
+            && self.members == other.members
+            && self.devices() == other.devices()
+    }
+}
+
+/// Collects what policies judge in one region, in the order of lineages.
+pub fn entries<'a>(
+    judge: &Judge<'_>,
+    region: &'a RegionInventory,
+    bystanders: &mut Bystanders,
+) -> Vec<Entry<'a>> {
+    let mut entries = Vec::with_capacity(region.snapshots.len());
+    for snapshot in &region.snapshots {
+        match judge.standing(snapshot) {
+            Standing::Ours(mark) => entries.push(Entry::ours(mark, snapshot)),
+            Standing::Adopted(policies) => {
+                let volume_id = snapshot.volume_id;
+                entries.extend(
+                    policies
+                        .iter()
+                        .filter_map(|policy| Some(Entry::adopted(*policy, volume_id?, snapshot))),
+                );
+            }
+            standing => bystanders.count(&standing),
+        }
+    }
+    entries.sort_unstable_by(Entry::order);
+    entries
+}
+
+/// How far a recovery point is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PointState {
+    /// Everything it was asked for is completed.
+    Complete,
+    /// Something is missing, and nothing is on its way.
+    Incomplete,
+    /// Something is on its way.
+    Pending,
+}
+
+/// What one slot made of one source.
+#[derive(Debug, Clone)]
+pub struct Point<'a> {
+    /// The slot it fills; none for what was adopted.
+    pub slot: Option<DateTime<Utc>>,
+    /// When its data was frozen: the earliest StartTime of its members.
+    pub time: DateTime<Utc>,
+    /// How many snapshots it was asked for.
+    pub wanted: u32,
+    /// Its snapshots that did not fail, by start and id; at least one.
+    pub snapshots: Vec<&'a Snapshot>,
+    /// How far it is.
+    pub state: PointState,
+}
+
+impl<'a> Point<'a> {
+    fn new(entry: &Entry<'a>) -> Self {
+        let Entry { slot, members, snapshot, .. } = *entry;
+        let (time, state) = (snapshot.started_at, PointState::Pending);
+        Self { slot, time, wanted: members, snapshots: vec![snapshot], state }
+    }
+
+    fn has_volume(&self, volume_id: Option<VolumeId>) -> bool {
+        self.snapshots.iter().any(|snapshot| snapshot.volume_id == volume_id)
+    }
+
+    /// Returns how many of its snapshots are completed.
+    pub fn n_completed(&self) -> usize {
+        self.snapshots.iter().filter(|s| s.state == SnapshotState::Completed).count()
+    }
+
+    fn with_state(mut self) -> Self {
+        let n_completed = self.n_completed();
+        self.state = if n_completed < self.snapshots.len() {
+            PointState::Pending
+        } else if n_completed < self.wanted as usize {
+            PointState::Incomplete
+        } else {
+            PointState::Complete
+        };
+        self
+    }
+
+    /// Returns the ids of its snapshots.
+    pub fn ids(&self) -> impl Iterator<Item = SnapshotId> {
+        self.snapshots.iter().map(|snapshot| snapshot.id)
+    }
+
+    /// Returns the instant by which it fills a slot.
+    pub fn slot_or_time(&self) -> DateTime<Utc> {
+        self.slot.unwrap_or(self.time)
+    }
+
+    fn age_order(&self) -> (DateTime<Utc>, Option<SnapshotId>) {
+        (self.time, self.ids().min())
+    }
+}
+
+/// Puts the snapshots of one lineage together to points, by time; failed ones stay single.
+pub fn points<'a>(lineage: &[Entry<'a>]) -> (Vec<Point<'a>>, Vec<Entry<'a>>) {
+    let mut points = Vec::with_capacity(lineage.len());
+    let mut failed = Vec::new();
+    for request in lineage.chunk_by(Entry::shares_request) {
+        let first = points.len();
+        for entry in request {
+            if entry.snapshot.state == SnapshotState::Error {
+                failed.push(*entry);
+                continue;
+            }
+            // A second snapshot of a volume belongs to a twin of the point.
+            let volume_id = entry.snapshot.volume_id;
+            let with_room = |point: &&mut Point<'_>| !point.has_volume(volume_id);
+            match points[first..].iter_mut().find(with_room) {
+                Some(point) => point.snapshots.push(entry.snapshot),
+                None => points.push(Point::new(entry)),
+            }
+        }
+    }
+    let mut points: Vec<Point<'a>> = points.into_iter().map(Point::with_state).collect();
+    points.sort_by_key(Point::age_order);
+    (points, failed)
+}
+
+/// Takes second points of one slot out of `points`; with each, the one that stays.
+///
+/// The earliest complete one of a slot stays, then the smallest id. Another is surplus only once
+/// that one is complete, and while it is pending itself it is left to become what it becomes.
+pub fn split_surplus<'a>(points: &mut Vec<Point<'a>>) -> Vec<(Point<'a>, Vec<SnapshotId>)> {
+    let mut by_slot: Vec<usize> = (0..points.len()).filter(|n| points[*n].slot.is_some()).collect();
+    by_slot.sort_by_key(|n| points[*n].slot);
+    let mut stays_of = BTreeMap::new();
+    for twins in by_slot.chunk_by(|a, b| points[*a].slot == points[*b].slot) {
+        // The sort is stable: the earliest comes first.
+        let is_complete = |n: &&usize| points[**n].state == PointState::Complete;
+        let Some(stays) = twins.iter().find(is_complete) else { continue };
+        for other in twins.iter().filter(|n| *n != stays) {
+            if points[*other].state != PointState::Pending {
+                stays_of.insert(*other, points[*stays].ids().collect::<Vec<_>>());
+            }
+        }
+    }
+    let mut surplus = Vec::new();
+    for (n, stays) in stays_of.into_iter().rev() {
+        surplus.push((points.remove(n), stays));
+    }
+    surplus.reverse();
+    surplus
+}

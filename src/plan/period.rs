@@ -1,0 +1,123 @@
+//! Which period of a tier an instant falls into, on a local calendar.
+
+use chrono::{DateTime, Datelike as _, Offset as _, Timelike as _, Utc};
+use chrono_tz::Tz;
+
+use crate::config::Tier;
+
+/// A period of one tier: equal for two instants exactly if they share it, ordered in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Period(i64, i32);
+
+/// An instant on a local calendar.
+#[derive(Debug, Clone, Copy)]
+pub struct Local(DateTime<Tz>);
+
+impl Local {
+    /// Reads `at` on the calendar of `zone`.
+    pub fn new(at: DateTime<Utc>, zone: Tz) -> Self {
+        Self(at.with_timezone(&zone))
+    }
+
+    /// Returns the period of `tier`; none for [`Tier::Every`], which has no periods.
+    pub fn period(self, tier: Tier) -> Option<Period> {
+        let date = self.0.date_naive();
+        let day = i64::from(date.num_days_from_ce());
+        match tier {
+            Tier::Every => None,
+            Tier::Hourly => {
+                // The hour that a clock change repeats is two hours; the first pass has the
+                // larger offset and comes first.
+                let offset = self.0.offset().fix().local_minus_utc();
+                Some(Period(day * 24 + i64::from(self.0.hour()), -offset))
+            }
+            Tier::Daily => Some(Period(day, 0)),
+            // By the week's Monday: no calendar year can split a week.
+            Tier::Weekly => Some(Period(day - i64::from(date.weekday().num_days_from_monday()), 0)),
+            Tier::Monthly => {
+                Some(Period(i64::from(date.year()) * 12 + i64::from(date.month0()), 0))
+            }
+            Tier::Yearly => Some(Period(i64::from(date.year()), 0)),
+        }
+    }
+
+    /// Returns true on the first local day of the period of `tier`; always, where a period is not
+    /// longer than a day.
+    pub fn is_first_day(self, tier: Tier) -> bool {
+        let date = self.0.date_naive();
+        match tier {
+            Tier::Every | Tier::Hourly | Tier::Daily => true,
+            Tier::Weekly => date.weekday().num_days_from_monday() == 0,
+            Tier::Monthly => date.day() == 1,
+            Tier::Yearly => date.ordinal() == 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Tier;
+
+    use super::Local;
+
+    fn share(tier: Tier, zone: &str, a: &str, b: &str) -> bool {
+        let zone = zone.parse().unwrap();
+        let period = |at: &str| Local::new(at.parse().unwrap(), zone).period(tier);
+        period(a) == period(b)
+    }
+
+    #[test]
+    fn periods_follow_the_local_calendar() {
+        for (tier, zone, a, b, expected) in [
+            // A day is the zone's, on both sides of the date line.
+            (Tier::Daily, "UTC", "2026-01-01T00:00:00Z", "2026-01-01T23:59:59Z", true),
+            (Tier::Daily, "Asia/Seoul", "2026-01-01T14:59:59Z", "2026-01-01T15:00:00Z", false),
+            (
+                Tier::Daily,
+                "Pacific/Kiritimati",
+                "2026-01-01T09:59:59Z",
+                "2026-01-01T10:00:00Z",
+                false,
+            ),
+            (
+                Tier::Daily,
+                "Pacific/Pago_Pago",
+                "2026-01-01T10:59:59Z",
+                "2026-01-01T11:00:00Z",
+                false,
+            ),
+            (Tier::Daily, "Asia/Kolkata", "2026-01-01T18:29:59Z", "2026-01-01T18:30:00Z", false),
+            // ISO week 2025-W01 begins on 30 December 2024.
+            (Tier::Weekly, "UTC", "2024-12-30T03:00:00Z", "2025-01-02T03:00:00Z", true),
+            (Tier::Weekly, "UTC", "2024-12-29T03:00:00Z", "2024-12-30T03:00:00Z", false),
+            (Tier::Weekly, "UTC", "2020-12-31T03:00:00Z", "2021-01-03T03:00:00Z", true),
+            (Tier::Monthly, "Asia/Seoul", "2026-01-31T15:00:00Z", "2026-02-01T00:00:00Z", true),
+            (Tier::Yearly, "UTC", "2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z", false),
+            // The repeated hour of autumn is two hours, also where it is only half an hour.
+            (
+                Tier::Hourly,
+                "America/New_York",
+                "2026-11-01T05:30:00Z",
+                "2026-11-01T06:30:00Z",
+                false,
+            ),
+            (
+                Tier::Hourly,
+                "America/New_York",
+                "2026-11-01T05:00:00Z",
+                "2026-11-01T05:59:00Z",
+                true,
+            ),
+            (
+                Tier::Hourly,
+                "Australia/Lord_Howe",
+                "2026-04-04T14:45:00Z",
+                "2026-04-04T15:05:00Z",
+                false,
+            ),
+            (Tier::Hourly, "Asia/Kolkata", "2026-01-01T00:29:00Z", "2026-01-01T00:31:00Z", false),
+        ] {
+            assert_eq!(share(tier, zone, a, b), expected, "{tier:?} {zone} {a} {b}");
+        }
+    }
+}

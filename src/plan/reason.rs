@@ -1,0 +1,79 @@
+//! Reasons in words: one short line each, the same in every report.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use crate::config::Tier;
+use crate::plan::model::{ExpireReason, Keep, KeepReason};
+use crate::plan::retention::{Hold, Lapse};
+
+impl fmt::Display for Lapse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(tier, at) => write!(f, "{} ended {}", tier.name(), minute(*at)),
+            Self::Beyond(tier, count) => write!(f, "beyond the newest {count} {}", tier.name()),
+            Self::NotTaken => f.write_str("no tier takes it"),
+        }
+    }
+}
+
+impl fmt::Display for ExpireReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Retention(lapse) => lapse.fmt(f),
+            Self::Orphan(lapse) => write!(f, "source is gone, {lapse}"),
+            Self::Replaced(lapse) => write!(f, "newer point covers the volume, {lapse}"),
+            Self::Surplus => f.write_str("second point of its slot"),
+            Self::Failed => f.write_str("failed over 24 hours ago"),
+            Self::FailedInTheWay => f.write_str("failed, in the way of the next attempt"),
+        }
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tier(tier) => tier.name(),
+            Self::Last => "keep_last",
+            Self::Forever => "forever",
+            Self::NewestIncomplete => "incomplete, none newer is complete",
+            Self::Future => "of the future",
+        })
+    }
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.reason {
+            KeepReason::Held(holds) => {
+                let names: Vec<String> = holds.iter().map(|hold| hold.to_string()).collect();
+                f.write_str(&names.join(", "))?;
+            }
+            KeepReason::Vetoed(vetoed) => {
+                let (reason, veto) = vetoed.as_ref();
+                write!(f, "{}; would go: {reason}", veto.cause)?;
+            }
+            KeepReason::Failed => f.write_str("failed; goes after 24 hours")?,
+        }
+        match self.until {
+            Some(until) => write!(f, " until {}", minute(until)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Keep {
+    /// Returns the tiers that hold the snapshot, from the shortest period on.
+    pub fn tiers(&self) -> Vec<Tier> {
+        match &self.reason {
+            KeepReason::Held(holds) => holds.tiers().collect(),
+            KeepReason::Vetoed(_) | KeepReason::Failed => Vec::new(),
+        }
+    }
+}
+
+/// Returns an instant to the minute, in UTC: `2026-11-20 03:00Z`.
+pub fn minute(at: DateTime<Utc>) -> String {
+    at.format("%F %RZ").to_string()
+}

@@ -1,0 +1,324 @@
+//! Whose a snapshot is: ours, adopted, or nobody's business.
+//!
+//! Tags alone do not make a thing ours, since people and tools copy them along. What is not
+//! plainly ours or plainly adopted is never touched.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::config::{Config, RegionalPolicy};
+use crate::domain::ids::{ImageId, SnapshotId, VolumeId};
+use crate::domain::inventory::{RegionInventory, Snapshot};
+use crate::domain::region::Region;
+use crate::domain::source::{RegionalSource, Source};
+use crate::domain::tags::{self, Tags};
+
+/// Whose a snapshot is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Made by us for a policy that is still there.
+    Ours(Mark),
+    /// Made by others, and these policies may expire it; by index, at least one.
+    Adopted(Box<[usize]>),
+    /// Made by this installation for a policy that is not there any more.
+    Unowned,
+    /// Another service manages it.
+    Managed(&'static str),
+    /// Backs an image and goes with it.
+    BacksImage(ImageId),
+    /// Bears our tags but is not ours.
+    Foreign(ForeignReason),
+    /// A policy would adopt it, but it must never be.
+    Unadoptable(UnadoptableReason),
+    /// Nothing to do with us.
+    Stranger,
+}
+
+/// What our tags say on a snapshot of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The policy, by index.
+    pub policy: usize,
+    /// What it protects.
+    pub source: Source,
+    /// The slot it fills; none if somebody removed the tag.
+    pub slot: Option<DateTime<Utc>>,
+    /// How many snapshots its point was asked for.
+    pub members: u32,
+    /// Which attempt made it.
+    pub attempt: u32,
+}
+
+/// Why something with our tags is not ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ForeignReason {
+    /// Another installation's owner tag.
+    OtherOwner,
+    /// It has no volume of its own: a copy or an import, made by others.
+    NoVolume,
+    /// Its tags name another source than it was made of.
+    OtherSource,
+    /// Owner, policy or source is missing or unreadable.
+    Incomplete,
+    /// It says of itself that it is a copy.
+    Copy,
+}
+
+/// Why something is never adopted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UnadoptableReason {
+    /// It has no volume of its own: a copy or an import.
+    NoVolume,
+    /// It bears tags in AWS's own name space.
+    AwsTags,
+    /// It bears the marks of a service or driver that manages it.
+    ServiceMarks(&'static str),
+}
+
+/// Keys of tags by which services know their own snapshots; a key ending in `/` is a prefix.
+///
+/// Elastic Disaster Recovery and Application Migration Service: their user guides' managed
+/// policies condition on these. EBS CSI driver: docs/tagging.md of the driver.
+const SERVICE_MARKS: [(&str, &str); 5] = [
+    ("AWSElasticDisasterRecoveryManaged", "Elastic Disaster Recovery"),
+    ("AWSApplicationMigrationServiceManaged", "Application Migration Service"),
+    ("CSIVolumeSnapshotName", "the EBS CSI driver"),
+    ("ebs.csi.aws.com/", "the EBS CSI driver"),
+    ("dlm:managed", "Data Lifecycle Manager"),
+];
+
+/// Returns the service that manages what bears `tags`, by tags that only AWS can write.
+///
+/// Tags that anyone can write do not count here: a volume's are carried along to our own
+/// snapshots, which must not become unjudged by that.
+pub fn managing_service(tags: &Tags) -> Option<&'static str> {
+    tags.iter().find_map(|(key, _)| {
+        let name = key.strip_prefix("aws:")?;
+        match name.split_once(':')?.0 {
+            "backup" => Some("AWS Backup"),
+            "dlm" => Some("Data Lifecycle Manager"),
+            _ => None,
+        }
+    })
+}
+
+/// All that is needed to tell the standing of one region's snapshots.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    region: &'a Region,
+    policies: Vec<Option<&'a RegionalPolicy>>,
+    by_name: HashMap<&'a str, usize>,
+    owners: Vec<&'a str>,
+    backing: HashMap<SnapshotId, ImageId>,
+}
+
+impl<'a> Judge<'a> {
+    /// Prepares for the snapshots of `region`.
+    pub fn new(config: &'a Config, region: &'a Region, inventory: &RegionInventory) -> Self {
+        let variant = |n: usize| {
+            let policy = &config.policies[n];
+            policy.applies_in(region).then(|| policy.in_region(region))
+        };
+        let mut by_name = HashMap::new();
+        for (n, policy) in config.policies.iter().enumerate() {
+            for name in policy.renamed_from.iter().chain([&policy.name]) {
+                by_name.insert(name.as_ref(), n);
+            }
+        }
+        let owners = config.policies.iter().map(|p| p.in_region(region).owner.as_ref()).collect();
+        let backing = inventory
+            .images
+            .iter()
+            .flat_map(|image| image.snapshot_ids.iter().map(|id| (*id, image.id)))
+            .collect();
+        let policies = (0..config.policies.len()).map(variant).collect();
+        Self { region, policies, by_name, owners, backing }
+    }
+
+    /// Returns the image that `snapshot_id` backs; one of them, if several.
+    pub fn image_of(&self, snapshot_id: SnapshotId) -> Option<ImageId> {
+        self.backing.get(&snapshot_id).copied()
+    }
+
+    /// Returns what policy `index` says in this region, if it applies here.
+    pub fn policy(&self, index: usize) -> Option<&'a RegionalPolicy> {
+        self.policies[index]
+    }
+
+    /// Tells whose `snapshot` is.
+    pub fn standing(&self, snapshot: &Snapshot) -> Standing {
+        let mut has_our_tags = false;
+        for (key, _) in snapshot.tags.iter() {
+            if key.starts_with("aws:")
+                && let Some(service) = managing_service(&snapshot.tags)
+            {
+                return Standing::Managed(service);
+            }
+            has_our_tags |= key.starts_with(tags::PREFIX) && key != tags::HOLD;
+        }
+        if has_our_tags {
+            return match self.mark(snapshot) {
+                Ok(mark) => mark.map_or(Standing::Unowned, Standing::Ours),
+                Err(reason) => Standing::Foreign(reason),
+            };
+        }
+        if let Some(image_id) = self.image_of(snapshot.id) {
+            return Standing::BacksImage(image_id);
+        }
+        self.adoption(snapshot)
+    }
+
+    /// Reads our tags; none if the policy is not there any more.
+    fn mark(&self, snapshot: &Snapshot) -> Result<Option<Mark>, ForeignReason> {
+        let tags = &snapshot.tags;
+        if tags.has(tags::COPY_OF) {
+            return Err(ForeignReason::Copy);
+        }
+        let owner = tags.get(tags::OWNER).ok_or(ForeignReason::Incomplete)?;
+        if !self.owners.contains(&owner) {
+            return Err(ForeignReason::OtherOwner);
+        }
+        let name = tags.get(tags::POLICY).ok_or(ForeignReason::Incomplete)?;
+        let source = tags.get(tags::SOURCE).ok_or(ForeignReason::Incomplete)?;
+        let source = self.source(source)?;
+        self.made_of(snapshot, source)?;
+        let Some(policy) = self.by_name.get(name).copied() else { return Ok(None) };
+        match self.policies[policy] {
+            None => return Ok(None),
+            Some(regional) if regional.owner.as_ref() != owner => {
+                return Err(ForeignReason::OtherOwner);
+            }
+            Some(_) => {}
+        }
+        let number = |key| tags.get(key).and_then(|text| text.parse().ok());
+        Ok(Some(Mark {
+            policy,
+            source,
+            slot: tags.get(tags::SLOT).and_then(parse_slot),
+            members: number(tags::MEMBERS).unwrap_or(1).max(1),
+            attempt: number(tags::ATTEMPT).unwrap_or(1).max(1),
+        }))
+    }
+
+    fn source(&self, text: &str) -> Result<Source, ForeignReason> {
+        let here = text.strip_prefix(self.region.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        match here.map(str::parse) {
+            Some(Ok(source)) => Ok(source),
+            // Another region's: the tags came here on a copy that we did not make.
+            None if text.parse::<RegionalSource>().is_ok() => Err(ForeignReason::OtherSource),
+            None | Some(Err(_)) => Err(ForeignReason::Incomplete),
+        }
+    }
+
+    /// Checks that `snapshot` was made of `source`, as far as EC2 and our tags tell.
+    fn made_of(&self, snapshot: &Snapshot, source: Source) -> Result<(), ForeignReason> {
+        let volume_id = real_volume(snapshot).ok_or(ForeignReason::NoVolume)?;
+        let is_made_of = match source {
+            Source::Volume(id) => id == volume_id,
+            Source::Instance(_) => {
+                let devices = snapshot.tags.get(tags::DEVICES).unwrap_or_default();
+                let named = || devices.split(' ').filter_map(|part| Some(part.split_once('=')?.1));
+                // The tag names every volume of the point, unless it ran out of room.
+                let members = snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
+                members != Some(named().count()) || named().any(|id| id.parse() == Ok(volume_id))
+            }
+        };
+        if is_made_of { Ok(()) } else { Err(ForeignReason::OtherSource) }
+    }
+
+    fn adoption(&self, snapshot: &Snapshot) -> Standing {
+        let adopting: Vec<usize> = (0..self.policies.len())
+            .filter(|n| {
+                let adopt = self.policies[*n].and_then(|policy| policy.adopt.as_ref());
+                adopt.is_some_and(|adopt| adopt.matches(snapshot))
+            })
+            .collect();
+        if adopting.is_empty() {
+            return Standing::Stranger;
+        }
+        match unadoptable(snapshot) {
+            Some(reason) => Standing::Unadoptable(reason),
+            None => Standing::Adopted(adopting.into()),
+        }
+    }
+}
+
+/// Returns the volume that `snapshot` was made of, if EC2 says one that means something.
+fn real_volume(snapshot: &Snapshot) -> Option<VolumeId> {
+    snapshot.volume_id.filter(|id| !id.is_placeholder())
+}
+
+fn unadoptable(snapshot: &Snapshot) -> Option<UnadoptableReason> {
+    if real_volume(snapshot).is_none() {
+        return Some(UnadoptableReason::NoVolume);
+    }
+    for (key, _) in snapshot.tags.iter() {
+        if key.starts_with("aws:") {
+            return Some(UnadoptableReason::AwsTags);
+        }
+        let is_mark = |mark: &str| key == mark || (mark.ends_with('/') && key.starts_with(mark));
+        if let Some((_, service)) = SERVICE_MARKS.iter().find(|(mark, _)| is_mark(mark)) {
+            return Some(UnadoptableReason::ServiceMarks(service));
+        }
+    }
+    None
+}
+
+fn parse_slot(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|slot| slot.with_timezone(&Utc))
+}
+
+/// What a region's snapshots that no policy judges are, for a note each.
+#[derive(Debug, Default)]
+pub struct Bystanders {
+    counts: BTreeMap<Arc<str>, usize>,
+}
+
+impl Bystanders {
+    /// Counts a snapshot that no policy judges.
+    pub fn count(&mut self, standing: &Standing) {
+        if let Some(text) = bystander_text(standing) {
+            *self.counts.entry(text).or_default() += 1;
+        }
+    }
+
+    /// Returns one line for each kind, with its number.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.counts.iter().map(|(text, n)| {
+            let s = if *n == 1 { "" } else { "s" };
+            format!("{n} snapshot{s} left alone: {text}")
+        })
+    }
+}
+
+/// Returns why a snapshot is left alone, where that is worth a note.
+pub fn bystander_text(standing: &Standing) -> Option<Arc<str>> {
+    let text: Arc<str> = match standing {
+        Standing::Ours(_) | Standing::Adopted(_) | Standing::Stranger => return None,
+        Standing::BacksImage(_) => "backs an image and goes with it".into(),
+        Standing::Unowned => "made for a policy that is not in the configuration".into(),
+        Standing::Managed(service) => format!("managed by {service}").into(),
+        Standing::Foreign(reason) => match reason {
+            ForeignReason::OtherOwner => "bears another installation's owner tag",
+            ForeignReason::NoVolume => "bears snapkeep's tags but is a copy or an import",
+            ForeignReason::OtherSource => "bears snapkeep's tags but was made of something else",
+            ForeignReason::Incomplete => {
+                "bears some of snapkeep's tags, but not owner, policy and source"
+            }
+            ForeignReason::Copy => "a copy, which no policy here judges",
+        }
+        .into(),
+        Standing::Unadoptable(reason) => match reason {
+            UnadoptableReason::NoVolume => {
+                "matches `adopt` but has no volume of its own: a copy or an import".into()
+            }
+            UnadoptableReason::AwsTags => "matches `adopt` but bears `aws:` tags".into(),
+            UnadoptableReason::ServiceMarks(service) => {
+                format!("matches `adopt` but belongs to {service}").into()
+            }
+        },
+    };
+    Some(text)
+}
