@@ -3,4 +3,5 @@
 pub mod cloud;
 pub mod config;
 pub mod domain;
+pub mod execute;
 pub mod plan;

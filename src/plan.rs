@@ -45,10 +45,10 @@ pub mod verdict;
 pub use explain::{Explanation, explain};
 pub use model::{
     Action, ChosenVolume, CreateOne, CreateSet, Delete, ExpireReason, Keep, KeepReason, NewPoint,
-    Note, Op, Plan, Severity, Waiting, Withheld,
+    Note, Op, Plan, PlanGap, Severity, Waiting, Withheld,
 };
 
-use create::{Place, Unfinished};
+use create::{Occupied, Place};
 use expire::Emitted;
 use lineage::{Entry, LineageKey};
 use standing::{Bystanders, Judge};
@@ -105,6 +105,11 @@ pub fn plan(config: &Config, inventory: &Inventory, request: &Request) -> Plan {
         creations.extend(emitted.creations);
         deletions.extend(emitted.deletions);
     }
+    plan.gaps.extend(inventory.regions_error.iter().map(|error| PlanGap {
+        region: None,
+        operation: "DescribeRegions",
+        error: error.clone(),
+    }));
     note_clock(inventory, &mut plan);
     let deletions = limits::withhold(config, request, deletions, &mut plan);
     plan.actions = creations;
@@ -139,7 +144,11 @@ fn plan_region(
         plan,
     );
 
-    plan.gaps.extend(observed.gaps.iter().map(|gap| (region.clone(), gap.clone())));
+    plan.gaps.extend(observed.gaps.iter().map(|gap| PlanGap {
+        region: Some(region.clone()),
+        operation: gap.listing.operation(),
+        error: gap.error.clone(),
+    }));
     for line in bystanders.lines() {
         note(plan, Severity::Info, region, line);
     }
@@ -184,7 +193,7 @@ fn plan_creations(
     emitted: &mut Emitted,
     plan: &mut Plan,
 ) {
-    let unfinished = create::unfinished(observed);
+    let occupied = create::occupied(observed, request.now);
     // A source that two policies match gets points from the first only.
     let mut taken: BTreeMap<Source, &Arc<str>> = BTreeMap::new();
     for (index, policy) in config.policies.iter().enumerate() {
@@ -214,7 +223,7 @@ fn plan_creations(
                 let key = LineageKey { policy: index, is_adopted: false, source: candidate.source };
                 let found = lineages.binary_search_by_key(&key, |lineage| lineage.key).ok();
                 let lineage = found.map(|n| &lineages[n]);
-                plan_creation(place, candidate, lineage, &unfinished, emitted, plan);
+                plan_creation(place, candidate, lineage, &occupied, emitted, plan);
             }
         }
     }
@@ -225,7 +234,7 @@ fn plan_creation(
     place: Place<'_>,
     candidate: &select::Candidate<'_>,
     lineage: Option<&JudgedLineage<'_>>,
-    unfinished: &Unfinished,
+    occupied: &Occupied,
     emitted: &mut Emitted,
     plan: &mut Plan,
 ) {
@@ -251,7 +260,7 @@ fn plan_creation(
         note(plan, Severity::Warning, region, text);
         return;
     }
-    let creation = create::create(place, candidate, lineage, unfinished);
+    let creation = create::create(place, candidate, lineage, occupied);
     emitted.in_the_way.extend(creation.in_the_way);
     emitted.creations.extend(creation.actions);
     plan.waiting.extend(creation.waiting.map(|(reason, since)| wait(reason, since)));

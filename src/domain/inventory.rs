@@ -21,6 +21,8 @@ pub struct Inventory {
     pub account: Option<Arc<str>>,
     /// What was found in each region that was asked.
     pub regions: BTreeMap<Region, RegionInventory>,
+    /// Why DescribeRegions failed, where a policy names all regions.
+    pub regions_error: Option<String>,
     /// The local clock minus EC2's, by the `Date` header of its replies; none if no reply had one.
     pub clock_skew: Option<TimeDelta>,
 }

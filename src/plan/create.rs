@@ -13,7 +13,7 @@ use crate::domain::ids::{SnapshotId, VolumeId};
 use crate::domain::inventory::{RegionInventory, SnapshotState, Volume};
 use crate::domain::region::Region;
 use crate::plan::lineage::{Point, PointState};
-use crate::plan::model::{Action, CreateOne, CreateSet, NewPoint, Op};
+use crate::plan::model::{Action, ChosenVolume, CreateOne, CreateSet, NewPoint, Op};
 use crate::plan::point_tags::{self, PointTags};
 use crate::plan::select::{Candidate, Request, requests};
 use crate::plan::verdict::JudgedLineage;
@@ -61,21 +61,35 @@ impl Creation {
     }
 }
 
-/// Snapshots of each volume that count against EC2's limit of concurrent ones.
-pub type Unfinished = HashMap<VolumeId, usize>;
+/// What of a region's volumes EC2 counts before it accepts one more snapshot.
+#[derive(Debug, Default)]
+pub struct Occupied {
+    /// Pending and failed snapshots, whoever made them.
+    unfinished: HashMap<VolumeId, usize>,
+    /// When another snapshot is accepted, where that is after now.
+    not_before: HashMap<VolumeId, DateTime<Utc>>,
+}
 
-/// Counts pending and failed snapshots by volume, whoever made them.
-pub fn unfinished(region: &RegionInventory) -> Unfinished {
-    let mut counts = Unfinished::new();
+/// EC2 refuses a second snapshot of one volume within 15 seconds (error code
+/// SnapshotCreationPerVolumeRateExceeded).
+pub const SPACING: TimeDelta = TimeDelta::seconds(15);
+
+/// Counts what occupies the volumes of `region`.
+pub fn occupied(region: &RegionInventory, now: DateTime<Utc>) -> Occupied {
+    let mut occupied = Occupied::default();
     for snapshot in &region.snapshots {
+        let Some(volume_id) = snapshot.volume_id else { continue };
         // EBS quotas: snapshots in `error` count too.
-        if matches!(snapshot.state, SnapshotState::Pending | SnapshotState::Error)
-            && let Some(volume_id) = snapshot.volume_id
-        {
-            *counts.entry(volume_id).or_default() += 1;
+        if matches!(snapshot.state, SnapshotState::Pending | SnapshotState::Error) {
+            *occupied.unfinished.entry(volume_id).or_default() += 1;
+        }
+        let free_at = snapshot.started_at + SPACING;
+        if now < free_at {
+            let not_before = occupied.not_before.entry(volume_id).or_insert(free_at);
+            *not_before = (*not_before).max(free_at);
         }
     }
-    counts
+    occupied
 }
 
 /// Plans the point of `candidate` for the slot of `place`, if it is due.
@@ -83,7 +97,7 @@ pub fn create(
     place: Place<'_>,
     candidate: &Candidate<'_>,
     lineage: Option<&JudgedLineage<'_>>,
-    unfinished: &Unfinished,
+    occupied: &Occupied,
 ) -> Creation {
     let newest = lineage.and_then(|lineage| newest_filled(place, lineage));
     let volumes = match newest {
@@ -97,7 +111,7 @@ pub fn create(
         Ok(attempt) => attempt,
         Err(creation) => return creation,
     };
-    let in_the_way = match make_room(lineage, &volumes, unfinished) {
+    let in_the_way = match make_room(lineage, &volumes, occupied) {
         Ok(in_the_way) => in_the_way,
         Err(creation) => return creation,
     };
@@ -105,7 +119,7 @@ pub fn create(
     let tags = point_tags::for_point(place, candidate, repaired, attempt);
     let known = known(lineage, repaired.map_or(place.slot, Point::slot_or_time));
     let after = in_the_way.clone();
-    let build = Build { place, candidate, tags: &tags, attempt, known, after, repaired };
+    let build = Build { place, candidate, occupied, tags: &tags, attempt, known, after, repaired };
     let actions = requests(candidate, &volumes, repaired.is_some())
         .into_iter()
         .map(|request| build.action(request))
@@ -181,11 +195,11 @@ fn next_attempt(place: Place<'_>, lineage: Option<&JudgedLineage<'_>>) -> Result
 fn make_room(
     lineage: Option<&JudgedLineage<'_>>,
     volumes: &[&Volume],
-    unfinished: &Unfinished,
+    occupied: &Occupied,
 ) -> Result<Vec<SnapshotId>, Creation> {
     let mut in_the_way = Vec::new();
     for volume in volumes {
-        let n_unfinished = unfinished.get(&volume.id).copied().unwrap_or_default();
+        let n_unfinished = occupied.unfinished.get(&volume.id).copied().unwrap_or_default();
         let max = volume.concurrent_snapshots_max();
         let n_to_go = (n_unfinished + 1).saturating_sub(max);
         let failed: Vec<SnapshotId> = lineage
@@ -225,6 +239,7 @@ fn known(lineage: Option<&JudgedLineage<'_>>, slot: DateTime<Utc>) -> Vec<Snapsh
 struct Build<'b> {
     place: Place<'b>,
     candidate: &'b Candidate<'b>,
+    occupied: &'b Occupied,
     tags: &'b PointTags,
     attempt: u32,
     known: Vec<SnapshotId>,
@@ -240,7 +255,12 @@ impl Build<'_> {
                 Op::CreateSnapshots(CreateSet {
                     point: self.point(self.tags.of_set.clone()),
                     instance_id,
-                    volumes: self.candidate.chosen_volumes(),
+                    volumes: self
+                        .candidate
+                        .volumes
+                        .iter()
+                        .map(|volume| self.chosen(volume))
+                        .collect(),
                     exclude_boot_volume,
                     exclude_data_volume_ids,
                     copy_tags_from_volume: self.tags.can_copy_from_volumes,
@@ -248,11 +268,20 @@ impl Build<'_> {
             }
             Request::One(volume) => {
                 let tags = self.tags.of_volume(volume);
-                let volume = self.candidate.chosen(volume);
+                let volume = self.chosen(volume);
                 Op::CreateSnapshot(CreateOne { point: self.point(tags), volume })
             }
         };
         Action { policy: Arc::clone(policy_name), region: region.clone(), op }
+    }
+
+    fn chosen(&self, volume: &Volume) -> ChosenVolume {
+        ChosenVolume {
+            volume_id: volume.id,
+            device: self.candidate.device(volume.id).cloned(),
+            size_gib: volume.size_gib,
+            not_before: self.occupied.not_before.get(&volume.id).copied(),
+        }
     }
 
     fn point(&self, tags: Vec<(Arc<str>, Arc<str>)>) -> NewPoint {

@@ -224,6 +224,7 @@ impl Pass<'_> {
                 volume_id: snapshot.volume_id,
                 size_gib: snapshot.volume_size_gib,
                 started_at: snapshot.started_at,
+                state: snapshot.state,
                 tags: snapshot.tags.clone(),
                 point_time,
                 reason,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::domain::ids::{InstanceId, SnapshotId, VolumeId};
-use crate::domain::inventory::Gap;
+use crate::domain::inventory::SnapshotState;
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::tags::Tags;
@@ -37,7 +37,7 @@ pub struct Plan {
     /// What else a person should know.
     pub notes: Vec<Note>,
     /// What could not be observed.
-    pub gaps: Vec<(Region, Gap)>,
+    pub gaps: Vec<PlanGap>,
     /// Recovery points of each policy and region, whatever becomes of them.
     pub n_points: BTreeMap<(Arc<str>, Region), u32>,
 }
@@ -119,6 +119,8 @@ pub struct ChosenVolume {
     pub device: Option<Arc<str>>,
     /// Its size in GiB.
     pub size_gib: u32,
+    /// The earliest instant at which EC2 accepts one more snapshot of it, if that is after now.
+    pub not_before: Option<DateTime<Utc>>,
 }
 
 /// A deletion with everything it was planned against.
@@ -132,6 +134,8 @@ pub struct Delete {
     pub size_gib: u32,
     /// EC2's StartTime; must still be so.
     pub started_at: DateTime<Utc>,
+    /// Its state; must still be so.
+    pub state: SnapshotState,
     /// Its tags; must still be these.
     pub tags: Tags,
     /// The instant of its recovery point.
@@ -211,6 +215,17 @@ pub struct Waiting {
     pub reason: String,
     /// Since when, where known.
     pub since: Option<DateTime<Utc>>,
+}
+
+/// Something that could not be observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanGap {
+    /// Where; none if the regions themselves are not known.
+    pub region: Option<Region>,
+    /// EC2's name of the call.
+    pub operation: &'static str,
+    /// Why it failed.
+    pub error: String,
 }
 
 /// How much a note matters.

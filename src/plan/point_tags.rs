@@ -110,10 +110,10 @@ fn with_attempt(mut pairs: Pairs, attempt: u32) -> Pairs {
 /// Returns `DEVICE=VOLUME` for each volume, as many as fit into a tag.
 fn devices(candidate: &Candidate<'_>) -> String {
     let mut text = String::new();
-    for volume in candidate.chosen_volumes() {
-        let Some(device) = volume.device else { continue };
+    for volume in &candidate.volumes {
+        let Some(device) = candidate.device(volume.id) else { continue };
         let separator = if text.is_empty() { "" } else { " " };
-        let part = format!("{separator}{device}={}", volume.volume_id);
+        let part = format!("{separator}{device}={}", volume.id);
         if tags::VALUE_CHARS_MAX < text.chars().count() + part.chars().count() {
             break;
         }

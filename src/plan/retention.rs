@@ -147,7 +147,9 @@ pub fn judge(rules: Rules<'_>, candidates: &[Candidate]) -> Vec<Judgement> {
     }
     let candidates = &candidates[..n_past];
     if rules.retention.forever {
-        past.iter_mut().for_each(|judgement| judgement.holds.insert(Hold::Forever));
+        for judgement in &mut *past {
+            judgement.holds.insert(Hold::Forever);
+        }
     }
     let locals: Vec<Local> = candidates.iter().map(|c| Local::new(c.time, rules.zone)).collect();
     for rule in &rules.retention.tiers {

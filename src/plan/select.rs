@@ -1,13 +1,13 @@
 //! Sources: what a policy protects in a region, and with which request EC2 can make its point.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::config::RegionalPolicy;
 use crate::config::select::Resource;
 use crate::domain::ids::{InstanceId, VolumeId};
 use crate::domain::inventory::{Instance, RegionInventory, Volume};
 use crate::domain::source::Source;
-use crate::plan::model::ChosenVolume;
 
 /// CreateSnapshots takes at most this many ExcludeDataVolumeIds (EC2 API reference).
 const EXCLUDED_VOLUMES_MAX: usize = 40;
@@ -91,16 +91,10 @@ impl<'a> Candidate<'a> {
         self.set_request().is_none()
     }
 
-    /// Returns `volume` with its device.
-    pub fn chosen(&self, volume: &Volume) -> ChosenVolume {
-        let attached = self.instance.map_or(&[][..], |instance| &instance.volumes[..]);
-        let device = attached.iter().find(|a| a.volume_id == volume.id).map(|a| a.device.clone());
-        ChosenVolume { volume_id: volume.id, device, size_gib: volume.size_gib }
-    }
-
-    /// Returns the protected volumes with their devices.
-    pub fn chosen_volumes(&self) -> Vec<ChosenVolume> {
-        self.volumes.iter().map(|volume| self.chosen(volume)).collect()
+    /// Returns the device of one of the instance's volumes.
+    pub fn device(&self, volume_id: VolumeId) -> Option<&'a Arc<str>> {
+        let attached = &self.instance?.volumes;
+        attached.iter().find(|a| a.volume_id == volume_id).map(|a| &a.device)
     }
 
     /// Returns the request for one set of all chosen volumes, if EC2 can express it.

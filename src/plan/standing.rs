@@ -183,7 +183,7 @@ impl<'a> Judge<'a> {
         let name = tags.get(tags::POLICY).ok_or(ForeignReason::Incomplete)?;
         let source = tags.get(tags::SOURCE).ok_or(ForeignReason::Incomplete)?;
         let source = self.source(source)?;
-        self.made_of(snapshot, source)?;
+        made_of(snapshot, source)?;
         let Some(policy) = self.by_name.get(name).copied() else { return Ok(None) };
         match self.policies[policy] {
             None => return Ok(None),
@@ -212,22 +212,6 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Checks that `snapshot` was made of `source`, as far as EC2 and our tags tell.
-    fn made_of(&self, snapshot: &Snapshot, source: Source) -> Result<(), ForeignReason> {
-        let volume_id = real_volume(snapshot).ok_or(ForeignReason::NoVolume)?;
-        let is_made_of = match source {
-            Source::Volume(id) => id == volume_id,
-            Source::Instance(_) => {
-                let devices = snapshot.tags.get(tags::DEVICES).unwrap_or_default();
-                let named = || devices.split(' ').filter_map(|part| Some(part.split_once('=')?.1));
-                // The tag names every volume of the point, unless it ran out of room.
-                let members = snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
-                members != Some(named().count()) || named().any(|id| id.parse() == Ok(volume_id))
-            }
-        };
-        if is_made_of { Ok(()) } else { Err(ForeignReason::OtherSource) }
-    }
-
     fn adoption(&self, snapshot: &Snapshot) -> Standing {
         let adopting: Vec<usize> = (0..self.policies.len())
             .filter(|n| {
@@ -243,6 +227,22 @@ impl<'a> Judge<'a> {
             None => Standing::Adopted(adopting.into()),
         }
     }
+}
+
+/// Checks that `snapshot` was made of `source`, as far as EC2 and our tags tell.
+fn made_of(snapshot: &Snapshot, source: Source) -> Result<(), ForeignReason> {
+    let volume_id = real_volume(snapshot).ok_or(ForeignReason::NoVolume)?;
+    let is_made_of = match source {
+        Source::Volume(id) => id == volume_id,
+        Source::Instance(_) => {
+            let devices = snapshot.tags.get(tags::DEVICES).unwrap_or_default();
+            let named = || devices.split(' ').filter_map(|part| Some(part.split_once('=')?.1));
+            // The tag names every volume of the point, unless it ran out of room.
+            let members = snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
+            members != Some(named().count()) || named().any(|id| id.parse() == Ok(volume_id))
+        }
+    };
+    if is_made_of { Ok(()) } else { Err(ForeignReason::OtherSource) }
 }
 
 /// Returns the volume that `snapshot` was made of, if EC2 says one that means something.

@@ -1,0 +1,159 @@
+//! What all actions of one region share: pace, spacing of volumes, and reasons to stop.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::domain::ids::VolumeId;
+use crate::domain::region::Region;
+use crate::execute::clock::{Clock, Stop};
+use crate::execute::outcome::{Outcome, Progress};
+use crate::execute::pace::Pace;
+use crate::plan::Action;
+
+/// EC2 refuses a second snapshot of one volume within 15 seconds.
+const SPACING: TimeDelta = TimeDelta::seconds(15);
+/// A call that EC2 throttles is tried so often in all.
+const THROTTLED_TRIES_MAX: usize = 10;
+
+/// One region while its actions are carried out.
+pub(super) struct RegionRun<'r, C, K> {
+    pub(super) cloud: &'r C,
+    pub(super) clock: &'r K,
+    pub(super) region: &'r Region,
+    pub(super) stop: &'r Stop,
+    progress: &'r dyn Progress,
+    pace: Pace,
+    /// When the next snapshot of a volume may be started.
+    free_at: Mutex<HashMap<VolumeId, DateTime<Utc>>>,
+    /// Why nothing more is begun here: no credentials, say.
+    ended: Mutex<Option<String>>,
+    /// Why no more snapshots are made here: a limit of the account.
+    full: Mutex<Option<String>>,
+}
+
+impl<'r, C: Cloud, K: Clock> RegionRun<'r, C, K> {
+    pub(super) fn new(
+        cloud: &'r C,
+        clock: &'r K,
+        region: &'r Region,
+        api_share: f64,
+        stop: &'r Stop,
+        progress: &'r dyn Progress,
+    ) -> Self {
+        Self {
+            cloud,
+            clock,
+            region,
+            stop,
+            progress,
+            pace: Pace::new(api_share),
+            free_at: Mutex::default(),
+            ended: Mutex::default(),
+            full: Mutex::default(),
+        }
+    }
+
+    /// Makes one call at its turn, and again while EC2 throttles it. Throttled calls have no
+    /// effect, so this is safe for creations too.
+    pub(super) async fn call<T, F: Future<Output = Result<T, CloudError>>>(
+        &self,
+        operation: &'static str,
+        call: impl Fn() -> F,
+    ) -> Result<T, CallEnd> {
+        let mut n_tries = 0;
+        loop {
+            let turn = self.pace.take(operation, self.clock.now());
+            if !self.stop.pause_until(self.clock, turn).await {
+                return Err(CallEnd::Interrupted);
+            }
+            n_tries += 1;
+            match call().await {
+                Ok(value) => {
+                    self.pace.succeeded(operation, self.clock.now());
+                    return Ok(value);
+                }
+                Err(err) if err.kind == ErrorKind::Throttled && n_tries < THROTTLED_TRIES_MAX => {
+                    tracing::debug!(region = %self.region, operation, "throttled");
+                    self.pace.throttled(operation, self.clock.now());
+                }
+                Err(err) => {
+                    if err.kind == ErrorKind::Credentials {
+                        set(&self.ended, err.reason());
+                    }
+                    return Err(CallEnd::Error(err));
+                }
+            }
+        }
+    }
+
+    /// Waits until EC2 accepts one more snapshot of each of `volumes`, and books that.
+    pub(super) async fn space(&self, volumes: &[(VolumeId, Option<DateTime<Utc>>)]) -> bool {
+        let start_at = {
+            let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let booked = volumes.iter().filter_map(|(id, _)| free_at.get(id).copied());
+            let planned = volumes.iter().filter_map(|(_, not_before)| *not_before);
+            let start_at = booked.chain(planned).fold(self.clock.now(), DateTime::max);
+            for (id, _) in volumes {
+                free_at.insert(*id, start_at + SPACING);
+            }
+            start_at
+        };
+        self.stop.pause_until(self.clock, start_at).await
+    }
+
+    /// Returns why a creation cannot be begun.
+    pub(super) fn why_not_create(&self) -> Option<String> {
+        get(&self.full).or_else(|| self.why_not())
+    }
+
+    /// Returns why nothing can be begun.
+    pub(super) fn why_not(&self) -> Option<String> {
+        if self.stop.is_set() {
+            return Some("interrupted".to_owned());
+        }
+        get(&self.ended)
+    }
+
+    /// Tells that the account has reached a limit on snapshots.
+    pub(super) fn is_full(&self, why: String) {
+        set(&self.full, why);
+    }
+
+    /// Logs and reports what became of `action`.
+    pub(super) fn ended(&self, action: &Action, outcome: &Outcome) {
+        let (id, word) = (action.id(), outcome.word());
+        match outcome {
+            Outcome::Done(_) | Outcome::Found(_) | Outcome::AlreadyGone => {
+                tracing::info!(action = id, policy = %action.policy, outcome = word, "action ended");
+            }
+            Outcome::Skipped(why) | Outcome::Waits(why) => {
+                tracing::info!(action = id, policy = %action.policy, outcome = word, why, "action ended");
+            }
+            Outcome::Failed(why) | Outcome::NotStarted(why) => {
+                tracing::warn!(action = id, policy = %action.policy, outcome = word, why, "action ended");
+            }
+        }
+        self.progress.ended(action, outcome);
+    }
+}
+
+/// Why a call brought nothing.
+pub(super) enum CallEnd {
+    /// It was never made.
+    Interrupted,
+    /// EC2 or the way there said no.
+    Error(CloudError),
+}
+
+fn get(cell: &Mutex<Option<String>>) -> Option<String> {
+    cell.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Sets a reason once: the first is the one that tells something.
+fn set(cell: &Mutex<Option<String>>, why: String) {
+    cell.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+}
