@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::config::Tier;
 use crate::plan::model::{ExpireReason, Keep, KeepReason};
-use crate::plan::retention::{Hold, Lapse};
+use crate::plan::retention::{Hold, Holds, Lapse};
 
 impl fmt::Display for Lapse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,17 +45,7 @@ impl fmt::Display for Hold {
 
 impl fmt::Display for Keep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.reason {
-            KeepReason::Held(holds) => {
-                let names: Vec<String> = holds.iter().map(|hold| hold.to_string()).collect();
-                f.write_str(&names.join(", "))?;
-            }
-            KeepReason::Vetoed(vetoed) => {
-                let (reason, veto) = vetoed.as_ref();
-                write!(f, "{}; would go: {reason}", veto.cause)?;
-            }
-            KeepReason::Failed => f.write_str("failed; goes after 24 hours")?,
-        }
+        f.write_str(&self.why())?;
         match self.until {
             Some(until) => write!(f, " until {}", minute(until)),
             None => Ok(()),
@@ -64,12 +54,28 @@ impl fmt::Display for Keep {
 }
 
 impl Keep {
-    /// Returns the tiers that hold the snapshot, from the shortest period on.
-    pub fn tiers(&self) -> Vec<Tier> {
+    /// Returns why the snapshot stays, without until when.
+    pub fn why(&self) -> String {
         match &self.reason {
-            KeepReason::Held(holds) => holds.tiers().collect(),
-            KeepReason::Vetoed(_) | KeepReason::Failed => Vec::new(),
+            KeepReason::Held(holds) => {
+                let names: Vec<String> = holds.iter().map(|hold| hold.to_string()).collect();
+                names.join(", ")
+            }
+            KeepReason::Vetoed(vetoed) => {
+                let (reason, veto) = vetoed.as_ref();
+                format!("{}; would go: {reason}", veto.cause)
+            }
+            KeepReason::Failed => "failed; goes after 24 hours".to_owned(),
         }
+    }
+
+    /// Returns the tiers that hold the snapshot, from the shortest period on.
+    pub fn tiers(&self) -> impl Iterator<Item = Tier> {
+        let holds = match &self.reason {
+            KeepReason::Held(holds) => *holds,
+            KeepReason::Vetoed(_) | KeepReason::Failed => Holds::default(),
+        };
+        holds.tiers()
     }
 }
 

@@ -1,0 +1,13 @@
+//! Reports: plans, outcomes and explanations as text and JSON.
+//!
+//! Decides nothing and prints nothing: everything here returns or writes text, which is the same
+//! for the same input. What comes from outside is escaped before a terminal sees it.
+
+pub mod exit;
+pub mod explain_text;
+pub mod json;
+pub mod plan_text;
+pub mod run_text;
+pub mod text;
+
+pub use exit::ExitCode;

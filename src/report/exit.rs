@@ -1,0 +1,68 @@
+//! Exit codes: what a script learns from a command.
+
+use crate::execute::Outcome;
+use crate::plan::{Plan, Severity};
+
+/// The exit codes, in the order of their precedence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ExitCode {
+    /// The command line or the configuration is wrong.
+    Usage,
+    /// Something failed, or was refused.
+    Failed,
+    /// A limit withheld deletions.
+    Withheld,
+    /// The inventory is incomplete; the rest was done.
+    Incomplete,
+    /// With `--exit-code`: there is something to do.
+    Actions,
+    /// Done, or nothing to do.
+    Done,
+}
+
+impl ExitCode {
+    /// Returns the number.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Usage => 2,
+            Self::Failed => 1,
+            Self::Withheld => 3,
+            Self::Incomplete => 4,
+            Self::Actions => 10,
+            Self::Done => 0,
+        }
+    }
+
+    /// Returns all that apply to a plan, the one to exit with first.
+    pub fn of_plan(plan: &Plan, tells_actions: bool) -> Vec<Self> {
+        let is_refused = plan.notes.iter().any(|note| note.severity == Severity::Fatal);
+        let mut codes = Vec::new();
+        if is_refused {
+            codes.push(Self::Failed);
+        }
+        if !plan.withheld.is_empty() {
+            codes.push(Self::Withheld);
+        }
+        if !plan.gaps.is_empty() {
+            codes.push(Self::Incomplete);
+        }
+        if tells_actions && !plan.actions.is_empty() {
+            codes.push(Self::Actions);
+        }
+        if codes.is_empty() {
+            codes.push(Self::Done);
+        }
+        codes
+    }
+
+    /// Returns all that apply to a run, the one to exit with first.
+    pub fn of_run(plan: &Plan, outcomes: &[Outcome]) -> Vec<Self> {
+        let mut codes = Self::of_plan(plan, false);
+        let is_failure = |o: &Outcome| matches!(o, Outcome::Failed(_) | Outcome::NotStarted(_));
+        if outcomes.iter().any(is_failure) && !codes.contains(&Self::Failed) {
+            codes.insert(0, Self::Failed);
+            codes.retain(|code| *code != Self::Done);
+        }
+        codes
+    }
+}

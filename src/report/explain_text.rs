@@ -1,0 +1,90 @@
+//! Everything about one snapshot, as text.
+
+use std::fmt::Write as _;
+
+use crate::domain::inventory::Snapshot;
+use crate::domain::region::Region;
+use crate::plan::explain::JudgedBy;
+use crate::plan::Explanation;
+use crate::plan::reason::minute;
+use crate::report::text::{hanging, printable, row};
+
+/// How many points of a lineage are shown on each side of the one in question.
+const NEIGHBOURS: usize = 5;
+
+/// Returns `explanation` as text.
+pub fn render(explanation: &Explanation) -> String {
+    let Explanation { region, snapshot, standing, judged_by, vetoes } = explanation;
+    let mut out = String::new();
+    facts(&mut out, region, snapshot);
+    hanging(&mut out, "whose     ", standing);
+    for judged in judged_by {
+        judged_text(&mut out, judged);
+    }
+    let _ = writeln!(out, "\nin the way of deleting it");
+    if vetoes.is_empty() {
+        let _ = writeln!(out, "  nothing");
+    }
+    for veto in vetoes {
+        let on = match veto.on {
+            Some(id) if id != snapshot.id => format!("{id}, of the same recovery point, is "),
+            Some(_) | None => String::new(),
+        };
+        let text = format!("{on}{}; lifted by {}", veto.cause, veto.cause.lifted_by());
+        hanging(&mut out, "  ", &text);
+    }
+    restore(&mut out, region, snapshot);
+    out
+}
+
+fn facts(out: &mut String, region: &Region, snapshot: &Snapshot) {
+    let _ = writeln!(out, "{} in {region}\n", snapshot.id);
+    let volume = snapshot.volume_id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+    let encrypted = if snapshot.is_encrypted { ", encrypted" } else { "" };
+    let _ = writeln!(out, "volume    {volume}, {} GiB{encrypted}", snapshot.volume_size_gib);
+    let _ = writeln!(out, "started   {}", minute(snapshot.started_at));
+    let message = snapshot.state_message.as_deref().map(|m| format!(": {m}")).unwrap_or_default();
+    hanging(out, "state     ", &format!("{}{message}", snapshot.state.name()));
+    if !snapshot.description.is_empty() {
+        hanging(out, "described ", &snapshot.description);
+    }
+    for (n, (key, value)) in snapshot.tags.iter().enumerate() {
+        let head = if n == 0 { "tags      " } else { "          " };
+        let _ = writeln!(out, "{head}{} = {}", printable(key), printable(value));
+    }
+}
+
+fn judged_text(out: &mut String, judged: &JudgedBy) {
+    let JudgedBy { policy, source, slot, point, verdict, expires_at, rules, lineage } = judged;
+    let _ = writeln!(out, "\npolicy    {}", printable(policy));
+    let _ = writeln!(out, "source    {source}");
+    if let Some(slot) = slot {
+        let _ = writeln!(out, "slot      {}", minute(*slot));
+    }
+    hanging(out, "point     ", point);
+    hanging(out, "verdict   ", verdict);
+    if let Some(at) = expires_at {
+        let _ = writeln!(out, "goes      not before {}", minute(*at));
+    }
+    for (n, rule) in rules.iter().enumerate() {
+        hanging(out, if n == 0 { "rules     " } else { "          " }, rule);
+    }
+    let it = lineage.iter().position(|(.., is_it)| *is_it).unwrap_or_default();
+    let from = it.saturating_sub(NEIGHBOURS);
+    let shown = lineage.iter().skip(from).take(2 * NEIGHBOURS + 1);
+    let _ = writeln!(out, "lineage   {} points; around this one:", lineage.len());
+    for (time, state, verdict, is_it) in shown {
+        let mark = if *is_it { ">" } else { " " };
+        row(out, &format!("  {mark} {}  {state}", minute(*time)), verdict);
+    }
+}
+
+/// Appends the AWS CLI commands that bring the data back.
+fn restore(out: &mut String, region: &Region, snapshot: &Snapshot) {
+    let id = snapshot.id;
+    let _ = writeln!(out, "\nto restore it, in the availability zone of the instance:");
+    let _ = writeln!(out, "  aws ec2 create-volume --region {region} --snapshot-id {id} \\");
+    let _ = writeln!(out, "    --volume-type gp3 --availability-zone {region}a");
+    let _ = writeln!(out, "  aws ec2 attach-volume --region {region} --volume-id <new volume> \\");
+    let _ = writeln!(out, "    --instance-id <instance> --device /dev/sdf");
+}

@@ -1,0 +1,86 @@
+//! What a run did, as text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::execute::outcome::Tally;
+use crate::execute::Outcome;
+use crate::plan::reason::minute;
+use crate::plan::{Action, Op, Plan};
+use crate::report::plan_text;
+use crate::report::text::{count, row};
+
+/// Returns the outcomes of `plan` as text: in full what did not go as planned, counts of the rest.
+pub fn render(plan: &Plan, outcomes: &[Outcome]) -> String {
+    let mut out = String::new();
+    let tally = Tally::of(outcomes);
+    let _ = writeln!(out, "Run of {}\n", minute(plan.now));
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for (action, outcome) in plan.actions.iter().zip(outcomes) {
+        *counts.entry((operation(action), outcome.word())).or_default() += 1;
+    }
+    if counts.is_empty() {
+        let _ = writeln!(out, "  nothing to do");
+    }
+    for ((operation, word), n) in counts {
+        let _ = writeln!(out, "{n:>8} {operation} {word}");
+    }
+    made(&mut out, plan, outcomes);
+    troubles(&mut out, plan, outcomes);
+    if !plan.withheld.is_empty() {
+        let n = count(plan.withheld.len(), "deletion");
+        let _ = writeln!(out, "\n{n} withheld by a limit; --max-deletes lifts it once:");
+        let mut limits: BTreeMap<String, usize> = BTreeMap::new();
+        for withheld in &plan.withheld {
+            let action = &withheld.action;
+            let place = format!("{} · {}: {}", action.region, action.policy, withheld.limit);
+            *limits.entry(place).or_default() += 1;
+        }
+        for (place, n) in limits {
+            row(&mut out, &format!("  {n:>6}"), &place);
+        }
+    }
+    if !plan.waiting.is_empty() {
+        let _ = writeln!(out, "\n{} waiting for the next run", plan.waiting.len() + tally.n_waiting);
+    }
+    plan_text::gaps(&mut out, &plan.gaps);
+    plan_text::notes(&mut out, plan);
+    out
+}
+
+/// Returns EC2's name of the action's call.
+pub fn operation(action: &Action) -> &'static str {
+    match action.op {
+        Op::CreateSnapshots(_) => "CreateSnapshots",
+        Op::CreateSnapshot(_) => "CreateSnapshot",
+        Op::DeleteSnapshot(_) => "DeleteSnapshot",
+    }
+}
+
+fn made(out: &mut String, plan: &Plan, outcomes: &[Outcome]) {
+    let made = || plan.actions.iter().zip(outcomes).filter(|(_, o)| !o.made().is_empty());
+    if made().next().is_none() {
+        return;
+    }
+    let _ = writeln!(out, "\nmade");
+    for (action, outcome) in made() {
+        let Some(point) = action.as_creation() else { continue };
+        let ids: Vec<String> = outcome.made().iter().map(ToString::to_string).collect();
+        let source = point.source.to_string();
+        row(out, &format!("  {:<14} {source}", action.region.as_str()), &ids.join(" "));
+    }
+}
+
+fn troubles(out: &mut String, plan: &Plan, outcomes: &[Outcome]) {
+    let troubled = || {
+        let pairs = plan.actions.iter().zip(outcomes);
+        pairs.filter_map(|(action, outcome)| Some((action, outcome, outcome.reason()?)))
+    };
+    if troubled().next().is_none() {
+        return;
+    }
+    let _ = writeln!(out, "\nnot done");
+    for (action, outcome, why) in troubled() {
+        row(out, &format!("  {} {}", outcome.word(), action.id()), why);
+    }
+}
