@@ -1,0 +1,282 @@
+//! Finds what is wrong with the structure of a file, by the published schema.
+//!
+//! Offending parts are reported and taken out, so that the rest can still be read and checked for
+//! its meaning. Knows nothing of policies: what a key is called and what it may hold stands in the
+//! schema alone.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use crate::config::diagnose::{Findings, Place, did_you_mean, either};
+
+/// Paths of what was taken out, such as `policy/0/retention/daily`.
+///
+/// Whoever misses something there must not complain a second time.
+#[derive(Debug, Default)]
+pub(super) struct Broken(BTreeSet<String>);
+
+impl Broken {
+    /// Returns true if something is missing at `path`, below it or above it.
+    pub(super) fn touches(&self, path: &str) -> bool {
+        let is_within = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.0.iter().any(|broken| is_within(broken, path) || is_within(path, broken))
+    }
+
+    fn add(&mut self, path: &str, key: &str) {
+        self.0.insert(join(path, key));
+    }
+}
+
+/// Returns the path of `key` in the table at `path`.
+pub(super) fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}/{key}") }
+}
+
+/// Reports and takes out of `root` whatever does not conform to `schema`.
+pub(super) fn conform(
+    root: &mut Spanned<DeTable<'_>>,
+    schema: &Value,
+    file: usize,
+    findings: &mut Findings<'_>,
+) -> Broken {
+    let mut walk = Walk { schema, file, findings, broken: Broken::default() };
+    // The span of the root is the whole file; what it lacks is said at the top.
+    walk.table(schema, root.get_mut(), &Place::new(file, 0..0), "");
+    walk.broken
+}
+
+struct Walk<'a, 'f> {
+    schema: &'a Value,
+    file: usize,
+    findings: &'a mut Findings<'f>,
+    broken: Broken,
+}
+
+impl<'a> Walk<'a, '_> {
+    /// Follows a reference within the schema.
+    fn resolved(&self, schema: &'a Value) -> &'a Value {
+        let target = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix('#'));
+        target.and_then(|pointer| self.schema.pointer(pointer)).unwrap_or(schema)
+    }
+
+    /// Returns the alternatives that a schema offers; itself if it offers none.
+    fn forms(&self, schema: &'a Value) -> Vec<&'a Value> {
+        let schema = self.resolved(schema);
+        let forms = schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Value::as_array);
+        forms.map_or_else(|| vec![schema], |forms| forms.iter().map(|f| self.resolved(f)).collect())
+    }
+
+    fn table(&mut self, form: &'a Value, table: &mut DeTable<'_>, place: &Place, path: &str) {
+        let properties = form.get("properties").and_then(Value::as_object);
+        let others = form.get("additionalProperties").filter(|others| others.is_object());
+        for (key, mut value) in std::mem::take(table) {
+            let name: &str = key.get_ref();
+            let inner = join(path, name);
+            let is_kept = match properties.and_then(|p| p.get(name)).or(others) {
+                Some(schema) => self.value(schema, name, &mut value, &inner),
+                None => {
+                    let place = Place::new(self.file, key.span());
+                    self.unknown_key(name, properties, &place, path);
+                    false
+                }
+            };
+            if is_kept {
+                table.insert(key, value);
+            } else {
+                self.broken.0.insert(inner);
+            }
+        }
+        for key in required(form) {
+            let is_there = table.keys().any(|k| k.get_ref() == key);
+            if !is_there && !self.broken.touches(&join(path, key)) {
+                self.broken.add(path, key);
+                let hint = properties.and_then(|p| p.get(key)).map(|s| absence_hint(key, s));
+                let message = format!("missing key `{key}`");
+                self.findings.report(place, message, hint.unwrap_or_default());
+            }
+        }
+    }
+
+    fn unknown_key(
+        &mut self,
+        name: &str,
+        properties: Option<&'a Map<String, Value>>,
+        place: &Place,
+        path: &str,
+    ) {
+        let known: Vec<&str> =
+            properties.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let hint = if let Some(meant) = did_you_mean(name, known.iter().copied()) {
+            // What is meant is there, so nobody needs to miss it.
+            self.broken.add(path, meant);
+            format!("did you mean `{meant}`?")
+        } else if let Some(home) = self.home_of(name, properties) {
+            format!("`{name}` belongs into `{home}`")
+        } else {
+            format!("expected {}", either(known))
+        };
+        self.findings.report(place, format!("unknown key `{name}`"), hint);
+    }
+
+    /// Returns the key of a table, one level down, that has a key `name`.
+    fn home_of(&self, name: &str, properties: Option<&'a Map<String, Value>>) -> Option<&'a str> {
+        let has_name = |schema| {
+            let forms = self.forms(schema);
+            forms.iter().any(|form| form.get("properties").is_some_and(|p| p.get(name).is_some()))
+        };
+        let mut keys = properties.into_iter().flatten();
+        keys.find(|(_, schema)| has_name(schema)).map(|(key, _)| key.as_str())
+    }
+
+    /// Returns true if `value` may stay.
+    fn value(
+        &mut self,
+        schema: &'a Value,
+        name: &str,
+        value: &mut Spanned<DeValue<'_>>,
+        path: &str,
+    ) -> bool {
+        let place = Place::new(self.file, value.span());
+        let forms: Vec<&Value> = self.forms(schema);
+        let fitting: Vec<&Value> =
+            forms.iter().copied().filter(|form| is_of_type(form, value.get_ref())).collect();
+        let Some(form) = fitting.first().copied() else {
+            self.wrong_type(schema, &forms, name, value.get_ref(), &place);
+            return false;
+        };
+        match value.get_mut() {
+            DeValue::Table(table) => self.table(form, table, &place, path),
+            DeValue::Array(array) => {
+                let Some(items) = form.get("items") else { return true };
+                let all = std::mem::replace(array, DeArray::new());
+                let mut kept = 0_usize;
+                for mut item in all {
+                    // Numbered as the reader will see them.
+                    let inner = join(path, &kept.to_string());
+                    if self.value(items, name, &mut item, &inner) {
+                        kept += 1;
+                        array.push(item);
+                    } else {
+                        self.broken.add(path, "item");
+                    }
+                }
+            }
+            DeValue::String(text) => return self.word(&fitting, name, text, &place),
+            DeValue::Integer(number) => {
+                if i64::from_str_radix(number.as_str(), number.radix()).is_err() {
+                    let message = format!("`{name}` is too large a number");
+                    self.findings.report(&place, message, about(self.resolved(schema)));
+                    return false;
+                }
+            }
+            DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
+        }
+        true
+    }
+
+    /// Returns true if `text` is among the words that the schema lists, or it lists none.
+    fn word(&mut self, forms: &[&Value], name: &str, text: &str, place: &Place) -> bool {
+        let mut words = Vec::new();
+        for form in forms {
+            match (form.get("const").and_then(Value::as_str), form.get("enum")) {
+                (Some(word), _) => words.push(word),
+                (None, Some(Value::Array(list))) => {
+                    words.extend(list.iter().filter_map(Value::as_str))
+                }
+                _ => return true,
+            }
+        }
+        if words.contains(&text) {
+            return true;
+        }
+        let hint = match did_you_mean(text, words.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("expected {}", either(words)),
+        };
+        self.findings.report(place, format!("`{text}` is no value of `{name}`"), hint);
+        false
+    }
+
+    fn wrong_type(
+        &mut self,
+        schema: &'a Value,
+        forms: &[&'a Value],
+        name: &str,
+        value: &DeValue<'_>,
+        place: &Place,
+    ) {
+        let mut expected: Vec<&str> = Vec::new();
+        for form in forms {
+            let name = type_name(form.get("type").and_then(Value::as_str).unwrap_or_default());
+            if !expected.contains(&name) {
+                expected.push(name);
+            }
+        }
+        let found = match value {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a number with a fraction",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "an array",
+            DeValue::Table(_) => "a table",
+        };
+        let written = self.findings.text_at(place);
+        let is_scalar = !matches!(value, DeValue::Array(_) | DeValue::Table(_));
+        let hint = if is_scalar && expected == ["an array"] {
+            format!("write `[{written}]`")
+        } else if is_scalar && expected == ["a string"] && !written.contains('\n') {
+            format!("write `\"{written}\"`")
+        } else {
+            about(schema)
+        };
+        let message = format!("`{name}` must be {}, not {found}", expected.join(" or "));
+        self.findings.report(place, message, hint);
+    }
+}
+
+fn required(form: &Value) -> impl Iterator<Item = &str> {
+    let keys = form.get("required").and_then(Value::as_array).into_iter().flatten();
+    keys.filter_map(Value::as_str)
+}
+
+/// Returns what the schema says about a value.
+fn about(schema: &Value) -> String {
+    schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn absence_hint(key: &str, schema: &Value) -> String {
+    match schema.get("const") {
+        Some(only) => format!("write `{key} = {only}`"),
+        None => format!("`{key}`: {}", about(schema)),
+    }
+}
+
+fn is_of_type(form: &Value, value: &DeValue<'_>) -> bool {
+    let Some(name) = form.get("type").and_then(Value::as_str) else { return true };
+    match value {
+        DeValue::String(_) => name == "string",
+        DeValue::Integer(_) => matches!(name, "integer" | "number"),
+        DeValue::Float(_) => name == "number",
+        DeValue::Boolean(_) => name == "boolean",
+        DeValue::Datetime(_) => false,
+        DeValue::Array(_) => name == "array",
+        DeValue::Table(_) => name == "object",
+    }
+}
+
+fn type_name(name: &str) -> &'static str {
+    match name {
+        "string" => "a string",
+        "integer" => "an integer",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "an array",
+        _ => "a table",
+    }
+}
