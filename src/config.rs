@@ -12,6 +12,7 @@ mod layer;
 mod load;
 pub mod policy;
 mod resolve;
+mod resolved;
 pub mod schedule;
 pub mod select;
 mod shape;
@@ -22,4 +23,5 @@ pub use policy::{
     Config, Limits, Orphans, Policy, RegionalPolicy, Regions, Retention, Take, Tier, TierRule,
     Window,
 };
+pub use resolved::render_resolved;
 pub use shape::schema;
