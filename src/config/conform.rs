@@ -77,13 +77,13 @@ impl<'a> Walk<'a, '_> {
         for (key, mut value) in std::mem::take(table) {
             let name: &str = key.get_ref();
             let inner = join(path, name);
-            let is_kept = match properties.and_then(|p| p.get(name)).or(others) {
-                Some(schema) => self.value(schema, name, &mut value, &inner),
-                None => {
-                    let place = Place::new(self.file, key.span());
-                    self.unknown_key(name, properties, &place, path);
-                    false
-                }
+            let schema = properties.and_then(|p| p.get(name)).or(others);
+            let is_kept = if let Some(schema) = schema {
+                self.value(schema, &format!("`{name}`"), &mut value, &inner)
+            } else {
+                let place = Place::new(self.file, key.span());
+                self.unknown_key(name, properties, &place, path);
+                false
             };
             if is_kept {
                 table.insert(key, value);
@@ -116,7 +116,7 @@ impl<'a> Walk<'a, '_> {
             self.broken.add(path, meant);
             format!("did you mean `{meant}`?")
         } else if let Some(home) = self.home_of(name, properties) {
-            format!("`{name}` belongs into `{home}`")
+            format!("`{name}` belongs in `{home}`")
         } else {
             format!("expected {}", either(known))
         };
@@ -133,11 +133,11 @@ impl<'a> Walk<'a, '_> {
         keys.find(|(_, schema)| has_name(schema)).map(|(key, _)| key.as_str())
     }
 
-    /// Returns true if `value` may stay.
+    /// Returns true if `value`, which messages call `label`, may stay.
     fn value(
         &mut self,
         schema: &'a Value,
-        name: &str,
+        label: &str,
         value: &mut Spanned<DeValue<'_>>,
         path: &str,
     ) -> bool {
@@ -146,7 +146,7 @@ impl<'a> Walk<'a, '_> {
         let fitting: Vec<&Value> =
             forms.iter().copied().filter(|form| is_of_type(form, value.get_ref())).collect();
         let Some(form) = fitting.first().copied() else {
-            self.wrong_type(schema, &forms, name, value.get_ref(), &place);
+            self.wrong_type(schema, &forms, label, value.get_ref(), &place);
             return false;
         };
         match value.get_mut() {
@@ -155,10 +155,11 @@ impl<'a> Walk<'a, '_> {
                 let Some(items) = form.get("items") else { return true };
                 let all = std::mem::replace(array, DeArray::new());
                 let mut kept = 0_usize;
+                let item_label = format!("an item of {label}");
                 for mut item in all {
                     // Numbered as the reader will see them.
                     let inner = join(path, &kept.to_string());
-                    if self.value(items, name, &mut item, &inner) {
+                    if self.value(items, &item_label, &mut item, &inner) {
                         kept += 1;
                         array.push(item);
                     } else {
@@ -166,10 +167,10 @@ impl<'a> Walk<'a, '_> {
                     }
                 }
             }
-            DeValue::String(text) => return self.word(&fitting, name, text, &place),
+            DeValue::String(text) => return self.word(&fitting, label, text, &place),
             DeValue::Integer(number) => {
                 if i64::from_str_radix(number.as_str(), number.radix()).is_err() {
-                    let message = format!("`{name}` is too large a number");
+                    let message = format!("{label} is too large a number");
                     self.findings.report(&place, message, about(self.resolved(schema)));
                     return false;
                 }
@@ -180,17 +181,11 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Returns true if `text` is among the words that the schema lists, or it lists none.
-    fn word(&mut self, forms: &[&Value], name: &str, text: &str, place: &Place) -> bool {
-        let mut words = Vec::new();
-        for form in forms {
-            match (form.get("const").and_then(Value::as_str), form.get("enum")) {
-                (Some(word), _) => words.push(word),
-                (None, Some(Value::Array(list))) => {
-                    words.extend(list.iter().filter_map(Value::as_str))
-                }
-                _ => return true,
-            }
-        }
+    fn word(&mut self, forms: &[&'a Value], label: &str, text: &str, place: &Place) -> bool {
+        let Some(words) = forms.iter().map(|form| words(form)).collect::<Option<Vec<_>>>() else {
+            return true;
+        };
+        let words = words.concat();
         if words.contains(&text) {
             return true;
         }
@@ -198,7 +193,7 @@ impl<'a> Walk<'a, '_> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("expected {}", either(words)),
         };
-        self.findings.report(place, format!("`{text}` is no value of `{name}`"), hint);
+        self.findings.report(place, format!("{label} cannot be `{text}`"), hint);
         false
     }
 
@@ -206,7 +201,7 @@ impl<'a> Walk<'a, '_> {
         &mut self,
         schema: &'a Value,
         forms: &[&'a Value],
-        name: &str,
+        label: &str,
         value: &DeValue<'_>,
         place: &Place,
     ) {
@@ -226,23 +221,66 @@ impl<'a> Walk<'a, '_> {
             DeValue::Array(_) => "an array",
             DeValue::Table(_) => "a table",
         };
-        let written = self.findings.text_at(place);
-        let is_scalar = !matches!(value, DeValue::Array(_) | DeValue::Table(_));
-        let hint = if is_scalar && expected == ["an array"] {
-            format!("write `[{written}]`")
-        } else if is_scalar && expected == ["a string"] && !written.contains('\n') {
-            format!("write `\"{written}\"`")
-        } else {
-            about(schema)
-        };
-        let message = format!("`{name}` must be {}, not {found}", expected.join(" or "));
+        let hint = self.type_hint(schema, &expected, value, place);
+        let message = format!("{label} must be {}, not {found}", expected.join(" or "));
         self.findings.report(place, message, hint);
+    }
+
+    /// Returns what to write instead: what was meant, if that is plain, or what is possible.
+    fn type_hint(
+        &self,
+        schema: &'a Value,
+        expected: &[&str],
+        value: &DeValue<'_>,
+        place: &Place,
+    ) -> String {
+        let written = self.findings.text_at(place);
+        let words: Vec<&str> = self.forms(schema).into_iter().filter_map(words).flatten().collect();
+        let examples = schema.get("examples").and_then(Value::as_array).into_iter().flatten();
+        let examples: Vec<String> = examples.map(|example| format!("`{example}`")).collect();
+        match value {
+            DeValue::Array(_) | DeValue::Table(_) => {}
+            _ if written.contains('\n') => {}
+            _ if expected == ["an array"] => return format!("write `[{written}]`"),
+            DeValue::String(text) => {
+                let is_meant = match expected {
+                    ["true or false"] => matches!(text.as_ref(), "true" | "false"),
+                    ["an integer"] => text.parse::<i64>().is_ok(),
+                    ["a number"] => text.parse::<f64>().is_ok(),
+                    _ => false,
+                };
+                if is_meant {
+                    return format!("write `{text}`");
+                }
+            }
+            _ if expected == ["a string"] && words.is_empty() && examples.is_empty() => {
+                return format!("write `\"{written}\"`");
+            }
+            _ => {}
+        }
+        if !words.is_empty() && expected == ["a string"] {
+            return format!("expected {}", either(words));
+        }
+        match examples.split_last() {
+            Some((last, [])) => format!("write for example {last}"),
+            Some((last, others)) => format!("write for example {} or {last}", others.join(", ")),
+            None => about(schema),
+        }
     }
 }
 
 fn required(form: &Value) -> impl Iterator<Item = &str> {
     let keys = form.get("required").and_then(Value::as_array).into_iter().flatten();
     keys.filter_map(Value::as_str)
+}
+
+/// Returns the words that a schema lists; none if any text will do.
+fn words(form: &Value) -> Option<Vec<&str>> {
+    if let Some(word) = form.get("const").and_then(Value::as_str) {
+        return Some(vec![word]);
+    }
+    let list = form.get("enum").and_then(Value::as_array)?;
+    Some(list.iter().filter_map(Value::as_str).collect())
 }
 
 /// Returns what the schema says about a value.
@@ -278,5 +316,75 @@ fn type_name(name: &str) -> &'static str {
         "boolean" => "true or false",
         "array" => "an array",
         _ => "a table",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::config::schema;
+
+    /// What the walk obeys, and what is for editors alone. Values out of range are found where
+    /// their meaning is read, with better words.
+    const KEYWORDS: [&str; 23] = [
+        "$ref",
+        "anyOf",
+        "oneOf",
+        "type",
+        "properties",
+        "additionalProperties",
+        "required",
+        "items",
+        "const",
+        "enum",
+        "$schema",
+        "$defs",
+        "title",
+        "description",
+        "examples",
+        "pattern",
+        "minimum",
+        "exclusiveMinimum",
+        "maximum",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "uniqueItems",
+    ];
+
+    fn check(root: &Value, schema: &Value) {
+        let Some(keywords) = schema.as_object() else { return };
+        for (keyword, value) in keywords {
+            assert!(KEYWORDS.contains(&keyword.as_str()), "`{keyword}` would be ignored");
+            match (keyword.as_str(), value) {
+                ("properties" | "$defs", Value::Object(inner)) => {
+                    for schema in inner.values() {
+                        check(root, schema);
+                    }
+                }
+                ("anyOf" | "oneOf", Value::Array(forms)) => {
+                    for form in forms {
+                        check(root, form);
+                    }
+                }
+                ("items" | "additionalProperties", schema) => check(root, schema),
+                ("$ref", Value::String(reference)) => {
+                    let target = reference.strip_prefix('#').and_then(|p| root.pointer(p));
+                    assert!(target.is_some(), "{reference} leads nowhere");
+                }
+                _ => {}
+            }
+        }
+        // A table that names its keys has no others.
+        if keywords.contains_key("properties") {
+            assert_eq!(keywords.get("additionalProperties"), Some(&Value::Bool(false)));
+        }
+    }
+
+    #[test]
+    fn the_schema_says_nothing_that_is_not_looked_at() {
+        let schema = schema();
+        check(&schema, &schema);
     }
 }

@@ -3,6 +3,7 @@
 //! Everything that reads a configuration reports into one [`Findings`], so that all problems of
 //! all files come out together and in file order. Nothing here decides what is a problem.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -27,12 +28,13 @@ impl Place {
 pub(super) struct Findings<'a> {
     files: &'a [(String, String)],
     found: Vec<(Place, String, String)>,
+    seen: BTreeSet<(Place, String)>,
 }
 
 impl<'a> Findings<'a> {
     /// Starts with nothing found in `files`, which are pairs of name and text.
     pub(super) fn new(files: &'a [(String, String)]) -> Self {
-        Self { files, found: Vec::new() }
+        Self { files, found: Vec::new(), seen: BTreeSet::new() }
     }
 
     /// Takes down a problem; the same one at the same place counts once.
@@ -42,9 +44,9 @@ impl<'a> Findings<'a> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        let finding = (place.clone(), message.into(), hint.into());
-        if !self.found.contains(&finding) {
-            self.found.push(finding);
+        let message = message.into();
+        if self.seen.insert((place.clone(), message.clone())) {
+            self.found.push((place.clone(), message, hint.into()));
         }
     }
 
@@ -66,7 +68,7 @@ impl<'a> Findings<'a> {
             return None;
         }
         // Stable: at one place the order of reporting stays.
-        self.found.sort_by(|(a, ..), (b, ..)| (a.file, a.start).cmp(&(b.file, b.start)));
+        self.found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
         let found = std::mem::take(&mut self.found);
         let problems = found
             .into_iter()
@@ -220,7 +222,7 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// Returns "did you mean `x`?" for the name most like `text`, if any is like it.
+/// Returns the name most like `text`, if any is like it.
 pub(super) fn did_you_mean<'a>(
     text: &str,
     names: impl IntoIterator<Item = &'a str>,

@@ -122,17 +122,14 @@ impl<'a, 'f> Reader<'a, 'f> {
             shape.adopt.as_ref().map(|at| self.at(at, |reader, at| reader.adopt(at, &adopt_path)));
         let limits = shape.limits.as_ref().map(|at| self.at(at, Self::limits));
         let overrides_path = join(path, "override");
-        let overrides = shape.overrides.as_ref().map(|at| {
-            let overrides = at.value().iter();
-            let overrides =
-                overrides.filter_map(|(name, at)| self.one_override(name, at, &overrides_path));
-            let overrides: Vec<Override> = overrides.collect();
+        let overrides = match &shape.overrides {
             // One that could not be read has been reported; the others still count.
-            (self.place(at.span()), Some(overrides))
-        });
-        let overrides = match overrides {
-            Some((place, Some(overrides))) => Key::Given(place, overrides),
-            Some((_, None)) => Key::Broken,
+            Some(at) => {
+                let place = self.place(at.span());
+                let given = at.value().iter();
+                let read = |(name, at)| self.one_override(name, at, &overrides_path);
+                Key::Given(place, given.filter_map(read).collect())
+            }
             None if self.broken.touches(&overrides_path) => Key::Broken,
             None => Key::Absent,
         };
@@ -210,23 +207,23 @@ impl<'a, 'f> Reader<'a, 'f> {
 
     fn limits(&mut self, at: &At<LimitsShape>) -> Option<Limits> {
         let LimitsShape { max_deletes, max_delete_percent } = at.value();
-        let mut limits = Limits::default();
-        let mut is_valid = true;
-        let mut read = |at: &Option<At<i64>>, limit: &mut u32, max: u32, hint: &str| {
-            let Some(at) = at else { return };
-            match u32::try_from(*at.value()).ok().filter(|number| *number <= max) {
-                Some(number) => *limit = number,
-                None => {
-                    let place = self.place(at.span());
-                    let message = format!("`{}` is not within 0 to {max}", at.value());
-                    self.findings.report(&place, message, hint);
-                    is_valid = false;
-                }
-            }
-        };
-        read(max_deletes, &mut limits.max_deletes, u32::MAX, "0 withholds every deletion");
-        let hint = "the limit is a percentage of the policy's points in a region";
-        read(max_delete_percent, &mut limits.max_delete_percent, 100, hint);
-        is_valid.then_some(limits)
+        let default = Limits::default();
+        let max_deletes = max_deletes.as_ref().map_or(Some(default.max_deletes), |at| {
+            let hint = "write 0, which withholds every deletion, or more";
+            self.limit("max_deletes", at, u32::MAX, hint)
+        });
+        let max_delete_percent =
+            max_delete_percent.as_ref().map_or(Some(default.max_delete_percent), |at| {
+                self.limit("max_delete_percent", at, 100, "write a percentage from 0 to 100")
+            });
+        Some(Limits { max_deletes: max_deletes?, max_delete_percent: max_delete_percent? })
+    }
+
+    fn limit(&mut self, name: &str, at: &At<i64>, max: u32, hint: &str) -> Option<u32> {
+        let number = *at.value();
+        u32::try_from(number).ok().filter(|number| *number <= max).or_else(|| {
+            let message = format!("`{name}` cannot be {number}");
+            self.refuse(&self.place(at.span()), message, hint)
+        })
     }
 }

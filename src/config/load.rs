@@ -1,5 +1,6 @@
 //! From files to a [`Config`], with everything that is wrong with them.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -138,6 +139,9 @@ fn digest(files: &[(String, String)]) -> String {
             hasher.update(part);
         }
     }
-    let hex: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    let mut digest = "sha256:".to_owned();
+    for byte in hasher.finalize() {
+        let _ = write!(digest, "{byte:02x}");
+    }
+    digest
 }

@@ -16,6 +16,7 @@ use crate::config::layer::{Key, Layer, Override, Reader, Rules};
 use crate::config::policy::{Limits, Policy, RegionalPolicy, Regions, Take, Tier};
 use crate::config::select::{Resource, VolumeChoice};
 use crate::config::shape::{At, FileShape, GlobalLimitsShape, PolicyShape};
+use crate::domain::region::Region;
 
 /// A file whose structure is sound, but for what was taken out of it.
 pub(super) struct ParsedFile {
@@ -75,6 +76,9 @@ pub(super) fn resolve(
     if placed.is_empty() && is_complete && !is_any_broken {
         let hint = "write a block that begins with `[[policy]]`";
         findings.report(&Place::new(0, 0..0), "no policy is defined", hint);
+    }
+    if let Some(layer) = &defaults {
+        check_overrides_are_used(layer, &placed, findings);
     }
     conflict::check(&placed, findings);
     (placed.into_iter().filter_map(|placed| placed.policy).collect(), api_share.unwrap_or(1.0))
@@ -146,8 +150,8 @@ fn policy(
         .collect();
     let layer = reader.layer(shape, &format!("policy/{n}"));
 
-    let named = name.as_deref().unwrap_or("?");
-    let resolver = Resolver { name: named, place: &place, policy: &layer, defaults };
+    let called = name.as_ref().map_or("this policy".to_owned(), |name| format!("policy `{name}`"));
+    let resolver = Resolver { called: &called, place: &place, policy: &layer, defaults };
     let parts = resolver.parts(findings);
     let policy = parts.and_then(|(regions, base, overrides)| {
         let renamed_from = renamed_from.iter().map(|(old, _)| Arc::clone(old)).collect();
@@ -156,11 +160,15 @@ fn policy(
     Placed { place, renamed_from, policy, name }
 }
 
-type Parts = (Regions, RegionalPolicy, BTreeMap<crate::domain::region::Region, RegionalPolicy>);
+type Parts = (Regions, RegionalPolicy, BTreeMap<Region, RegionalPolicy>);
+
+/// A value is wrong, and that has been reported.
+struct Reported;
 
 /// Puts the layers of one policy together.
 struct Resolver<'a> {
-    name: &'a str,
+    /// What messages call it.
+    called: &'a str,
     place: &'a Place,
     policy: &'a Layer,
     defaults: Option<&'a Layer>,
@@ -224,7 +232,7 @@ impl<'a> Resolver<'a> {
             Some(Key::Given(_, value)) => Some(value),
             Some(Key::Broken) => None,
             Some(Key::Absent) | None => {
-                let message = format!("policy `{}` has no `{key_name}`", self.name);
+                let message = format!("{} has no `{key_name}`", self.called);
                 findings.report(self.place, message, hint);
                 None
             }
@@ -249,8 +257,7 @@ impl<'a> Resolver<'a> {
         let is_own = matches!(self.policy.overrides, Key::Given(..));
         let Some(Regions::Named(named)) = regions else { return };
         if is_own && !named.contains(&given.region) {
-            let message =
-                format!("policy `{}` does not apply in region `{}`", self.name, given.region);
+            let message = format!("{} does not apply in region `{}`", self.called, given.region);
             let hint = format!("add `{}` to its `regions`, or remove the override", given.region);
             findings.report(&given.place, message, hint);
         }
@@ -275,35 +282,34 @@ impl<'a> Resolver<'a> {
         let create = self.or(lowest, true, |layer| &layer.create);
         let volumes = self.or(lowest, all_volumes, |layer| &layer.volumes);
         let limits = self.or(lowest, Limits::default(), |layer| &layer.limits);
-        // There is no default, so none is one that is broken.
         let adopt = self.optional(lowest, |layer| &layer.adopt);
         let schedule = self.optional(lowest, |layer| &layer.schedule);
         let timezone = timezone?;
         let policy = RegionalPolicy {
             owner: owner?,
             timezone,
-            schedule: schedule?.map(|schedule| schedule.in_zone(timezone)),
+            schedule: schedule.ok()?.map(|schedule| schedule.in_zone(timezone)),
             create: create?,
             select: select?.clone(),
             volumes: volumes?,
             retention: rules?.retention.clone(),
-            adopt: adopt?,
+            adopt: adopt.ok()?,
             limits: limits?,
         };
         check_rules_can_keep(&policy, rules?, findings);
         Some(policy)
     }
 
-    /// Returns a value that may be absent; none if it is broken.
+    /// Returns a value that may be absent.
     fn optional<T: Clone + 'a>(
         &self,
         lowest: Option<&'a Layer>,
         key: impl Fn(&'a Layer) -> &'a Key<T>,
-    ) -> Option<Option<T>> {
+    ) -> Result<Option<T>, Reported> {
         match self.pick(lowest, key) {
-            Some(Key::Given(_, value)) => Some(Some(value.clone())),
-            Some(Key::Broken) => None,
-            Some(Key::Absent) | None => Some(None),
+            Some(Key::Given(_, value)) => Ok(Some(value.clone())),
+            Some(Key::Broken) => Err(Reported),
+            Some(Key::Absent) | None => Ok(None),
         }
     }
 
@@ -327,6 +333,20 @@ impl<'a> Resolver<'a> {
                 findings.report(place, message, hint);
             }
         }
+    }
+}
+
+/// An override among the defaults has to be for some policy.
+fn check_overrides_are_used(defaults: &Layer, placed: &[Placed], findings: &mut Findings<'_>) {
+    let Key::Given(_, overrides) = &defaults.overrides else { return };
+    let is_used = |region| {
+        let mut policies = placed.iter().map(|placed| &placed.policy);
+        // One that could not be read may apply anywhere.
+        policies.any(|policy| policy.as_ref().is_none_or(|policy| policy.applies_in(region)))
+    };
+    for given in overrides.iter().filter(|given| !is_used(&given.region)) {
+        let message = format!("no policy applies in region `{}`", given.region);
+        findings.report(&given.place, message, "remove the override, or check the region's name");
     }
 }
 
@@ -373,3 +393,6 @@ fn first_days(tier: Tier) -> impl Iterator<Item = NaiveDate> {
         Tier::Daily | Tier::Hourly | Tier::Every => true,
     })
 }
+
+#[cfg(test)]
+mod tests;

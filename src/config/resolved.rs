@@ -10,6 +10,7 @@ use crate::config::policy::{
     Config, Orphans, Policy, RegionalPolicy, Regions, Retention, Tier, Window,
 };
 use crate::config::select::{Adopt, Resource, TagPattern};
+use crate::domain::region::Region;
 
 /// Returns what `config` says as TOML; regions with an override are written out in full.
 pub fn render_resolved(config: &Config) -> String {
@@ -22,14 +23,14 @@ pub fn render_resolved(config: &Config) -> String {
 
 fn render_policy(out: &mut String, policy: &Policy) {
     out.push_str("\n[[policy]]\n");
-    entry(out, "name", policy.name.as_ref().into());
+    entry(out, "name", policy.name.as_ref());
     if !policy.renamed_from.is_empty() {
         entry(out, "renamed_from", strings(policy.renamed_from.iter().map(AsRef::as_ref)));
     }
-    entry(out, "kind", "snapshots".into());
+    entry(out, "kind", "snapshots");
     let regions = match &policy.regions {
         Regions::All => strings(["all"]),
-        Regions::Named(regions) => strings(regions.iter().map(|region| region.as_str())),
+        Regions::Named(regions) => strings(regions.iter().map(Region::as_str)),
     };
     entry(out, "regions", regions);
     render_regional(out, "policy", &policy.base);
@@ -53,30 +54,30 @@ fn render_regional(out: &mut String, path: &str, policy: &RegionalPolicy) {
         adopt,
         limits,
     } = policy;
-    entry(out, "owner", owner.as_ref().into());
-    entry(out, "timezone", timezone.name().into());
+    entry(out, "owner", owner.as_ref());
+    entry(out, "timezone", timezone.name());
     if let Some(schedule) = schedule {
-        entry(out, "schedule", schedule.text().into());
+        entry(out, "schedule", schedule.text());
     }
-    entry(out, "create", (*create).into());
+    entry(out, "create", *create);
     if retention.forever {
-        entry(out, "retention", "forever".into());
+        entry(out, "retention", "forever");
     }
 
     let _ = write!(out, "\n[{path}.select]\n");
     match select.resource {
         Resource::Instance => {
-            entry(out, "resource", "instance".into());
+            entry(out, "resource", "instance");
             entry(out, "states", strings(select.states.iter().map(|state| state.name())));
         }
-        Resource::Volume => entry(out, "resource", "volume".into()),
+        Resource::Volume => entry(out, "resource", "volume"),
     }
     render_tags(out, "tags", &select.tags);
     render_tags(out, "exclude_tags", &select.exclude_tags);
     // It says nothing about volumes that are selected themselves.
     if select.resource == Resource::Instance {
         let _ = write!(out, "\n[{path}.volumes]\n");
-        entry(out, "boot", volumes.boot.into());
+        entry(out, "boot", volumes.boot);
         render_tags(out, "exclude_tags", &volumes.exclude_tags);
     }
     if !retention.forever {
@@ -88,18 +89,18 @@ fn render_regional(out: &mut String, path: &str, policy: &RegionalPolicy) {
         render_adopt(out, adopt);
     }
     let _ = write!(out, "\n[{path}.limits]\n");
-    entry(out, "max_deletes", i64::from(limits.max_deletes).into());
-    entry(out, "max_delete_percent", i64::from(limits.max_delete_percent).into());
+    entry(out, "max_deletes", i64::from(limits.max_deletes));
+    entry(out, "max_delete_percent", i64::from(limits.max_delete_percent));
 }
 
 fn render_retention(out: &mut String, retention: &Retention) {
-    entry(out, "keep_last", i64::from(retention.keep_last).into());
+    entry(out, "keep_last", i64::from(retention.keep_last));
     let orphans = match retention.orphans {
         Orphans::KeepLast => "keep-last".to_owned(),
         Orphans::Expire => "expire".to_owned(),
         Orphans::After(span) => span.to_string(),
     };
-    entry(out, "orphans", orphans.into());
+    entry(out, "orphans", orphans);
     for rule in &retention.tiers {
         let window: Value = match rule.window {
             Window::For(span) => span.to_string().into(),
@@ -119,10 +120,10 @@ fn render_retention(out: &mut String, retention: &Retention) {
 
 fn render_adopt(out: &mut String, adopt: &Adopt) {
     let is_narrowed = !adopt.tags.is_empty() || adopt.description.is_some();
-    entry(out, "all", (!is_narrowed).into());
+    entry(out, "all", !is_narrowed);
     render_tags(out, "tags", &adopt.tags);
     if let Some(description) = &adopt.description {
-        entry(out, "description", description.to_string().into());
+        entry(out, "description", description.to_string());
     }
     render_tags(out, "exclude_tags", &adopt.exclude_tags);
 }
@@ -137,6 +138,6 @@ fn strings<'a>(items: impl IntoIterator<Item = &'a str>) -> Value {
 }
 
 /// Writes `key = value` on one line; tables too.
-fn entry(out: &mut String, key: &str, value: Value) {
-    let _ = writeln!(out, "{key} = {value}");
+fn entry(out: &mut String, key: &str, value: impl Into<Value>) {
+    let _ = writeln!(out, "{key} = {}", value.into());
 }

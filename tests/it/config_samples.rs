@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use snapbox::data::DataFormat;
 use snapbox::{Data, assert_data_eq};
-use snapkeep::config::{LoadError, load, parse, render_resolved};
+use snapkeep::config::{LoadError, load, parse, render_resolved, schema};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -78,12 +79,19 @@ fn every_sample_survives_being_resolved() {
 }
 
 #[test]
-fn the_shipped_policy_resolves_to_what_its_comments_say() {
-    let config = load(&root().join("config/snapkeep.toml")).unwrap();
-    assert_data_eq!(
-        render_resolved(&config),
-        Data::read_from(&root().join("tests/config/snapkeep-resolved.toml"), None)
-    );
+fn every_sample_resolves_to_what_its_comments_say() {
+    for path in samples() {
+        let golden = root().join("tests/config/resolved").join(path.file_name().unwrap());
+        let text = render_resolved(&load(&path).unwrap());
+        assert_data_eq!(text, Data::read_from(&golden, None).raw());
+    }
+}
+
+#[test]
+fn the_published_schema_changes_knowingly() {
+    let golden = root().join("tests/config/schema.json");
+    let text = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    assert_data_eq!(text, Data::read_from(&golden, Some(DataFormat::Text)).raw());
 }
 
 #[test]

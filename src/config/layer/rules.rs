@@ -66,7 +66,7 @@ impl Reader<'_, '_> {
             "keep-last" => Some(Orphans::KeepLast),
             "expire" => Some(Orphans::Expire),
             text => text.parse().map(Orphans::After).ok().or_else(|| {
-                let message = format!("`{text}` is no value of `orphans`");
+                let message = format!("`orphans` cannot be `{text}`");
                 let hint = "expected `keep-last`, `expire` or a span such as `90 days`";
                 self.refuse(&self.place(at.span()), message, hint)
             }),
