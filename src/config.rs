@@ -1,14 +1,27 @@
 //! Configuration: TOML as typed by people → a validated [`Config`].
 //!
-//! `shape` is what may be typed (and the published JSON Schema), `diagnose` finds everything that
-//! is wrong at once, `resolve` fills in defaults and overrides. Everything below works on
-//! [`Config`] alone. Nothing here reads a clock or knows an inventory.
+//! `shape` is what may be typed (and the published JSON Schema), `conform` and `layer` find
+//! everything that is wrong at once and `diagnose` shows it, `resolve` fills in defaults and
+//! overrides. Everything below works on [`Config`] alone. Nothing here reads a clock or knows an
+//! inventory.
 
+mod conflict;
+mod conform;
+mod diagnose;
+mod layer;
+mod load;
 pub mod policy;
+mod resolve;
+mod resolved;
 pub mod schedule;
 pub mod select;
+mod shape;
 
+pub use diagnose::{Problem, Problems};
+pub use load::{LoadError, load, parse};
 pub use policy::{
     Config, Limits, Orphans, Policy, RegionalPolicy, Regions, Retention, Take, Tier, TierRule,
     Window,
 };
+pub use resolved::render_resolved;
+pub use shape::schema;

@@ -1,0 +1,312 @@
+//! What is wrong with a configuration, and where.
+//!
+//! Everything that reads a configuration reports into one [`Findings`], so that all problems of
+//! all files come out together and in file order. Nothing here decides what is a problem.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+
+/// A place in one of the files, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Index of the file in the order in which they were read.
+    pub(super) file: usize,
+    /// Where its text begins.
+    pub(super) start: usize,
+    /// Where its text ends.
+    pub(super) end: usize,
+}
+
+impl Place {
+    pub(super) fn new(file: usize, span: Range<usize>) -> Self {
+        Self { file, start: span.start, end: span.end }
+    }
+}
+
+/// All that has been found so far.
+pub(super) struct Findings<'a> {
+    files: &'a [(String, String)],
+    found: Vec<(Place, String, String)>,
+    seen: BTreeSet<(Place, String)>,
+}
+
+impl<'a> Findings<'a> {
+    /// Starts with nothing found in `files`, which are pairs of name and text.
+    pub(super) fn new(files: &'a [(String, String)]) -> Self {
+        Self { files, found: Vec::new(), seen: BTreeSet::new() }
+    }
+
+    /// Takes down a problem; the same one at the same place counts once.
+    pub(super) fn report(
+        &mut self,
+        place: &Place,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let message = message.into();
+        if self.seen.insert((place.clone(), message.clone())) {
+            self.found.push((place.clone(), message, hint.into()));
+        }
+    }
+
+    /// Returns the text at `place`, as it was written.
+    pub(super) fn text_at(&self, place: &Place) -> &'a str {
+        let (_, text) = self.file(place.file);
+        text.get(place.start..place.end).unwrap_or_default()
+    }
+
+    /// Returns `FILE:LINE` for a hint that points elsewhere.
+    pub(super) fn line_at(&self, place: &Place) -> String {
+        let (name, text) = self.file(place.file);
+        format!("{name}:{}", line_and_column(text, place.start).0)
+    }
+
+    /// Returns everything found, in file order; none if there is nothing.
+    pub(super) fn into_problems(mut self) -> Option<Problems> {
+        if self.found.is_empty() {
+            return None;
+        }
+        // Stable: at one place the order of reporting stays.
+        self.found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        let found = std::mem::take(&mut self.found);
+        let problems = found
+            .into_iter()
+            .map(|(place, message, hint)| {
+                let (name, text) = self.file(place.file);
+                Problem::new(name, text, &place, message, hint)
+            })
+            .collect();
+        Some(Problems(problems))
+    }
+
+    fn file(&self, index: usize) -> (&'a str, &'a str) {
+        self.files.get(index).map_or(("", ""), |(name, text)| (name, text))
+    }
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file, as it was named.
+    pub file: String,
+    /// Line in the file, from 1.
+    pub line: usize,
+    /// Character in the line, from 1.
+    pub column: usize,
+    /// The line as it was written.
+    pub excerpt: String,
+    /// How many characters of it are meant, from `column` on; at least 1.
+    pub length: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead, or where else to look.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    fn new(file: &str, text: &str, place: &Place, message: String, hint: String) -> Self {
+        let start = floor_boundary(text, place.start);
+        let (line, column) = line_and_column(text, start);
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let excerpt = text[line_start..line_end].trim_end().to_owned();
+        let end = floor_boundary(text, place.end).clamp(start, line_end);
+        let length = text[start..end].trim_end().chars().count().max(1);
+        let hint = Some(hint).filter(|hint| !hint.is_empty());
+        Self { file: file.to_owned(), line, column, excerpt, length, message, hint }
+    }
+}
+
+/// Returns the nearest boundary of a character at or before byte `at`.
+fn floor_boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..floor_boundary(text, at)];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        let chars = || self.excerpt.chars();
+        let width = |text: String| text.chars().map(columns).sum::<usize>();
+        let indent = width(printable(chars().take(self.column - 1)));
+        let marked = width(printable(chars().skip(self.column - 1).take(self.length))).max(1);
+        writeln!(f, "error: {}", printable(self.message.chars()))?;
+        let file = printable(self.file.chars());
+        writeln!(f, "{margin}--> {file}:{}:{}", self.line, self.column)?;
+        writeln!(f, "{margin} |")?;
+        writeln!(f, "{}", format!("{number} | {}", printable(chars())).trim_end())?;
+        write!(f, "{margin} | {}{}", " ".repeat(indent), "^".repeat(marked))?;
+        if let Some(hint) = &self.hint {
+            write!(f, "\n{margin} = help: {}", printable(hint.chars()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns text that can be shown on a terminal: what could move its cursor or turn the
+/// direction of writing is escaped, a tab is four spaces.
+fn printable(chars: impl Iterator<Item = char>) -> String {
+    let mut res = String::new();
+    for c in chars {
+        match c {
+            '\t' => res.push_str("    "),
+            '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' => {
+                res.extend(c.escape_unicode());
+            }
+            c if c.is_control() => res.extend(c.escape_default()),
+            c => res.push(c),
+        }
+    }
+    res
+}
+
+/// Returns how many columns a terminal gives a character; East Asian ones get two.
+fn columns(c: char) -> usize {
+    match u32::from(c) {
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1faff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
+/// Everything that is wrong with a configuration, in file order; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Returns the problems, in file order.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    /// Returns how many problems there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns true if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, problem) in self.0.iter().enumerate() {
+            write!(f, "{}{problem}", if n == 0 { "" } else { "\n\n" })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Returns the name most like `text`, if any is like it.
+pub(super) fn did_you_mean<'a>(
+    text: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let text = text.to_lowercase();
+    let score = |name: &str| strsim::jaro_winkler(&text, &name.to_lowercase());
+    let scored = names.into_iter().map(|name| (name, score(name)));
+    let best = scored.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    (0.8 < best.1).then_some(best.0)
+}
+
+/// Returns "`a`, `b` or `c`".
+pub(super) fn either<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use snapbox::{assert_data_eq, str};
+
+    use super::{Findings, Place};
+
+    fn show(text: &str, span: std::ops::Range<usize>) -> String {
+        let files = [("a.toml".to_owned(), text.to_owned())];
+        let mut findings = Findings::new(&files);
+        findings.report(&Place::new(0, span), "something is wrong", "write something else");
+        findings.into_problems().unwrap().to_string()
+    }
+
+    #[test]
+    fn the_place_is_marked() {
+        assert_data_eq!(
+            show("one = 1\ndayly = \"1 month\"\n", 8..13),
+            str![[r#"
+error: something is wrong
+ --> a.toml:2:1
+  |
+2 | dayly = "1 month"
+  | ^^^^^
+  = help: write something else
+"#]]
+        );
+    }
+
+    #[test]
+    fn control_characters_are_escaped_and_the_marks_stay_in_place() {
+        let text = "\ta = \"\u{1b}[2J\u{202e}\" # x";
+        assert_data_eq!(
+            show(text, 5..14),
+            str![[r#"
+error: something is wrong
+ --> a.toml:1:6
+  |
+1 |     a = "/u{1b}[2J/u{202e}" # x
+  |         ^^^^^^^^^^^^^^^^^^^
+  = help: write something else
+"#]]
+        );
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        assert_data_eq!(
+            show("t = { 이름 = 1 }", 15..16),
+            str![[r#"
+error: something is wrong
+ --> a.toml:1:12
+  |
+1 | t = { 이름 = 1 }
+  |              ^
+  = help: write something else
+"#]]
+        );
+    }
+
+    #[test]
+    fn places_beyond_the_text_are_the_end() {
+        assert!(show("", 0..0).contains("a.toml:1:1"));
+        assert!(show("ö", 1..400).contains("a.toml:1:1"));
+        assert!(show("a\n", 100..400).contains("a.toml:2:1"));
+    }
+}

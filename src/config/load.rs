@@ -1,0 +1,147 @@
+//! From files to a [`Config`], with everything that is wrong with them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize as _;
+use sha2::{Digest as _, Sha256};
+use toml::de::{DeTable, Deserializer};
+
+use crate::config::conform::conform;
+use crate::config::diagnose::{Findings, Place, Problems};
+use crate::config::policy::Config;
+use crate::config::resolve::{ParsedFile, resolve};
+use crate::config::shape::{FileShape, schema};
+
+/// A configuration could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A file or directory could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It could be read, but not understood.
+    #[error(transparent)]
+    Invalid(Problems),
+}
+
+/// Loads a file, or the `*.toml` files of a directory in the order of their names.
+///
+/// # Errors
+///
+/// [`LoadError::Invalid`] holds every problem of every file.
+pub fn load(path: &Path) -> Result<Config, LoadError> {
+    let mut files = Vec::new();
+    for path in files_at(path)? {
+        let text = fs::read_to_string(&path).map_err(|source| io_error(&path, source))?;
+        files.push((path.display().to_string(), text));
+    }
+    parse(&files).map_err(LoadError::Invalid)
+}
+
+fn files_at(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let metadata = fs::metadata(path).map_err(|source| io_error(path, source))?;
+    if !metadata.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(path).map_err(|source| io_error(path, source))? {
+        let file = entry.map_err(|source| io_error(path, source))?.path();
+        let is_hidden = file.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
+        // Editors leave hidden copies behind.
+        if file.extension().is_some_and(|extension| extension == "toml") && !is_hidden {
+            paths.push(file);
+        }
+    }
+    if paths.is_empty() {
+        let source = io::Error::new(io::ErrorKind::NotFound, "the directory has no `*.toml` file");
+        return Err(io_error(path, source));
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn io_error(path: &Path, source: io::Error) -> LoadError {
+    LoadError::Io { path: path.to_owned(), source }
+}
+
+/// Makes a configuration of files, which are pairs of name and text.
+///
+/// # Errors
+///
+/// Every problem of every file, in file order.
+pub fn parse(files: &[(String, String)]) -> Result<Config, Problems> {
+    let mut findings = Findings::new(files);
+    let schema = schema();
+    let mut parsed = Vec::new();
+    for (file, (_, text)) in files.iter().enumerate() {
+        parsed.extend(parse_file(file, text, &schema, &mut findings));
+    }
+    let is_complete = parsed.len() == files.len();
+    let (policies, api_share) = resolve(&parsed, is_complete, &mut findings);
+    match findings.into_problems() {
+        Some(problems) => Err(problems),
+        None => Ok(Config { policies, api_share, digest: digest(files) }),
+    }
+}
+
+/// Returns what a file says, without what is wrong with it; none if it is no TOML.
+fn parse_file(
+    file: usize,
+    text: &str,
+    schema: &serde_json::Value,
+    findings: &mut Findings<'_>,
+) -> Option<ParsedFile> {
+    let (mut table, errors) = DeTable::parse_recoverable(text);
+    let mut lines = Vec::new();
+    for err in &errors {
+        let place = Place::new(file, err.span().unwrap_or(0..0));
+        let line = findings.line_at(&place);
+        // What follows on the same line is the same mistake.
+        if !lines.contains(&line) {
+            lines.push(line);
+            findings.report(&place, one_line(err.message()), "");
+        }
+    }
+    if !errors.is_empty() {
+        return None;
+    }
+    let broken = conform(&mut table, schema, file, findings);
+    match FileShape::deserialize(Deserializer::from(table)) {
+        Ok(shape) => Some(ParsedFile { file, shape, broken }),
+        // Only if the schema allows what the types do not.
+        Err(err) => {
+            let place = Place::new(file, err.span().unwrap_or(0..0));
+            findings.report(&place, one_line(err.message()), "");
+            None
+        }
+    }
+}
+
+fn one_line(message: &str) -> String {
+    message.lines().collect::<Vec<_>>().join("; ")
+}
+
+/// Returns the digest of the names of the files, without their directories, and their contents.
+fn digest(files: &[(String, String)]) -> String {
+    let mut hasher = Sha256::new();
+    for (name, text) in files {
+        let name = Path::new(name).file_name().unwrap_or_default().as_encoded_bytes();
+        for part in [name, text.as_bytes()] {
+            // With their lengths, so that no two lists of files look alike.
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+    }
+    let mut digest = "sha256:".to_owned();
+    for byte in hasher.finalize() {
+        let _ = write!(digest, "{byte:02x}");
+    }
+    digest
+}

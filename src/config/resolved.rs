@@ -1,0 +1,143 @@
+//! A [`Config`] as a configuration file, with every default written out.
+//!
+//! What is rendered here loads again to the same policies.
+
+use std::fmt::Write as _;
+
+use toml::{Table, Value};
+
+use crate::config::policy::{
+    Config, Orphans, Policy, RegionalPolicy, Regions, Retention, Tier, Window,
+};
+use crate::config::select::{Adopt, Resource, TagPattern};
+use crate::domain::region::Region;
+
+/// Returns what `config` says as TOML; regions with an override are written out in full.
+pub fn render_resolved(config: &Config) -> String {
+    let mut out = format!("version = 1\n\n[limits]\napi_share = {:?}\n", config.api_share);
+    for policy in &config.policies {
+        render_policy(&mut out, policy);
+    }
+    out
+}
+
+fn render_policy(out: &mut String, policy: &Policy) {
+    out.push_str("\n[[policy]]\n");
+    entry(out, "name", policy.name.as_ref());
+    if !policy.renamed_from.is_empty() {
+        entry(out, "renamed_from", strings(policy.renamed_from.iter().map(AsRef::as_ref)));
+    }
+    entry(out, "kind", "snapshots");
+    let regions = match &policy.regions {
+        Regions::All => strings(["all"]),
+        Regions::Named(regions) => strings(regions.iter().map(Region::as_str)),
+    };
+    entry(out, "regions", regions);
+    render_regional(out, "policy", &policy.base);
+    for (region, differing) in &policy.overrides {
+        let path = format!("policy.override.\"{region}\"");
+        let _ = write!(out, "\n[{path}]\n");
+        render_regional(out, &path, differing);
+    }
+}
+
+/// Writes the keys of the open table at `path`, then its tables.
+fn render_regional(out: &mut String, path: &str, policy: &RegionalPolicy) {
+    let RegionalPolicy {
+        owner,
+        timezone,
+        schedule,
+        create,
+        select,
+        volumes,
+        retention,
+        adopt,
+        limits,
+    } = policy;
+    entry(out, "owner", owner.as_ref());
+    entry(out, "timezone", timezone.name());
+    if let Some(schedule) = schedule {
+        entry(out, "schedule", schedule.text());
+    }
+    entry(out, "create", *create);
+    if retention.forever {
+        entry(out, "retention", "forever");
+    }
+
+    let _ = write!(out, "\n[{path}.select]\n");
+    match select.resource {
+        Resource::Instance => {
+            entry(out, "resource", "instance");
+            entry(out, "states", strings(select.states.iter().map(|state| state.name())));
+        }
+        Resource::Volume => entry(out, "resource", "volume"),
+    }
+    render_tags(out, "tags", &select.tags);
+    render_tags(out, "exclude_tags", &select.exclude_tags);
+    // It says nothing about volumes that are selected themselves.
+    if select.resource == Resource::Instance {
+        let _ = write!(out, "\n[{path}.volumes]\n");
+        entry(out, "boot", volumes.boot);
+        render_tags(out, "exclude_tags", &volumes.exclude_tags);
+    }
+    if !retention.forever {
+        let _ = write!(out, "\n[{path}.retention]\n");
+        render_retention(out, retention);
+    }
+    if let Some(adopt) = adopt {
+        let _ = write!(out, "\n[{path}.adopt]\n");
+        render_adopt(out, adopt);
+    }
+    let _ = write!(out, "\n[{path}.limits]\n");
+    entry(out, "max_deletes", i64::from(limits.max_deletes));
+    entry(out, "max_delete_percent", i64::from(limits.max_delete_percent));
+}
+
+fn render_retention(out: &mut String, retention: &Retention) {
+    entry(out, "keep_last", i64::from(retention.keep_last));
+    let orphans = match retention.orphans {
+        Orphans::KeepLast => "keep-last".to_owned(),
+        Orphans::Expire => "expire".to_owned(),
+        Orphans::After(span) => span.to_string(),
+    };
+    entry(out, "orphans", orphans);
+    for rule in &retention.tiers {
+        let window: Value = match rule.window {
+            Window::For(span) => span.to_string().into(),
+            Window::Count(count) => i64::from(count).into(),
+        };
+        let value = if rule.tier == Tier::Every {
+            window
+        } else {
+            let mut table = Table::new();
+            table.insert("for".to_owned(), window);
+            table.insert("take".to_owned(), rule.take.name().into());
+            Value::Table(table)
+        };
+        entry(out, rule.tier.name(), value);
+    }
+}
+
+fn render_adopt(out: &mut String, adopt: &Adopt) {
+    let is_narrowed = !adopt.tags.is_empty() || adopt.description.is_some();
+    entry(out, "all", !is_narrowed);
+    render_tags(out, "tags", &adopt.tags);
+    if let Some(description) = &adopt.description {
+        entry(out, "description", description.to_string());
+    }
+    render_tags(out, "exclude_tags", &adopt.exclude_tags);
+}
+
+fn render_tags(out: &mut String, key: &str, tags: &[TagPattern]) {
+    let tags = tags.iter().map(|tag| (tag.key.to_string(), tag.value.to_string().into()));
+    entry(out, key, Value::Table(tags.collect()));
+}
+
+fn strings<'a>(items: impl IntoIterator<Item = &'a str>) -> Value {
+    Value::Array(items.into_iter().map(Value::from).collect())
+}
+
+/// Writes `key = value` on one line; tables too.
+fn entry(out: &mut String, key: &str, value: impl Into<Value>) {
+    let _ = writeln!(out, "{key} = {}", value.into());
+}
