@@ -1,0 +1,330 @@
+//! What the AWS CLI prints of the five listings, as far as snapkeep uses it.
+//!
+//! Names are EC2's. Reading ignores other keys; writing prints only these. Ids and times stay
+//! text here, so that one that cannot be read costs its item and not the whole file.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{InvalidId, SnapshotId};
+use crate::domain::intern::Interner;
+use crate::domain::inventory::{
+    AttachedVolume, Image, Instance, InstanceState, Snapshot, SnapshotState, Volume,
+};
+use crate::domain::tags::Tags;
+
+type Text<'a> = Cow<'a, str>;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct TagShape<'a> {
+    key: Text<'a>,
+    value: Text<'a>,
+}
+
+/// DescribeInstances answers in reservations; the owner stands there.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ReservationShape<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner_id: Option<Text<'a>>,
+    #[serde(default)]
+    instances: Vec<InstanceShape<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InstanceShape<'a> {
+    instance_id: Text<'a>,
+    state: StateShape<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root_device_name: Option<Text<'a>>,
+    #[serde(default)]
+    block_device_mappings: Vec<InstanceDeviceShape<'a>>,
+    #[serde(default)]
+    tags: Vec<TagShape<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StateShape<'a> {
+    name: Text<'a>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct InstanceDeviceShape<'a> {
+    device_name: Text<'a>,
+    #[serde(default)]
+    ebs: Option<AttachedShape<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AttachedShape<'a> {
+    volume_id: Text<'a>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct VolumeShape<'a> {
+    volume_id: Text<'a>,
+    #[serde(default)]
+    state: Text<'a>,
+    #[serde(default)]
+    volume_type: Text<'a>,
+    #[serde(default)]
+    size: u32,
+    #[serde(default)]
+    tags: Vec<TagShape<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct SnapshotShape<'a> {
+    snapshot_id: Text<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    volume_id: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner_id: Option<Text<'a>>,
+    state: Text<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state_message: Option<Text<'a>>,
+    start_time: Text<'a>,
+    #[serde(default)]
+    volume_size: u32,
+    #[serde(default)]
+    encrypted: bool,
+    #[serde(default)]
+    description: Text<'a>,
+    #[serde(default)]
+    tags: Vec<TagShape<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ImageShape<'a> {
+    image_id: Text<'a>,
+    #[serde(default)]
+    name: Text<'a>,
+    state: Text<'a>,
+    #[serde(default)]
+    block_device_mappings: Vec<ImageDeviceShape<'a>>,
+    #[serde(default)]
+    tags: Vec<TagShape<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ImageDeviceShape<'a> {
+    // An instance store or a suppressed device has none.
+    #[serde(default)]
+    ebs: Option<BackingShape<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct BackingShape<'a> {
+    #[serde(default)]
+    snapshot_id: Option<Text<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct LockShape<'a> {
+    snapshot_id: Text<'a>,
+    #[serde(default)]
+    lock_state: Text<'a>,
+}
+
+impl ReservationShape<'_> {
+    /// Adds the reservation's instances to `items`; one that cannot be read costs none beside it.
+    pub(crate) fn into_domain(
+        self,
+        interner: &mut Interner,
+        items: &mut Vec<Instance>,
+    ) -> Result<(), String> {
+        let owner_id = self.owner_id.map(|owner| interner.share(&owner));
+        let mut res = Ok(());
+        for shape in self.instances {
+            match shape.into_domain(interner) {
+                Ok(instance) => items.push(Instance { owner_id: owner_id.clone(), ..instance }),
+                Err(error) => res = Err(error),
+            }
+        }
+        res
+    }
+}
+
+impl<'a> From<&'a Instance> for ReservationShape<'a> {
+    fn from(instance: &'a Instance) -> Self {
+        let devices = instance.volumes.iter().map(|volume| InstanceDeviceShape {
+            device_name: volume.device.as_ref().into(),
+            ebs: Some(AttachedShape { volume_id: volume.volume_id.to_string().into() }),
+        });
+        let shape = InstanceShape {
+            instance_id: instance.id.to_string().into(),
+            state: StateShape { name: instance.state.name().into() },
+            root_device_name: instance.root_device.as_deref().map(Cow::Borrowed),
+            block_device_mappings: devices.collect(),
+            tags: tag_shapes(&instance.tags),
+        };
+        let owner_id = instance.owner_id.as_deref().map(Cow::Borrowed);
+        Self { owner_id, instances: vec![shape] }
+    }
+}
+
+impl InstanceShape<'_> {
+    fn into_domain(self, interner: &mut Interner) -> Result<Instance, String> {
+        let id = self.instance_id.parse().map_err(|err: InvalidId| err.to_string())?;
+        let state = InstanceState::from_name(&self.state.name)
+            .ok_or_else(|| unknown(&self.instance_id, "state", &self.state.name))?;
+        let mut volumes = Vec::with_capacity(self.block_device_mappings.len());
+        for device in self.block_device_mappings {
+            let Some(ebs) = device.ebs else { continue };
+            let volume_id = of(&self.instance_id, ebs.volume_id.parse())?;
+            volumes.push(AttachedVolume { device: interner.share(&device.device_name), volume_id });
+        }
+        Ok(Instance {
+            id,
+            owner_id: None,
+            state,
+            root_device: self.root_device_name.map(|name| interner.share(&name)),
+            volumes,
+            tags: tags(&self.tags, interner),
+        })
+    }
+}
+
+impl VolumeShape<'_> {
+    /// Converts to the domain's form.
+    pub(crate) fn into_domain(self, interner: &mut Interner) -> Result<Volume, String> {
+        Ok(Volume {
+            id: self.volume_id.parse().map_err(|err: InvalidId| err.to_string())?,
+            state: interner.share(&self.state),
+            volume_type: interner.share(&self.volume_type),
+            size_gib: self.size,
+            tags: tags(&self.tags, interner),
+        })
+    }
+}
+
+impl<'a> From<&'a Volume> for VolumeShape<'a> {
+    fn from(volume: &'a Volume) -> Self {
+        Self {
+            volume_id: volume.id.to_string().into(),
+            state: volume.state.as_ref().into(),
+            volume_type: volume.volume_type.as_ref().into(),
+            size: volume.size_gib,
+            tags: tag_shapes(&volume.tags),
+        }
+    }
+}
+
+impl SnapshotShape<'_> {
+    /// Converts to the domain's form.
+    pub(crate) fn into_domain(self, interner: &mut Interner) -> Result<Snapshot, String> {
+        let name = &self.snapshot_id;
+        let started_at = DateTime::parse_from_rfc3339(&self.start_time)
+            .map_err(|_| unknown(name, "StartTime", &self.start_time))?;
+        Ok(Snapshot {
+            id: name.parse().map_err(|err: InvalidId| err.to_string())?,
+            volume_id: self.volume_id.map(|id| of(name, id.parse())).transpose()?,
+            owner_id: self.owner_id.map(|owner| interner.share(&owner)),
+            state: SnapshotState::from_name(&self.state)
+                .ok_or_else(|| unknown(name, "state", &self.state))?,
+            state_message: self.state_message.map(|text| interner.share(&text)),
+            started_at: started_at.with_timezone(&Utc),
+            volume_size_gib: self.volume_size,
+            is_encrypted: self.encrypted,
+            description: interner.share(&self.description),
+            tags: tags(&self.tags, interner),
+        })
+    }
+}
+
+impl<'a> From<&'a Snapshot> for SnapshotShape<'a> {
+    fn from(snapshot: &'a Snapshot) -> Self {
+        let start_time = snapshot.started_at.to_rfc3339_opts(SecondsFormat::AutoSi, false);
+        Self {
+            snapshot_id: snapshot.id.to_string().into(),
+            volume_id: snapshot.volume_id.map(|id| id.to_string().into()),
+            owner_id: snapshot.owner_id.as_deref().map(Cow::Borrowed),
+            state: snapshot.state.name().into(),
+            state_message: snapshot.state_message.as_deref().map(Cow::Borrowed),
+            start_time: start_time.into(),
+            volume_size: snapshot.volume_size_gib,
+            encrypted: snapshot.is_encrypted,
+            description: snapshot.description.as_ref().into(),
+            tags: tag_shapes(&snapshot.tags),
+        }
+    }
+}
+
+impl ImageShape<'_> {
+    /// Converts to the domain's form.
+    pub(crate) fn into_domain(self, interner: &mut Interner) -> Result<Image, String> {
+        let id = self.image_id.parse().map_err(|err: InvalidId| err.to_string())?;
+        let backing = self.block_device_mappings.into_iter();
+        let backing = backing.filter_map(|device| device.ebs?.snapshot_id);
+        let snapshot_ids = backing.map(|id| of(&self.image_id, id.parse()));
+        Ok(Image {
+            id,
+            name: interner.share(&self.name),
+            state: interner.share(&self.state),
+            snapshot_ids: snapshot_ids.collect::<Result<_, _>>()?,
+            tags: tags(&self.tags, interner),
+        })
+    }
+}
+
+impl<'a> From<&'a Image> for ImageShape<'a> {
+    fn from(image: &'a Image) -> Self {
+        let backing = image
+            .snapshot_ids
+            .iter()
+            .map(|id| BackingShape { snapshot_id: Some(id.to_string().into()) });
+        Self {
+            image_id: image.id.to_string().into(),
+            name: image.name.as_ref().into(),
+            state: image.state.as_ref().into(),
+            block_device_mappings: backing.map(|ebs| ImageDeviceShape { ebs: Some(ebs) }).collect(),
+            tags: tag_shapes(&image.tags),
+        }
+    }
+}
+
+impl LockShape<'_> {
+    /// Converts to the locked snapshot; none if its lock has expired.
+    ///
+    /// DescribeLockedSnapshots lists expired locks too (EC2 API reference, LockState).
+    pub(crate) fn into_domain(self, _: &mut Interner) -> Result<Option<SnapshotId>, String> {
+        let id = self.snapshot_id.parse().map_err(|err: InvalidId| err.to_string())?;
+        Ok(Some(id).filter(|_| self.lock_state != "expired"))
+    }
+}
+
+impl From<SnapshotId> for LockShape<'_> {
+    fn from(id: SnapshotId) -> Self {
+        // Which kind of lock is not known here, and no deletion depends on it.
+        Self { snapshot_id: id.to_string().into(), lock_state: "governance".into() }
+    }
+}
+
+fn tags(shapes: &[TagShape<'_>], interner: &mut Interner) -> Tags {
+    shapes.iter().map(|tag| (interner.share(&tag.key), interner.share(&tag.value))).collect()
+}
+
+fn tag_shapes(tags: &Tags) -> Vec<TagShape<'_>> {
+    tags.iter().map(|(key, value)| TagShape { key: key.into(), value: value.into() }).collect()
+}
+
+fn of<T, E: std::fmt::Display>(item: &str, parsed: Result<T, E>) -> Result<T, String> {
+    parsed.map_err(|err| format!("{item}: {err}"))
+}
+
+fn unknown(item: &str, what: &str, value: &str) -> String {
+    format!("{item}: `{value}` is no {what} that snapkeep knows")
+}
