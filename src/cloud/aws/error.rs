@@ -11,10 +11,14 @@ use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 
 use super::Call;
 use super::credentials::NoCredentials;
+use super::replies::CutOff;
 use crate::cloud::{CloudError, ErrorKind};
 
 /// How much of an unreadable reply is shown.
 const EXCERPT_CHARS_MAX: usize = 120;
+/// What the SDK prints for layers that have nothing to say.
+const EMPTY_WORDS: [&str; 5] =
+    ["service error", "response error", "dispatch failure", "unhandled error", "Error"];
 
 impl Call<'_> {
     /// Turns an error of the SDK into one of the port.
@@ -78,7 +82,8 @@ impl Call<'_> {
         let status = raw.status().as_u16();
         let text = String::from_utf8_lossy(raw.body().bytes().unwrap_or_default());
         let excerpt: String = text.trim().chars().take(EXCERPT_CHARS_MAX).collect();
-        let message = format!("HTTP status {status}: {causes}; the reply begins `{excerpt}`");
+        let causes = if causes.is_empty() { "no error of EC2 in it" } else { causes };
+        let message = format!("HTTP status {status}, {causes}; the reply begins `{excerpt}`");
         // Only a status of 4xx says for certain that the call was turned away, and of those 408
         // is a time-out.
         if (400..500).contains(&status) && status != 408 {
@@ -113,17 +118,19 @@ fn chain<'a>(err: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Er
     })
 }
 
-/// Returns the message of an error and of all its causes, from what credentials are about on.
+/// Returns the messages of an error and of its causes; where one of them is ours, from that on.
 fn causes(err: &(dyn Error + 'static)) -> String {
     let mut chain: Vec<_> = chain(err).collect();
-    if let Some(at) = chain.iter().position(|err| err.is::<NoCredentials>()) {
+    let is_ours = |err: &&(dyn Error + 'static)| err.is::<NoCredentials>() || err.is::<CutOff>();
+    if let Some(at) = chain.iter().position(is_ours) {
         chain.drain(..at);
     }
     let mut res = String::new();
     for err in chain {
-        let message = err.to_string();
-        // Wrappers often repeat what they wrap.
-        if res.ends_with(&message) {
+        // The SDK lists the members of a chain on lines of their own.
+        let message = err.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ");
+        // Wrappers often repeat what they wrap, or say nothing.
+        if res.ends_with(&message) || EMPTY_WORDS.contains(&message.as_str()) {
             continue;
         }
         if !res.is_empty() {
