@@ -22,7 +22,7 @@ pub(super) struct Replies {
 
 /// A reply ended before its last tag.
 #[derive(Debug, thiserror::Error)]
-#[error("the reply was cut off")]
+#[error("it is cut off or not from EC2")]
 pub(super) struct CutOff;
 
 impl Replies {

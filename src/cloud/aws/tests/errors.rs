@@ -27,11 +27,15 @@ async fn check(answer: Answer, expected: Inline) {
 
 #[tokio::test]
 async fn a_throttled_deletion_is_sent_once() {
-    check(Answer::file(503, "error_throttled.xml"), str![[r#"
+    check(
+        Answer::file(503, "error_throttled.xml"),
+        str![[r#"
 Throttled
 DeleteSnapshot in ap-northeast-2: RequestLimitExceeded: Request limit exceeded.
 
-"#]]).await;
+"#]],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -92,12 +96,12 @@ DeleteSnapshot in ap-northeast-2: UnreadableReply: HTTP status 500, no error of 
 async fn a_success_without_ec2s_words_is_ambiguous() {
     check(Answer::file(200, "error_500.html"), str![[r#"
 Ambiguous
-DeleteSnapshot in ap-northeast-2: UnreadableReply: HTTP status 200, the reply was cut off; the reply begins `<!DOCTYPE html>\n<html><head><title>500 Internal Server Error</title></head>\n<body><h1>Internal Server Error</h1></body><`
+DeleteSnapshot in ap-northeast-2: UnreadableReply: HTTP status 200, it is cut off or not from EC2; the reply begins `<!DOCTYPE html>\n<html><head><title>500 Internal Server Error</title></head>\n<body><h1>Internal Server Error</h1></body><`
 
 "#]]).await;
     check(Answer::text(200, ""), str![[r#"
 Ambiguous
-DeleteSnapshot in ap-northeast-2: UnreadableReply: HTTP status 200, the reply was cut off; the reply begins ``
+DeleteSnapshot in ap-northeast-2: UnreadableReply: HTTP status 200, it is cut off or not from EC2; the reply begins ``
 
 "#]]).await;
 }
@@ -113,20 +117,28 @@ DeleteSnapshot in ap-northeast-2: Http403: HTTP status 403, no error of EC2 in i
 
 #[tokio::test]
 async fn a_broken_connection_is_ambiguous() {
-    check(Answer::ConnectionBroken, str![[r#"
+    check(
+        Answer::ConnectionBroken,
+        str![[r#"
 Ambiguous
 DeleteSnapshot in ap-northeast-2: ConnectionBroken: io error: reset by peer
 
-"#]]).await;
+"#]],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_time_out_is_ambiguous() {
-    check(Answer::TimedOut, str![[r#"
+    check(
+        Answer::TimedOut,
+        str![[r#"
 Ambiguous
 DeleteSnapshot in ap-northeast-2: Timeout: timeout: no reply
 
-"#]]).await;
+"#]],
+    )
+    .await;
 }
 
 #[tokio::test]
