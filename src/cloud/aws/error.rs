@@ -105,7 +105,7 @@ impl Call<'_> {
 }
 
 fn has_no_credentials(err: &(dyn Error + 'static)) -> bool {
-    chain(err).any(|err| err.is::<NoCredentials>())
+    chain(err).any(<dyn Error>::is::<NoCredentials>)
 }
 
 /// Returns the error and its causes, outermost first.

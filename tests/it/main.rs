@@ -1,0 +1,7 @@
+//! All integration tests, as one binary: each more would link the SDK once more.
+
+// `cfg(test)` on the modules lets clippy see that their helpers are test code.
+#[cfg(all(test, feature = "aws"))]
+mod moto;
+#[cfg(test)]
+mod support;
