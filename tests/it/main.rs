@@ -1,4 +1,9 @@
-//! All integration tests, in one binary.
+//! All integration tests, as one binary: each more would link the SDK once more.
 
+// `cfg(test)` on the modules lets clippy see that their helpers are test code.
 #[cfg(test)]
 mod config_samples;
+#[cfg(all(test, feature = "aws"))]
+mod moto;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,164 @@
+//! From EC2's shapes to nouns of the domain.
+//!
+//! An item that cannot be read is an error that names it, never left out: a listing without it
+//! would look complete.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use aws_sdk_ec2::primitives::DateTime as SdkDateTime;
+use aws_sdk_ec2::types;
+use chrono::{DateTime, Utc};
+
+use crate::cloud::Created;
+use crate::domain::intern::Interner;
+use crate::domain::inventory::{
+    AttachedVolume, Image, Instance, InstanceState, Snapshot, SnapshotState, Volume,
+};
+use crate::domain::tags::Tags;
+
+/// Why an item cannot be read, naming it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BadItem(pub(super) String);
+
+/// Reads one instance of a reservation of `owner_id`.
+pub(super) fn instance(
+    item: &types::Instance,
+    owner_id: Option<&str>,
+    interner: &mut Interner,
+) -> Result<Instance, BadItem> {
+    let id = required("instance", "InstanceId", item.instance_id())?;
+    let is_bad = |what: &str| BadItem(format!("instance `{id}` has no readable {what}"));
+    let state = item.state().and_then(|state| state.name());
+    let mut volumes = Vec::new();
+    for mapping in item.block_device_mappings() {
+        // Instance store volumes have no EBS part, and EC2 cannot snapshot them.
+        let Some(ebs) = mapping.ebs() else { continue };
+        volumes.push(AttachedVolume {
+            device: interner
+                .share(mapping.device_name().ok_or_else(|| is_bad("device name of a volume"))?),
+            volume_id: parsed(ebs.volume_id()).ok_or_else(|| is_bad("id of a volume"))?,
+        });
+    }
+    Ok(Instance {
+        id: parse_id("instance", id)?,
+        owner_id: owner_id.map(|owner| interner.share(owner)),
+        state: state
+            .and_then(|state| InstanceState::from_name(state.as_str()))
+            .ok_or_else(|| is_bad("state"))?,
+        root_device: item.root_device_name().map(|name| interner.share(name)),
+        volumes,
+        tags: tags(item.tags(), interner),
+    })
+}
+
+/// Reads one volume.
+pub(super) fn volume(item: &types::Volume, interner: &mut Interner) -> Result<Volume, BadItem> {
+    let id = required("volume", "VolumeId", item.volume_id())?;
+    Ok(Volume {
+        id: parse_id("volume", id)?,
+        state: interner.share(item.state().map_or("", types::VolumeState::as_str)),
+        volume_type: interner.share(item.volume_type().map_or("", types::VolumeType::as_str)),
+        size_gib: gib(item.size()),
+        tags: tags(item.tags(), interner),
+    })
+}
+
+/// Reads one snapshot.
+pub(super) fn snapshot(
+    item: &types::Snapshot,
+    interner: &mut Interner,
+) -> Result<Snapshot, BadItem> {
+    let id = required("snapshot", "SnapshotId", item.snapshot_id())?;
+    let is_bad = |what: &str| BadItem(format!("snapshot `{id}` has no readable {what}"));
+    let state = item.state().map(types::SnapshotState::as_str);
+    Ok(Snapshot {
+        id: parse_id("snapshot", id)?,
+        // "Snapshots created by the CopySnapshot action have an arbitrary volume ID that should
+        // not be used for any purpose" (EC2 API reference): one that is no id is none.
+        volume_id: parsed(item.volume_id()),
+        owner_id: item.owner_id().map(|owner| interner.share(owner)),
+        state: state
+            .and_then(SnapshotState::from_name)
+            .ok_or_else(|| is_bad(&format!("state (`{}`)", state.unwrap_or_default())))?,
+        state_message: item.state_message().map(|text| interner.share(text)),
+        started_at: item.start_time().and_then(instant).ok_or_else(|| is_bad("start time"))?,
+        volume_size_gib: gib(item.volume_size()),
+        is_encrypted: item.encrypted().unwrap_or_default(),
+        description: interner.share(item.description().unwrap_or_default()),
+        tags: tags(item.tags(), interner),
+    })
+}
+
+/// Reads one image.
+pub(super) fn image(item: &types::Image, interner: &mut Interner) -> Result<Image, BadItem> {
+    let id = required("image", "ImageId", item.image_id())?;
+    let mut snapshot_ids = Vec::new();
+    for mapping in item.block_device_mappings() {
+        // A mapping may name an empty volume or an instance store instead of a snapshot.
+        let Some(backing) = mapping.ebs().and_then(|ebs| ebs.snapshot_id()) else { continue };
+        // A snapshot that backs an image must not be overlooked: whoever reads this protects it.
+        snapshot_ids.push(
+            backing.parse().map_err(|err| BadItem(format!("image `{id}` is backed by {err}")))?,
+        );
+    }
+    Ok(Image {
+        id: parse_id("image", id)?,
+        name: interner.share(item.name().unwrap_or_default()),
+        state: interner.share(item.state().map_or("", types::ImageState::as_str)),
+        snapshot_ids,
+        tags: tags(item.tags(), interner),
+    })
+}
+
+/// Reads a snapshot that a creating call has returned.
+pub(super) fn created(
+    snapshot_id: Option<&str>,
+    volume_id: Option<&str>,
+    started_at: Option<&SdkDateTime>,
+) -> Result<Created, BadItem> {
+    let id = required("snapshot", "SnapshotId", snapshot_id)?;
+    Ok(Created {
+        snapshot_id: parse_id("snapshot", id)?,
+        volume_id: parsed(volume_id),
+        started_at: started_at.and_then(instant),
+    })
+}
+
+/// Reads an id, or says which `noun` had none.
+pub(super) fn required_id<T>(noun: &str, field: &str, id: Option<&str>) -> Result<T, BadItem>
+where
+    T: FromStr<Err: Display>,
+{
+    parse_id(noun, required(noun, field, id)?)
+}
+
+fn required<'a>(noun: &str, field: &str, value: Option<&'a str>) -> Result<&'a str, BadItem> {
+    value.ok_or_else(|| BadItem(format!("an item of the reply is a {noun} without {field}")))
+}
+
+fn parse_id<T: FromStr<Err: Display>>(noun: &str, id: &str) -> Result<T, BadItem> {
+    id.parse().map_err(|err| BadItem(format!("a {noun} cannot be read: {err}")))
+}
+
+fn parsed<T: FromStr>(text: Option<&str>) -> Option<T> {
+    text?.parse().ok()
+}
+
+fn instant(at: &SdkDateTime) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(at.secs(), at.subsec_nanos())
+}
+
+fn gib(size: Option<i32>) -> u32 {
+    size.and_then(|size| u32::try_from(size).ok()).unwrap_or_default()
+}
+
+fn tags(items: &[types::Tag], interner: &mut Interner) -> Tags {
+    items
+        .iter()
+        .map(|tag| {
+            let key = interner.share(tag.key().unwrap_or_default());
+            (key, interner.share(tag.value().unwrap_or_default()))
+        })
+        .collect()
+}

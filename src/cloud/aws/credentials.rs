@@ -1,0 +1,62 @@
+//! Marks failures to get credentials, so that they are told from failures to reach EC2.
+//!
+//! The SDK reports both as "dispatch failure". The gate sits in front of the identity cache, which
+//! every request passes, and wraps what comes out of it.
+
+use aws_sdk_ec2::config::{
+    ConfigBag, ResolveCachedIdentity, RuntimeComponents, RuntimeComponentsBuilder,
+    SharedIdentityCache,
+};
+use aws_sdk_ec2::error::BoxError;
+use aws_smithy_runtime_api::client::identity::{IdentityFuture, SharedIdentityResolver};
+
+/// The credential chain gave none.
+#[derive(Debug, thiserror::Error)]
+#[error("no AWS credentials found")]
+pub(super) struct NoCredentials {
+    source: BoxError,
+}
+
+/// An identity cache whose failures are [`NoCredentials`].
+#[derive(Debug)]
+pub(super) struct CredentialsGate {
+    cache: SharedIdentityCache,
+}
+
+impl CredentialsGate {
+    pub(super) fn new(cache: SharedIdentityCache) -> Self {
+        Self { cache }
+    }
+}
+
+impl ResolveCachedIdentity for CredentialsGate {
+    fn resolve_cached_identity<'a>(
+        &'a self,
+        resolver: SharedIdentityResolver,
+        runtime_components: &'a RuntimeComponents,
+        config_bag: &'a ConfigBag,
+    ) -> IdentityFuture<'a> {
+        IdentityFuture::new(async move {
+            self.cache
+                .resolve_cached_identity(resolver, runtime_components, config_bag)
+                .await
+                .map_err(|source| NoCredentials { source }.into())
+        })
+    }
+
+    fn validate_base_client_config(
+        &self,
+        runtime_components: &RuntimeComponentsBuilder,
+        cfg: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.cache.validate_base_client_config(runtime_components, cfg)
+    }
+
+    fn validate_final_config(
+        &self,
+        runtime_components: &RuntimeComponents,
+        cfg: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.cache.validate_final_config(runtime_components, cfg)
+    }
+}

@@ -1,0 +1,118 @@
+//! Where requests go: what the SDK made of `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_EC2`, profiles
+//! and the setting that ignores them all.
+//!
+//! The SDK does not show what it resolved, and repeating its rules would be a guess. So one
+//! request is prepared and stopped before anything leaves; on the way it shows both the endpoint
+//! and the HTTP client, which all regions then share.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_ec2::config::endpoint::Params;
+use aws_sdk_ec2::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents, SharedHttpClient};
+use aws_sdk_ec2::error::BoxError;
+use aws_smithy_runtime_api::client::endpoint::EndpointResolverParams;
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+
+/// What a request would have been sent with.
+#[derive(Debug, Default)]
+pub(super) struct Rehearsed {
+    /// The endpoint that the configuration names; none for EC2's own.
+    pub(super) endpoint: Option<String>,
+    /// The connections.
+    pub(super) http_client: Option<SharedHttpClient>,
+}
+
+/// Notes what a request would be sent with, and stops it. Clones share the note.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Rehearsal {
+    seen: Arc<Mutex<Rehearsed>>,
+}
+
+impl Rehearsal {
+    pub(super) fn take(&self) -> Rehearsed {
+        std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Rehearsal {
+    fn name(&self) -> &'static str {
+        "Rehearsal"
+    }
+
+    // The first hook after the parameters of the endpoint are known, and the last before the
+    // SDK asks for credentials.
+    fn read_before_attempt(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        runtime_components: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let params = cfg.load::<EndpointResolverParams>().and_then(|params| params.get::<Params>());
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Rehearsed {
+            endpoint: params.and_then(Params::endpoint).map(str::to_owned),
+            http_client: runtime_components.http_client(),
+        };
+        Err("a rehearsal is not sent".into())
+    }
+}
+
+/// Returns true if `url` is http or https on 127.0.0.0/8, `[::1]` or `localhost`.
+///
+/// Strict on purpose: a URL with a user name, or with anything else that two parsers could read
+/// differently, is not on loopback.
+pub(super) fn is_loopback(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return false;
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let has_port = |end: &str| {
+        end.is_empty() || end.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+    };
+    if let Some((ip, end)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return has_port(end) && ip.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback());
+    }
+    let (host, end) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+    has_port(end)
+        && (host.eq_ignore_ascii_case("localhost")
+            || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_what_is_surely_this_machine_is_loopback() {
+        for url in [
+            "http://127.0.0.1:5000",
+            "http://127.8.9.10",
+            "https://localhost/",
+            "HTTP://LocalHost:80/x",
+            "http://[::1]:5000",
+        ] {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in [
+            "",
+            "localhost",
+            "https://ec2.eu-west-1.amazonaws.com",
+            "http://localhost.example.com",
+            "http://localhost:80@example.com",
+            "http://localhost@example.com",
+            "http://localhost\\@example.com",
+            "http://example.com/?http://localhost",
+            "http://127.0.0.1.example.com",
+            "http://128.0.0.1",
+            "http://0.0.0.0",
+            "http://[::ffff:10.0.0.1]",
+            "ftp://127.0.0.1",
+            "unix://localhost",
+        ] {
+            assert!(!is_loopback(url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What several tests share.
+
+#[cfg(feature = "aws")]
+pub(crate) mod moto;
