@@ -1,2 +1,5 @@
-//! The command line.
-fn main() {}
+//! The binary `snapkeep`: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    snapkeep::cli::main()
+}

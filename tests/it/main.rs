@@ -1,9 +1,11 @@
 //! All integration tests, as one binary: each more would link the SDK once more.
 
-// `cfg(test)` on the modules lets clippy see that their helpers are test code.
+// `cfg(test)` on the modules lets clippy see that their helpers are test code. It does not see it
+// in `cfg(all(test, …))`.
 #[cfg(test)]
 mod config_samples;
-#[cfg(all(test, feature = "aws"))]
+#[cfg(test)]
+#[cfg(feature = "aws")]
 mod moto;
 #[cfg(test)]
 mod support;

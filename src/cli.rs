@@ -1,0 +1,79 @@
+//! The command line: the only room that reads arguments and the environment, and that prints.
+//!
+//! stdout is data; everything else goes to stderr. Nothing here plans or talks to EC2.
+
+use std::io::Write as _;
+use std::process;
+
+use clap::Parser as _;
+
+use crate::config::LoadError;
+use crate::report::ExitCode;
+use crate::report::text::printable;
+
+mod args;
+mod commands;
+mod logs;
+mod progress;
+mod scope;
+mod world;
+
+use args::{Args, Command};
+
+/// Runs the program; returns its exit code.
+pub fn main() -> process::ExitCode {
+    let args = Args::parse();
+    logs::start(args.global.log, args.global.verbose);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(err) => return fail(&anyhow::Error::new(err).context("could not start")),
+    };
+    match runtime.block_on(dispatch(args)) {
+        Ok(code) => code.number().into(),
+        Err(err) => fail(&err),
+    }
+}
+
+async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { global, command } = args;
+    match command {
+        Command::Plan(args) => commands::plan::plan(&global, args).await,
+        Command::Run(args) => commands::run::run(&global, args).await,
+        Command::Explain(args) => commands::explain::explain(&global, args).await,
+        Command::Check(args) => commands::check::check(&global, &args),
+        Command::Inventory(args) => commands::inventory::inventory(&global, args).await,
+        Command::Schema(args) => commands::schema::schema(&args),
+    }
+}
+
+/// Something in the command line or the configuration is wrong: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+fn usage(message: impl Into<String>) -> anyhow::Error {
+    UsageError(message.into()).into()
+}
+
+/// Prints an error with its causes to stderr; returns the exit code for it.
+fn fail(err: &anyhow::Error) -> process::ExitCode {
+    let is_broken_pipe = err.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    });
+    if is_broken_pipe {
+        // Whoever read the output has seen enough.
+        return ExitCode::Done.number().into();
+    }
+    let is_usage = err.is::<UsageError>() || err.is::<LoadError>();
+    // Problems of the configuration come as finished, multi-line text with their own heading.
+    let text = match err.downcast_ref::<LoadError>() {
+        Some(LoadError::Invalid(problems)) => problems.to_string(),
+        Some(LoadError::Io { .. }) | None => {
+            format!("error: {}", printable(&format!("{err:#}")))
+        }
+    };
+    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+    let code = if is_usage { ExitCode::Usage } else { ExitCode::Failed };
+    code.number().into()
+}

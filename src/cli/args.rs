@@ -1,0 +1,203 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::domain::region::Region;
+
+/// Keeps the right EBS snapshots in the right regions, removes the rest, and shows beforehand what
+/// it would do and why
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Global {
+    /// Configuration: a file, or a directory of *.toml files [default: config/snapkeep.toml, else
+    /// /etc/snapkeep/snapkeep.toml]
+    #[arg(long, global = true, env = "SNAPKEEP_CONFIG", value_name = "PATH")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Plan as if this were the present instant, RFC 3339; never changes a real account
+    #[arg(long, global = true, env = "SNAPKEEP_NOW", value_name = "INSTANT", value_parser = instant)]
+    pub(super) now: Option<DateTime<Utc>>,
+
+    /// Use an account in memory with a year of history; with FILE, keep it there
+    #[arg(
+        long,
+        global = true,
+        env = "SNAPKEEP_SANDBOX",
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ""
+    )]
+    pub(super) sandbox: Option<PathBuf>,
+
+    /// How logs look on stderr
+    #[arg(long, global = true, env = "SNAPKEEP_LOG", value_name = "FORMAT", default_value = "text")]
+    pub(super) log: LogFormat,
+
+    /// Log more: actions; twice, calls too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// How results look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// For scripts; see `snapkeep schema`
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Print what a run would do now, and why; changes nothing
+    Plan(PlanArgs),
+    /// Make the recovery points that are due, and delete what no rule keeps
+    Run(RunArgs),
+    /// Tell why a snapshot is kept or goes, until when, and how to restore it
+    Explain(ExplainArgs),
+    /// Validate the configuration
+    Check(CheckArgs),
+    /// Save what was observed, in the layout of the AWS CLI
+    Inventory(InventoryArgs),
+    /// Print a JSON Schema
+    Schema(SchemaArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Scope {
+    /// Act for this policy only; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) policy: Vec<String>,
+
+    /// Act in this region only; may be repeated
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: Vec<Region>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) scope: Scope,
+
+    /// How the plan looks
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+
+    /// Also save the plan as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+
+    /// Exit with 10 if there is something to do
+    #[arg(long)]
+    pub(super) exit_code: bool,
+
+    /// List every snapshot that stays, with its tiers and until when
+    #[arg(long)]
+    pub(super) keeps: bool,
+
+    /// Plan from a saved inventory, without credentials or network
+    #[arg(long, value_name = "DIR", conflicts_with = "sandbox")]
+    pub(super) inventory: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) scope: Scope,
+
+    /// Print the plan only
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Make one more recovery point of everything that is selected, now
+    #[arg(long)]
+    pub(super) extra: bool,
+
+    /// Delete at most so many snapshots per policy and region, whatever the configuration's limits
+    #[arg(long, value_name = "N")]
+    pub(super) max_deletes: Option<u32>,
+
+    /// How the report looks
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ExplainArgs {
+    /// The snapshot
+    #[arg(value_name = "SNAPSHOT")]
+    pub(super) id: String,
+
+    /// Explain from a saved inventory, without credentials or network
+    #[arg(long, value_name = "DIR", conflicts_with = "sandbox")]
+    pub(super) inventory: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArgs {
+    /// Print the configuration with all defaults, per region
+    #[arg(long)]
+    pub(super) resolved: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct InventoryArgs {
+    /// Where to save it; REGION/*.json are made there
+    #[arg(value_name = "DIR")]
+    pub(super) dir: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SchemaArgs {
+    /// Of what
+    pub(super) of: Schema,
+}
+
+/// What there is a schema of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Schema {
+    /// The configuration
+    Config,
+    /// What `plan --format json` prints
+    Plan,
+    /// What `run --format json` prints
+    Run,
+}
+
+fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    let parsed = DateTime::parse_from_rfc3339(text);
+    parsed.map(|at| at.with_timezone(&Utc)).map_err(|err| {
+        format!("{err}; expected RFC 3339 with a zone, such as 2026-11-20T03:00:00Z")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

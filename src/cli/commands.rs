@@ -1,0 +1,17 @@
+//! One file for each command.
+
+pub(super) mod check;
+pub(super) mod explain;
+pub(super) mod inventory;
+pub(super) mod plan;
+pub(super) mod run;
+pub(super) mod schema;
+
+use std::io::Write as _;
+
+/// Writes to stdout, which is data.
+fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

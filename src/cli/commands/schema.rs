@@ -1,0 +1,17 @@
+//! `schema`: the published JSON Schemas.
+
+use crate::cli::args::{Schema, SchemaArgs};
+use crate::config;
+use crate::report::{ExitCode, json};
+
+use super::print;
+
+pub(in crate::cli) fn schema(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
+    let schema = match args.of {
+        Schema::Config => config::schema(),
+        Schema::Plan => json::plan_schema(),
+        Schema::Run => json::run_schema(),
+    };
+    print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
+    Ok(ExitCode::Done)
+}

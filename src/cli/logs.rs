@@ -1,0 +1,25 @@
+//! Logs on stderr, for people or machines.
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::args::LogFormat;
+
+/// Starts logging; warnings only, or more with each `-v`.
+pub(super) fn start(format: LogFormat, verbosity: u8) {
+    let (own, others) = match verbosity {
+        0 => ("warn", LevelFilter::ERROR),
+        1 => ("info", LevelFilter::WARN),
+        2 => ("debug", LevelFilter::INFO),
+        _ => ("trace", LevelFilter::DEBUG),
+    };
+    let filter = EnvFilter::builder()
+        .with_default_directive(others.into())
+        .parse_lossy(format!("snapkeep={own}"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A subscriber that is there already belongs to a test, which then wants it.
+    let _ = match format {
+        LogFormat::Text => logs.with_target(false).try_init(),
+        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+    };
+}

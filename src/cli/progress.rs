@@ -1,0 +1,77 @@
+//! A bar on a terminal while a run is on its way; nothing in a pipe.
+
+use std::io::IsTerminal as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::execute::{Outcome, Progress};
+use crate::plan::Action;
+
+/// What is over sooner needs no bar.
+const QUIET_FOR: Duration = Duration::from_secs(1);
+
+/// A bar that shows itself once a run takes longer than a moment.
+pub(super) struct Bar {
+    is_terminal: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    begun_at: Instant,
+    n_actions: u64,
+    n_ended: u64,
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    pub(super) fn new() -> Self {
+        let state = State { begun_at: Instant::now(), n_actions: 0, n_ended: 0, bar: None };
+        Self { is_terminal: std::io::stderr().is_terminal(), state: Mutex::new(state) }
+    }
+
+    fn with(&self, f: impl FnOnce(&mut State)) {
+        if self.is_terminal {
+            f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+impl Progress for Bar {
+    fn begins(&self, n_actions: usize) {
+        self.with(|state| {
+            state.begun_at = Instant::now();
+            state.n_actions = u64::try_from(n_actions).unwrap_or(u64::MAX);
+            state.n_ended = 0;
+        });
+    }
+
+    fn ended(&self, action: &Action, _outcome: &Outcome) {
+        self.with(|state| {
+            state.n_ended += 1;
+            if state.bar.is_none() && QUIET_FOR <= state.begun_at.elapsed() {
+                state.bar = Some(new_bar(state.n_actions));
+            }
+            if let Some(bar) = &state.bar {
+                bar.set_message(action.region.to_string());
+                bar.set_position(state.n_ended);
+            }
+        });
+    }
+
+    fn ends(&self) {
+        self.with(|state| {
+            if let Some(bar) = state.bar.take() {
+                bar.finish_and_clear();
+            }
+        });
+    }
+}
+
+fn new_bar(n_actions: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(n_actions), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} actions, {eta} left, {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}

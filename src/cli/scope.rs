@@ -1,0 +1,57 @@
+//! From arguments to what is asked of a plan: configuration, scope, present instant.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
+use crate::cli::args::{Global, Scope};
+use crate::cli::usage;
+use crate::config::Config;
+use crate::config::load;
+use crate::plan::Request;
+
+/// Where a configuration is looked for, in this order.
+const DEFAULT_PATHS: [&str; 2] = ["config/snapkeep.toml", "/etc/snapkeep/snapkeep.toml"];
+
+/// Reads the configuration that the arguments name, or the default one.
+pub(super) fn config(global: &Global) -> anyhow::Result<Config> {
+    Ok(load(&config_path(global)?)?)
+}
+
+/// Returns the path of the configuration.
+pub(super) fn config_path(global: &Global) -> anyhow::Result<PathBuf> {
+    if let Some(path) = &global.config {
+        return Ok(path.clone());
+    }
+    let found = DEFAULT_PATHS.iter().map(Path::new).find(|path| path.exists());
+    found.map(Path::to_path_buf).ok_or_else(|| {
+        usage(format!(
+            "no configuration: neither {} exists; name one with --config or SNAPKEEP_CONFIG",
+            DEFAULT_PATHS.join(" nor ")
+        ))
+    })
+}
+
+/// Returns the request for `scope` at `now`; refuses names that the configuration does not have.
+pub(super) fn request(
+    config: &Config,
+    scope: &Scope,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Request> {
+    for name in &scope.policy {
+        if !config.policies.iter().any(|policy| policy.name.as_ref() == name) {
+            let names: Vec<&str> = config.policies.iter().map(|p| p.name.as_ref()).collect();
+            return Err(usage(format!(
+                "no policy is called `{name}`; there is {}",
+                names.join(", ")
+            )));
+        }
+    }
+    for region in &scope.region {
+        if !config.policies.iter().any(|policy| policy.applies_in(region)) {
+            return Err(usage(format!("no policy applies in {region}")));
+        }
+    }
+    let (policies, regions) = (scope.policy.clone(), scope.region.clone());
+    Ok(Request { policies, regions, ..Request::at(now) })
+}

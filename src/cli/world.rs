@@ -1,0 +1,139 @@
+//! Which EC2 a command talks to: the real one, the sandbox, or a saved inventory.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+
+use crate::cli::args::Global;
+use crate::cli::usage;
+use crate::cloud::files::{self, Files};
+use crate::cloud::sandbox::Sandbox;
+use crate::config::{Config, Regions};
+use crate::domain::inventory::{Gap, Inventory, Listing, RegionInventory};
+use crate::execute::{Clock as _, Progress, Stop};
+use crate::plan::{Request, questions};
+use crate::run::{self, Report, SandboxClock, SystemClock};
+
+#[cfg(feature = "aws")]
+use crate::cloud::aws::AwsCloud;
+
+/// An EC2 to talk to.
+pub(super) enum World {
+    /// The one in memory, kept in a file if one is named.
+    Sandbox(Box<Sandbox>),
+    /// A saved inventory; can only be looked at.
+    Files(Files),
+    /// The real one, or whatever endpoint stands for it.
+    #[cfg(feature = "aws")]
+    Aws(Box<AwsCloud>),
+}
+
+impl World {
+    /// Opens what the arguments name.
+    pub(super) async fn open(global: &Global, inventory: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(dir) = inventory {
+            return Ok(Self::Files(Files::open(dir)?));
+        }
+        if let Some(path) = &global.sandbox {
+            let now = global.now.unwrap_or_else(|| SystemClock::new(None).now());
+            let sandbox = match path.as_os_str().is_empty() {
+                true => Sandbox::demo(now),
+                false => Sandbox::open(path, now)?,
+            };
+            return Ok(Self::Sandbox(Box::new(sandbox)));
+        }
+        Self::connect().await
+    }
+
+    #[cfg(feature = "aws")]
+    async fn connect() -> anyhow::Result<Self> {
+        let cloud = AwsCloud::connect(run::clock::machine_clock()).await?;
+        Ok(Self::Aws(Box::new(cloud)))
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn connect() -> anyhow::Result<Self> {
+        Err(usage(
+            "this build cannot talk to AWS (it was built without the feature `aws`); \
+             use --sandbox, or plan with --inventory",
+        ))
+    }
+
+    /// Returns the present instant: the one that was given, else the world's own.
+    pub(super) fn now(&self, global: &Global) -> DateTime<Utc> {
+        match self {
+            Self::Sandbox(sandbox) => sandbox.time().now(),
+            Self::Files(_) => global.now.unwrap_or_else(|| SystemClock::new(None).now()),
+            #[cfg(feature = "aws")]
+            Self::Aws(_) => SystemClock::new(global.now).now(),
+        }
+    }
+
+    /// Returns true if nothing real is changed by acting at another instant than the present.
+    pub(super) fn may_pretend_now(&self) -> bool {
+        match self {
+            Self::Sandbox(_) | Self::Files(_) => true,
+            #[cfg(feature = "aws")]
+            Self::Aws(cloud) => cloud.endpoint_is_loopback(),
+        }
+    }
+
+    /// Observes everything that `config` is about.
+    pub(super) async fn observe(&self, config: &Config) -> Inventory {
+        match self {
+            Self::Sandbox(sandbox) => {
+                sandbox.time().drive(run::observe(sandbox.as_ref(), config)).await
+            }
+            Self::Files(files) => saved(files, config),
+            #[cfg(feature = "aws")]
+            Self::Aws(cloud) => run::observe(cloud.as_ref(), config).await,
+        }
+    }
+
+    /// Runs one cycle.
+    pub(super) async fn run(
+        &self,
+        global: &Global,
+        config: &Config,
+        request: &Request,
+        stop: &Stop,
+        progress: &dyn Progress,
+    ) -> anyhow::Result<Report> {
+        match self {
+            Self::Sandbox(sandbox) => {
+                let clock = SandboxClock(sandbox.time().clone());
+                let cycle = run::run(sandbox.as_ref(), &clock, config, request, stop, progress);
+                let report = sandbox.time().drive(cycle).await;
+                sandbox.save().context("could not keep the sandbox")?;
+                Ok(report)
+            }
+            Self::Files(_) => Err(usage("a saved inventory can only be planned for")),
+            #[cfg(feature = "aws")]
+            Self::Aws(cloud) => {
+                let clock = SystemClock::new(global.now);
+                Ok(run::run(cloud.as_ref(), &clock, config, request, stop, progress).await)
+            }
+        }
+    }
+}
+
+/// Reads a saved inventory as far as `config` is about it; what it lacks is a gap.
+fn saved(files: &Files, config: &Config) -> Inventory {
+    let mut inventory = files.load();
+    inventory.regions.retain(|region, _| config.policies.iter().any(|p| p.applies_in(region)));
+    for policy in &config.policies {
+        let Regions::Named(named) = &policy.regions else { continue };
+        for region in named {
+            inventory.regions.entry(region.clone()).or_insert_with(|| RegionInventory {
+                gaps: Listing::ALL
+                    .map(|listing| Gap { listing, error: "not in the saved inventory".to_owned() })
+                    .into(),
+                ..RegionInventory::default()
+            });
+        }
+    }
+    let questions = questions(config, &inventory);
+    files::ask_for_sources(&mut inventory, &questions);
+    inventory
+}
