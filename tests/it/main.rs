@@ -1,7 +1,8 @@
 //! All integration tests, as one binary: each more would link the SDK once more.
 
-// `cfg(test)` on the modules lets clippy see that their helpers are test code.
-#[cfg(all(test, feature = "aws"))]
+// A plain `cfg(test)` lets clippy see that the helpers are test code.
+#[cfg(test)]
+#[cfg(feature = "aws")]
 mod moto;
 #[cfg(test)]
 mod support;
