@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, SecondsFormat, TimeDelta, Utc};
 
 use crate::cloud::sandbox::{ACCOUNT, Sandbox};
 use crate::domain::ids::{InstanceId, SnapshotId, VolumeId};
@@ -154,14 +154,11 @@ impl Demo<'_> {
         days.into_iter().map(at_three).collect()
     }
 
-    /// Makes the point of one slot as snapkeep would have, and returns its snapshots.
-    fn point(&self, server: &Server, slot: DateTime<Utc>) -> Vec<Snapshot> {
-        let made = server.volumes.iter().map(|(_, volume)| {
-            let snapshot = self.of_policy(server, volume, slot);
-            self.sandbox.add_snapshot(&server.region, snapshot.clone());
-            snapshot
-        });
-        made.collect()
+    /// Makes the point of one slot as snapkeep would have.
+    fn point(&self, server: &Server, slot: DateTime<Utc>) {
+        for (_, volume) in &server.volumes {
+            self.sandbox.add_snapshot(&server.region, self.of_policy(server, volume, slot));
+        }
     }
 
     /// Returns a completed snapshot that bears snapkeep's tags; it is not added yet.
@@ -170,7 +167,7 @@ impl Demo<'_> {
             ("Name", server.name.to_owned()),
             (tags::OWNER, "main".to_owned()),
             (tags::POLICY, "servers".to_owned()),
-            (tags::SLOT, slot.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+            (tags::SLOT, slot_tag(slot)),
             (tags::SOURCE, format!("{}/{}", server.region, server.id)),
             (tags::MEMBERS, server.volumes.len().to_string()),
             (tags::DEVICES, devices(server)),
@@ -209,6 +206,10 @@ impl Demo<'_> {
         };
         self.sandbox.add_image(region, image);
     }
+}
+
+fn slot_tag(slot: DateTime<Utc>) -> String {
+    slot.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Returns which volume was which device, as far as a tag has room.

@@ -1,8 +1,9 @@
 //! What comes up in every account beside the daily points.
 
-use chrono::{Days, Months, TimeDelta};
+use chrono::{DateTime, Datelike as _, Days, Months, TimeDelta, Utc};
 
 use super::{DAYS, Demo, MONTHS_TO_MISS, Server};
+use crate::domain::ids::SnapshotId;
 use crate::domain::inventory::{Snapshot, SnapshotState, Volume};
 use crate::domain::tags::{self, Tags};
 
@@ -40,17 +41,37 @@ impl Demo<'_> {
 
     /// Points that are due to expire, and must not: in an image, held, locked.
     fn protected_points(&self, cast: &Cast) {
-        let slot = |n| self.latest_slot - Days::new(n);
-        let region = &cast.web.region;
-        for snapshot in self.point(&cast.web, slot(DAYS + 1)) {
-            self.image(region, "web-before-upgrade", snapshot.id);
+        let [of_image, held, locked] = self.expiring_slots();
+        let Server { region, .. } = &cast.web;
+        for id in self.made(&cast.web, of_image) {
+            self.image(region, "web-before-upgrade", id);
         }
-        for snapshot in self.point(&cast.web, slot(DAYS + 2)) {
-            self.sandbox.tag_snapshot(region, snapshot.id, tags::HOLD, "audit");
+        for id in self.made(&cast.web, held) {
+            self.sandbox.tag_snapshot(region, id, tags::HOLD, "audit");
         }
-        for snapshot in self.point(&cast.legacy, slot(DAYS + 1)) {
-            self.sandbox.lock_snapshot(&cast.legacy.region, snapshot.id);
+        for id in self.made(&cast.legacy, locked) {
+            self.sandbox.lock_snapshot(&cast.legacy.region, id);
         }
+    }
+
+    /// Returns slots of more than a month ago that are not the first of their months.
+    fn expiring_slots(&self) -> [DateTime<Utc>; 3] {
+        let is_first_point = |slot: DateTime<Utc>| slot.day() <= 2;
+        let mut days = (35..DAYS).map(|n| self.latest_slot - Days::new(n));
+        // Ten days hold at most two that are passed over.
+        [(); 3].map(|()| days.find(|slot| !is_first_point(*slot)).unwrap_or(self.latest_slot))
+    }
+
+    /// Returns the snapshots of a server that fill a slot.
+    fn made(&self, server: &Server, slot: DateTime<Utc>) -> Vec<SnapshotId> {
+        let found = self.sandbox.inventory().regions.remove(&server.region);
+        let snapshots = found.into_iter().flat_map(|region| region.snapshots);
+        let of_server = snapshots.filter(|s| {
+            let is_of = |(_, volume): &(_, Volume)| Some(volume.id) == s.volume_id;
+            server.volumes.iter().any(is_of)
+        });
+        let tag = super::slot_tag(slot);
+        of_server.filter(|s| s.tags.get(tags::SLOT) == Some(&tag)).map(|s| s.id).collect()
     }
 
     /// A failed attempt of yesterday, and a point that somebody's other run has just begun.
