@@ -1,3 +1,259 @@
-//! sandbox
+//! An EC2 in memory, with its own clock, quotas, pending states and faults.
+//!
+//! It behaves as AWS's documents say, also where that is unpleasant. Commands with `--sandbox`,
+//! `simulate` and the fault tests run on it. It knows no policy: what snapkeep should do, it does
+//! not know.
 
-pub mod time;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::ids::{ImageId, InstanceId, SnapshotId, VolumeId};
+use crate::domain::inventory::{
+    Image, Instance, InstanceState, Inventory, RegionInventory, Snapshot, SnapshotState, Volume,
+};
+use crate::domain::region::Region;
+use crate::domain::tags::Tags;
+
+mod calls;
+mod create;
+mod delete;
+mod demo;
+mod fault;
+mod file;
+mod ids;
+mod listing;
+mod refusal;
+mod settings;
+mod state;
+mod throttle;
+mod time;
+
+pub use fault::{Fault, Rule};
+pub use file::SandboxError;
+pub use settings::Settings;
+pub use time::{Sleep, VirtualTime};
+
+use fault::Faults;
+use ids::{Ids, next_id};
+use state::{RegionState, State};
+
+/// The account of every sandbox, unless an inventory names another.
+pub const ACCOUNT: &str = "123456789012";
+
+/// An account of its own. Nothing takes any time but what its settings and snapshots do, and
+/// that passes only under [`VirtualTime::drive`].
+#[derive(Debug)]
+pub struct Sandbox {
+    time: VirtualTime,
+    // Never held across an await.
+    state: Mutex<State>,
+    path: Option<PathBuf>,
+}
+
+impl Sandbox {
+    /// Makes an empty account whose clock shows `now`.
+    pub fn new(now: DateTime<Utc>) -> Self {
+        let state = State {
+            account: ACCOUNT.into(),
+            regions: BTreeMap::new(),
+            ids: Ids::new(0),
+            settings: Settings::default(),
+            faults: Faults::default(),
+            calls: BTreeMap::new(),
+        };
+        Self { time: VirtualTime::new(now), state: Mutex::new(state), path: None }
+    }
+
+    /// Makes an account that holds what was observed in another. Gaps stay empty.
+    pub fn from_inventory(inventory: &Inventory, now: DateTime<Utc>) -> Self {
+        let sandbox = Self::new(now);
+        // The other account may be a sandbox too.
+        sandbox.lock().ids = Ids::new(1);
+        if let Some(account) = &inventory.account {
+            sandbox.lock().account = Arc::clone(account);
+        }
+        for (region, found) in &inventory.regions {
+            sandbox.add_region(region);
+            found.instances.iter().for_each(|i| sandbox.add_instance(region, i.clone()));
+            found.volumes.iter().for_each(|v| sandbox.add_volume(region, v.clone()));
+            found.snapshots.iter().for_each(|s| sandbox.add_snapshot(region, s.clone()));
+            found.images.iter().for_each(|i| sandbox.add_image(region, i.clone()));
+            found.locked.iter().for_each(|id| sandbox.lock_snapshot(region, *id));
+        }
+        sandbox
+    }
+
+    /// Returns the sandbox's clock.
+    pub fn time(&self) -> &VirtualTime {
+        &self.time
+    }
+
+    /// Changes how the sandbox behaves.
+    pub fn set(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.lock().settings);
+    }
+
+    /// Lets the calls that `rule` names meet `fault`.
+    pub fn fail(&self, rule: Rule, fault: Fault) {
+        self.lock().faults.add(rule, fault);
+    }
+
+    /// Lifts all faults.
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// Returns how many calls arrived, by region and EC2's name of the call.
+    pub fn calls(&self) -> BTreeMap<(Region, &'static str), usize> {
+        self.lock().calls.clone()
+    }
+
+    /// Returns how many calls of one name arrived in all regions.
+    pub fn n_calls(&self, operation: &str) -> usize {
+        let state = self.lock();
+        state.calls.iter().filter(|((_, name), _)| *name == operation).map(|(_, n)| n).sum()
+    }
+
+    /// Enables a region. Adding anything to a region does, too.
+    pub fn add_region(&self, region: &Region) {
+        self.change(region, |_| ());
+    }
+
+    /// Adds an instance, or replaces the one with its id.
+    pub fn add_instance(&self, region: &Region, instance: Instance) {
+        self.change(region, |state| state.instances.insert(instance.id, instance));
+    }
+
+    /// Moves an instance to another state.
+    pub fn set_instance_state(&self, region: &Region, id: InstanceId, to: InstanceState) {
+        self.change(region, |state| {
+            if let Some(instance) = state.instances.get_mut(&id) {
+                instance.state = to;
+            }
+        });
+    }
+
+    /// Removes an instance as if EC2 showed it no more.
+    pub fn remove_instance(&self, region: &Region, id: InstanceId) {
+        self.change(region, |state| state.instances.remove(&id));
+    }
+
+    /// Adds a volume, or replaces the one with its id.
+    pub fn add_volume(&self, region: &Region, volume: Volume) {
+        self.change(region, |state| state.volumes.insert(volume.id, volume));
+    }
+
+    /// Makes a volume an encrypted one; so will its snapshots be.
+    pub fn encrypt_volume(&self, region: &Region, id: VolumeId) {
+        self.change(region, |state| state.encrypted_volumes.insert(id));
+    }
+
+    /// Removes a volume; instances keep naming it.
+    pub fn remove_volume(&self, region: &Region, id: VolumeId) {
+        self.change(region, |state| state.volumes.remove(&id));
+    }
+
+    /// Adds a snapshot, or replaces the one with its id. A pending one completes in its time.
+    pub fn add_snapshot(&self, region: &Region, snapshot: Snapshot) {
+        self.change(region, |state| state.add_snapshot(snapshot, DateTime::<Utc>::MIN_UTC));
+    }
+
+    /// Lets a snapshot fail at once, with EC2's words.
+    pub fn fail_snapshot(&self, region: &Region, id: SnapshotId, message: &str) {
+        self.change(region, |state| {
+            let Some(stored) = state.snapshots.get_mut(&id) else { return };
+            stored.end = None;
+            stored.snapshot.state = SnapshotState::Error;
+            stored.snapshot.state_message = Some(message.into());
+            state.unfinished.insert(id);
+        });
+    }
+
+    /// Removes a snapshot as if somebody else had deleted it.
+    pub fn remove_snapshot(&self, region: &Region, id: SnapshotId) {
+        self.change(region, |state| state.remove_snapshot(id));
+    }
+
+    /// Tags a snapshot as if somebody else had; replaces a tag of that key.
+    pub fn tag_snapshot(&self, region: &Region, id: SnapshotId, key: &str, value: &str) {
+        self.change(region, |state| {
+            let Some(stored) = state.snapshots.get_mut(&id) else { return };
+            let others = stored.snapshot.tags.iter().filter(|(k, _)| *k != key);
+            let tags: Tags = others.chain([(key, value)]).collect();
+            stored.snapshot.tags = tags;
+        });
+    }
+
+    /// Locks a snapshot.
+    pub fn lock_snapshot(&self, region: &Region, id: SnapshotId) {
+        self.change(region, |state| state.locked.insert(id));
+    }
+
+    /// Registers an image, or replaces the one with its id.
+    pub fn add_image(&self, region: &Region, image: Image) {
+        self.change(region, |state| state.images.insert(image.id, image));
+    }
+
+    /// Deregisters an image.
+    pub fn remove_image(&self, region: &Region, id: ImageId) {
+        self.change(region, |state| state.images.remove(&id));
+    }
+
+    /// Returns an instance id that was not handed out before.
+    pub fn new_instance_id(&self) -> InstanceId {
+        next_id(&mut self.lock().ids.instances, "i-")
+    }
+
+    /// Returns a volume id that was not handed out before.
+    pub fn new_volume_id(&self) -> VolumeId {
+        next_id(&mut self.lock().ids.volumes, "vol-")
+    }
+
+    /// Returns a snapshot id that was not handed out before.
+    pub fn new_snapshot_id(&self) -> SnapshotId {
+        next_id(&mut self.lock().ids.snapshots, "snap-")
+    }
+
+    /// Returns an image id that was not handed out before.
+    pub fn new_image_id(&self) -> ImageId {
+        next_id(&mut self.lock().ids.images, "ami-")
+    }
+
+    /// Returns all that the account holds now, without any call, fault or delay.
+    pub fn inventory(&self) -> Inventory {
+        let now = self.time.now();
+        let mut state = self.lock();
+        let account = Some(Arc::clone(&state.account));
+        let regions = state.regions.iter_mut().map(|(region, state)| {
+            state.settle(now);
+            (region.clone(), observed(state))
+        });
+        Inventory { account, regions: regions.collect(), clock_skew: None }
+    }
+
+    fn change<T>(&self, region: &Region, change: impl FnOnce(&mut RegionState) -> T) {
+        change(self.lock().regions.entry(region.clone()).or_default());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A caller that panicked while it changed something fails its own test; others may go on.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn observed(state: &RegionState) -> RegionInventory {
+    RegionInventory {
+        instances: state.instances.values().cloned().collect(),
+        volumes: state.volumes.values().cloned().collect(),
+        snapshots: state.snapshots.values().map(|stored| stored.snapshot.clone()).collect(),
+        images: state.images.values().cloned().collect(),
+        locked: state.locked.clone(),
+        ..RegionInventory::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -223,7 +223,7 @@ mod tests {
             }
             time.now()
         };
-        let (_, ended_at) = time.drive(join(time.sleep_until(after(1)), busy)).await;
+        let ((), ended_at) = time.drive(join(time.sleep_until(after(1)), busy)).await;
         assert_eq!(ended_at, start());
     }
 

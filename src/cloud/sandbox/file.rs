@@ -1,0 +1,295 @@
+//! A sandbox that outlives its process, in one readable JSON file.
+//!
+//! Two processes with one file do not see each other: the last one to save wins.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::files::shapes::{ImageShape, ReservationShape, SnapshotShape, VolumeShape};
+use crate::cloud::sandbox::Sandbox;
+use crate::cloud::sandbox::ids::{Ids, SplitMix64};
+use crate::cloud::sandbox::state::{End, RegionState, State};
+use crate::domain::ids::{SnapshotId, VolumeId};
+use crate::domain::intern::Interner;
+use crate::domain::region::Region;
+
+const FORMAT: &str = "snapkeep.sandbox/1";
+
+/// A sandbox's file that cannot be used. It is left as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// It could not be read.
+    #[error("cannot read the sandbox `{}`: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not what snapkeep writes.
+    #[error("the sandbox `{}` is malformed: {reason}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        reason: String,
+    },
+    /// It could not be written.
+    #[error("cannot write the sandbox `{}`: {source}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Sandbox {
+    /// Opens the sandbox in the file `path`; without one, writes the demonstration account there.
+    ///
+    /// Its clock shows the saved time or `now`, whichever is later.
+    pub fn open(path: &Path, now: DateTime<Utc>) -> Result<Self, SandboxError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {
+                let sandbox = Self { path: Some(path.to_owned()), ..Self::demo(now) };
+                sandbox.save()?;
+                return Ok(sandbox);
+            }
+            Err(source) => return Err(SandboxError::Unreadable { path: path.to_owned(), source }),
+        };
+        let malformed = |reason| SandboxError::Malformed { path: path.to_owned(), reason };
+        let shape: SandboxShape<'_> =
+            serde_json::from_str(&text).map_err(|err| malformed(err.to_string()))?;
+        let sandbox = shape.into_sandbox(now).map_err(malformed)?;
+        Ok(Self { path: Some(path.to_owned()), ..sandbox })
+    }
+
+    /// Writes the sandbox to its file, whole or not at all. Without a file it does nothing.
+    ///
+    /// Settings, faults and counts of calls belong to the process and are not saved.
+    pub fn save(&self) -> Result<(), SandboxError> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let now = self.time.now();
+        let mut state = self.lock();
+        state.regions.values_mut().for_each(|region| region.settle(now));
+        let text = serde_json::to_vec_pretty(&SandboxShape::of(&state, now));
+        drop(state);
+        let res = text.map_err(io::Error::from).and_then(|text| replace(path, &text));
+        res.map_err(|source| SandboxError::Unwritable { path: path.clone(), source })
+    }
+}
+
+/// Puts a new file in the place of an old one; a crash leaves either.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // In the same directory: a rename is atomic only within one file system.
+    let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(text)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().inspect_err(|_| {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+struct SandboxShape<'a> {
+    format: String,
+    clock: DateTime<Utc>,
+    account: String,
+    /// Where the streams of ids stand: instances, volumes, snapshots, images.
+    ids: [u64; 4],
+    #[serde(bound(deserialize = "'de: 'a"))]
+    regions: BTreeMap<Region, RegionShape<'a>>,
+}
+
+/// Keys and lists as the AWS CLI has them, so that one can be pasted here.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RegionShape<'a> {
+    reservations: Vec<ReservationShape<'a>>,
+    volumes: Vec<VolumeShape<'a>>,
+    #[serde(default)]
+    encrypted_volumes: Vec<VolumeId>,
+    snapshots: Vec<SnapshotShape<'a>>,
+    #[serde(default)]
+    pending: Vec<PendingShape>,
+    images: Vec<ImageShape<'a>>,
+    #[serde(default)]
+    locked_snapshots: Vec<SnapshotId>,
+}
+
+/// What becomes of a pending snapshot.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PendingShape {
+    snapshot_id: SnapshotId,
+    ends_at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fails_with: Option<String>,
+    #[serde(default)]
+    is_deletion_asked: bool,
+}
+
+impl<'a> SandboxShape<'a> {
+    fn of(state: &'a State, clock: DateTime<Utc>) -> Self {
+        let Ids { instances, volumes, snapshots, images } = &state.ids;
+        let regions = state.regions.iter();
+        Self {
+            format: FORMAT.to_owned(),
+            clock,
+            account: state.account.as_ref().to_owned(),
+            ids: [instances.0, volumes.0, snapshots.0, images.0],
+            regions: regions.map(|(region, state)| (region.clone(), state.into())).collect(),
+        }
+    }
+
+    fn into_sandbox(self, now: DateTime<Utc>) -> Result<Sandbox, String> {
+        if self.format != FORMAT {
+            return Err(format!("its format is `{}`, not `{FORMAT}`", self.format));
+        }
+        let sandbox = Sandbox::new(self.clock.max(now));
+        let [instances, volumes, snapshots, images] = self.ids.map(SplitMix64);
+        {
+            let mut state = sandbox.lock();
+            state.account = self.account.into();
+            state.ids = Ids { instances, volumes, snapshots, images };
+        }
+        for (region, shape) in self.regions {
+            let state = shape.into_state().map_err(|reason| format!("{region}: {reason}"))?;
+            sandbox.lock().regions.insert(region, state);
+        }
+        Ok(sandbox)
+    }
+}
+
+impl<'a> From<&'a RegionState> for RegionShape<'a> {
+    fn from(state: &'a RegionState) -> Self {
+        let pending = state.snapshots.values().filter_map(|stored| {
+            let end = stored.end.as_ref()?;
+            Some(PendingShape {
+                snapshot_id: stored.snapshot.id,
+                ends_at: end.at,
+                fails_with: end.failure.as_deref().map(str::to_owned),
+                is_deletion_asked: stored.is_deletion_asked,
+            })
+        });
+        Self {
+            reservations: state.instances.values().map(ReservationShape::from).collect(),
+            volumes: state.volumes.values().map(VolumeShape::from).collect(),
+            encrypted_volumes: state.encrypted_volumes.iter().copied().collect(),
+            snapshots: state.snapshots.values().map(|s| SnapshotShape::from(&s.snapshot)).collect(),
+            pending: pending.collect(),
+            images: state.images.values().map(ImageShape::from).collect(),
+            locked_snapshots: state.locked.iter().copied().collect(),
+        }
+    }
+}
+
+impl RegionShape<'_> {
+    fn into_state(self) -> Result<RegionState, String> {
+        let interner = &mut Interner::default();
+        let mut state = RegionState::default();
+        let mut instances = Vec::new();
+        for reservation in self.reservations {
+            reservation.into_domain(interner, &mut instances)?;
+        }
+        state.instances = instances.into_iter().map(|i| (i.id, i)).collect();
+        for volume in self.volumes {
+            let volume = volume.into_domain(interner)?;
+            state.volumes.insert(volume.id, volume);
+        }
+        for snapshot in self.snapshots {
+            state.add_snapshot(snapshot.into_domain(interner)?, DateTime::<Utc>::MIN_UTC);
+        }
+        for image in self.images {
+            let image = image.into_domain(interner)?;
+            state.images.insert(image.id, image);
+        }
+        for pending in self.pending {
+            let stored = state.snapshots.get_mut(&pending.snapshot_id);
+            let stored = stored.filter(|stored| stored.end.is_some());
+            let stored = stored.ok_or_else(|| format!("{} is not pending", pending.snapshot_id))?;
+            let failure = pending.fails_with.map(Into::into);
+            stored.end = Some(End { at: pending.ends_at, failure });
+            stored.is_deletion_asked = pending.is_deletion_asked;
+        }
+        state.encrypted_volumes = self.encrypted_volumes.into_iter().collect();
+        state.locked = self.locked_snapshots.into_iter().collect();
+        Ok(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use chrono::{DateTime, TimeDelta, Utc};
+
+    use super::Sandbox;
+
+    fn now() -> DateTime<Utc> {
+        "2026-11-20T09:30:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_sandbox_reads_back_as_it_was_saved() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sandbox.json");
+        let made = Sandbox::open(&path, now()).unwrap();
+        let region = "eu-west-1".parse().unwrap();
+        made.add_region(&region);
+        let id = made.new_snapshot_id();
+        made.time().advance_to(now() + TimeDelta::hours(1));
+        made.save().unwrap();
+
+        let read = Sandbox::open(&path, now()).unwrap();
+        assert_eq!(read.time().now(), now() + TimeDelta::hours(1));
+        assert_eq!(format!("{:?}", read.inventory()), format!("{:?}", made.inventory()));
+        assert_ne!(read.new_snapshot_id(), id);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+
+        let later = Sandbox::open(&path, now() + TimeDelta::days(1)).unwrap();
+        assert_eq!(later.time().now(), now() + TimeDelta::days(1));
+    }
+
+    #[test]
+    fn a_malformed_file_is_named_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sandbox.json");
+        Sandbox::open(&path, now()).unwrap();
+        let good = fs::read_to_string(&path).unwrap();
+        for (text, expected) in [
+            (good[..good.len() / 2].to_owned(), "EOF while parsing"),
+            (good.replace("sandbox/1", "sandbox/9"), "its format is `snapkeep.sandbox/9`"),
+            (
+                good.replacen("\"VolumeId\": \"vol-", "\"VolumeId\": \"xyz-", 1),
+                "is not a volume id",
+            ),
+            (String::new(), "EOF while parsing a value at line 1 column 0"),
+        ] {
+            fs::write(&path, &text).unwrap();
+            let err = Sandbox::open(&path, now()).unwrap_err().to_string();
+            assert!(err.contains("sandbox.json` is malformed") && err.contains(expected), "{err}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let err = Sandbox::open(&dir.path().join("missing/sandbox.json"), now()).unwrap_err();
+        assert!(err.to_string().starts_with("cannot write the sandbox"), "{err}");
+    }
+}
