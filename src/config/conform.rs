@@ -221,7 +221,7 @@ impl<'a> Walk<'a, '_> {
             DeValue::Array(_) => "an array",
             DeValue::Table(_) => "a table",
         };
-        let hint = self.type_hint(schema, &expected, value, place);
+        let hint = self.type_hint(schema, &expected, label, value, place);
         let message = format!("{label} must be {}, not {found}", expected.join(" or "));
         self.findings.report(place, message, hint);
     }
@@ -231,6 +231,7 @@ impl<'a> Walk<'a, '_> {
         &self,
         schema: &'a Value,
         expected: &[&str],
+        label: &str,
         value: &DeValue<'_>,
         place: &Place,
     ) -> String {
@@ -239,6 +240,13 @@ impl<'a> Walk<'a, '_> {
         let examples = schema.get("examples").and_then(Value::as_array).into_iter().flatten();
         let examples: Vec<String> = examples.map(|example| format!("`{example}`")).collect();
         match value {
+            DeValue::Table(_) if expected == ["an array"] => {
+                let key = label.trim_matches('`');
+                return format!("write `[[{key}]]`: there may be several");
+            }
+            DeValue::Array(_) if expected == ["a table"] => {
+                return "write single brackets: there is only one".to_owned();
+            }
             DeValue::Array(_) | DeValue::Table(_) => {}
             _ if written.contains('\n') => {}
             _ if expected == ["an array"] => return format!("write `[{written}]`"),

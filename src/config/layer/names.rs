@@ -92,11 +92,10 @@ impl Reader<'_, '_> {
     }
 
     pub(super) fn region(&mut self, name: &str, place: &Place) -> Option<Region> {
-        let err = match name.parse() {
+        let err = match name.parse::<Region>() {
             Ok(region) => return Some(region),
             Err(err) => err,
         };
-        let err: crate::domain::region::InvalidRegion = err;
         let lower = name.trim().to_lowercase().replace('_', "-");
         let without_letter = lower.trim_end_matches(|c: char| c.is_ascii_lowercase());
         let hint = if lower.parse::<Region>().is_ok() {

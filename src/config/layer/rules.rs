@@ -4,6 +4,7 @@ use crate::config::diagnose::Place;
 use crate::config::layer::{Reader, Rules};
 use crate::config::policy::{Orphans, Retention, Take, Tier, TierRule, Window};
 use crate::config::shape::{At, RetentionShape, RulesShape, TakeShape, TierShape, WindowShape};
+use crate::domain::span::Span;
 
 impl Reader<'_, '_> {
     /// Reads the retention at `path`, which is spelled as in `Broken`.
@@ -110,10 +111,9 @@ impl Reader<'_, '_> {
     }
 
     fn span(&mut self, text: &str, place: &Place) -> Option<Window> {
-        match text.parse() {
+        match text.parse::<Span>() {
             Ok(span) => Some(Window::For(span)),
             Err(err) => {
-                let err: crate::domain::span::InvalidSpan = err;
                 let hint = "write a span such as `36 hours`, `30 days` or `7 months`";
                 self.refuse(place, err.to_string(), hint)
             }
