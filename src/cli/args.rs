@@ -36,13 +36,18 @@ pub(super) struct Global {
         env = "SNAPKEEP_SANDBOX",
         value_name = "FILE",
         num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = ""
+        require_equals = true
     )]
-    pub(super) sandbox: Option<PathBuf>,
+    pub(super) sandbox: Option<Option<PathBuf>>,
 
     /// How logs look on stderr
-    #[arg(long, global = true, env = "SNAPKEEP_LOG", value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        env = "SNAPKEEP_LOG",
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
     pub(super) log: LogFormat,
 
     /// Log more: actions; twice, calls too

@@ -23,59 +23,59 @@ pub(super) enum World {
     /// The one in memory, kept in a file if one is named.
     Sandbox(Box<Sandbox>),
     /// A saved inventory; can only be looked at.
-    Files(Files),
+    Files(Files, SystemClock),
     /// The real one, or whatever endpoint stands for it.
     #[cfg(feature = "aws")]
-    Aws(Box<AwsCloud>),
+    Aws(Box<AwsCloud>, SystemClock),
 }
 
 impl World {
     /// Opens what the arguments name.
     pub(super) async fn open(global: &Global, inventory: Option<&Path>) -> anyhow::Result<Self> {
+        let clock = SystemClock::new(global.now);
         if let Some(dir) = inventory {
-            return Ok(Self::Files(Files::open(dir)?));
+            return Ok(Self::Files(Files::open(dir)?, clock));
         }
         if let Some(path) = &global.sandbox {
-            let now = global.now.unwrap_or_else(|| SystemClock::new(None).now());
-            let sandbox = match path.as_os_str().is_empty() {
-                true => Sandbox::demo(now),
-                false => Sandbox::open(path, now)?,
+            let sandbox = match path {
+                Some(path) => Sandbox::open(path, clock.now())?,
+                None => Sandbox::demo(clock.now()),
             };
             return Ok(Self::Sandbox(Box::new(sandbox)));
         }
-        Self::connect().await
+        Self::connect(clock).await
     }
 
     #[cfg(feature = "aws")]
-    async fn connect() -> anyhow::Result<Self> {
+    async fn connect(clock: SystemClock) -> anyhow::Result<Self> {
         let cloud = AwsCloud::connect(run::clock::machine_clock()).await?;
-        Ok(Self::Aws(Box::new(cloud)))
+        Ok(Self::Aws(Box::new(cloud), clock))
     }
 
     #[cfg(not(feature = "aws"))]
-    async fn connect() -> anyhow::Result<Self> {
+    async fn connect(_: SystemClock) -> anyhow::Result<Self> {
         Err(usage(
             "this build cannot talk to AWS (it was built without the feature `aws`); \
              use --sandbox, or plan with --inventory",
         ))
     }
 
-    /// Returns the present instant: the one that was given, else the world's own.
-    pub(super) fn now(&self, global: &Global) -> DateTime<Utc> {
+    /// Returns the present instant of this world.
+    pub(super) fn now(&self) -> DateTime<Utc> {
         match self {
             Self::Sandbox(sandbox) => sandbox.time().now(),
-            Self::Files(_) => global.now.unwrap_or_else(|| SystemClock::new(None).now()),
+            Self::Files(_, clock) => clock.now(),
             #[cfg(feature = "aws")]
-            Self::Aws(_) => SystemClock::new(global.now).now(),
+            Self::Aws(_, clock) => clock.now(),
         }
     }
 
     /// Returns true if nothing real is changed by acting at another instant than the present.
     pub(super) fn may_pretend_now(&self) -> bool {
         match self {
-            Self::Sandbox(_) | Self::Files(_) => true,
+            Self::Sandbox(_) | Self::Files(..) => true,
             #[cfg(feature = "aws")]
-            Self::Aws(cloud) => cloud.endpoint_is_loopback(),
+            Self::Aws(cloud, _) => cloud.endpoint_is_loopback(),
         }
     }
 
@@ -85,16 +85,15 @@ impl World {
             Self::Sandbox(sandbox) => {
                 sandbox.time().drive(run::observe(sandbox.as_ref(), config)).await
             }
-            Self::Files(files) => saved(files, config),
+            Self::Files(files, _) => saved(files, config),
             #[cfg(feature = "aws")]
-            Self::Aws(cloud) => run::observe(cloud.as_ref(), config).await,
+            Self::Aws(cloud, _) => run::observe(cloud.as_ref(), config).await,
         }
     }
 
     /// Runs one cycle.
     pub(super) async fn run(
         &self,
-        global: &Global,
         config: &Config,
         request: &Request,
         stop: &Stop,
@@ -108,11 +107,10 @@ impl World {
                 sandbox.save().context("could not keep the sandbox")?;
                 Ok(report)
             }
-            Self::Files(_) => Err(usage("a saved inventory can only be planned for")),
+            Self::Files(..) => Err(usage("a saved inventory can only be planned for")),
             #[cfg(feature = "aws")]
-            Self::Aws(cloud) => {
-                let clock = SystemClock::new(global.now);
-                Ok(run::run(cloud.as_ref(), &clock, config, request, stop, progress).await)
+            Self::Aws(cloud, clock) => {
+                Ok(run::run(cloud.as_ref(), clock, config, request, stop, progress).await)
             }
         }
     }

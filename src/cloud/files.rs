@@ -94,9 +94,8 @@ impl Files {
     pub fn load(&self) -> Inventory {
         let regions = self.regions.iter();
         let mut inventory = Inventory {
-            account: None,
             regions: regions.map(|region| (region.clone(), self.load_region(region))).collect(),
-            clock_skew: None,
+            ..Inventory::default()
         };
         settle_account(&mut inventory);
         inventory

@@ -26,9 +26,9 @@ const PAGES_MAX: usize = 10_000;
 pub async fn observe<C: Cloud>(cloud: &C, regions: &[Region]) -> Inventory {
     let observed = join_all(regions.iter().map(|region| observe_region(cloud, region))).await;
     let mut inventory = Inventory {
-        account: None,
         regions: regions.iter().cloned().zip(observed).collect(),
         clock_skew: cloud.clock_skew(),
+        ..Inventory::default()
     };
     settle_account(&mut inventory);
     inventory

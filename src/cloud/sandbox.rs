@@ -231,7 +231,7 @@ impl Sandbox {
             state.settle(now);
             (region.clone(), observed(state))
         });
-        Inventory { account, regions: regions.collect(), clock_skew: None }
+        Inventory { account, regions: regions.collect(), ..Inventory::default() }
     }
 
     fn change<T>(&self, region: &Region, change: impl FnOnce(&mut RegionState) -> T) {

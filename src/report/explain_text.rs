@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::domain::inventory::Snapshot;
 use crate::domain::region::Region;
-use crate::plan::explain::JudgedBy;
 use crate::plan::Explanation;
+use crate::plan::explain::JudgedBy;
 use crate::plan::reason::minute;
 use crate::report::text::{hanging, printable, row};
 

@@ -124,7 +124,10 @@ impl Section<'_> {
             let (call, what) = match op {
                 Op::CreateSnapshots(set) => {
                     let gib: u32 = set.volumes.iter().map(|volume| volume.size_gib).sum();
-                    ("CreateSnapshots", format!("{}, {gib} GiB", count(set.volumes.len(), "volume")))
+                    (
+                        "CreateSnapshots",
+                        format!("{}, {gib} GiB", count(set.volumes.len(), "volume")),
+                    )
                 }
                 Op::CreateSnapshot(one) => {
                     let volume = &one.volume;
@@ -136,7 +139,8 @@ impl Section<'_> {
                 1 => String::new(),
                 n => format!(", attempt {n}"),
             };
-            let columns = format!("    {:<19}  slot {}", point.source.to_string(), minute(point.slot));
+            let columns =
+                format!("    {:<19}  slot {}", point.source.to_string(), minute(point.slot));
             row(out, &columns, &format!("{what}{attempt}  {call}"));
         }
     }

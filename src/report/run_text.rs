@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::execute::outcome::Tally;
 use crate::execute::Outcome;
+use crate::execute::outcome::Tally;
 use crate::plan::reason::minute;
 use crate::plan::{Action, Op, Plan};
 use crate::report::plan_text;
@@ -41,7 +41,8 @@ pub fn render(plan: &Plan, outcomes: &[Outcome]) -> String {
         }
     }
     if !plan.waiting.is_empty() {
-        let _ = writeln!(out, "\n{} waiting for the next run", plan.waiting.len() + tally.n_waiting);
+        let _ =
+            writeln!(out, "\n{} waiting for the next run", plan.waiting.len() + tally.n_waiting);
     }
     plan_text::gaps(&mut out, &plan.gaps);
     plan_text::notes(&mut out, plan);

@@ -10,12 +10,14 @@ pub const COLUMNS: usize = 80;
 pub fn printable(text: &str) -> Cow<'_, str> {
     // Besides the control characters proper: marks that reorder what is read (Unicode Bidi).
     let is_harmful = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     if !text.contains(is_harmful) {
         return Cow::Borrowed(text);
     }
-    let escape = |c: char| if is_harmful(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    let escape =
+        |c: char| if is_harmful(c) { c.escape_unicode().to_string() } else { c.to_string() };
     Cow::Owned(text.chars().map(escape).collect())
 }
 

@@ -10,12 +10,15 @@ use crate::report::{ExitCode, explain_text};
 
 use super::print;
 
-pub(in crate::cli) async fn explain(global: &Global, args: ExplainArgs) -> anyhow::Result<ExitCode> {
+pub(in crate::cli) async fn explain(
+    global: &Global,
+    args: ExplainArgs,
+) -> anyhow::Result<ExitCode> {
     let id: SnapshotId = args.id.trim().parse().map_err(|err| usage(format!("{err}")))?;
     let config = scope::config(global)?;
     let world = World::open(global, args.inventory.as_deref()).await?;
     let all = Scope { policy: Vec::new(), region: Vec::new() };
-    let request = scope::request(&config, &all, world.now(global))?;
+    let request = scope::request(&config, &all, world.now())?;
     let inventory = world.observe(&config).await;
     let explanation = explained(&config, &inventory, &request, id);
     match explanation {

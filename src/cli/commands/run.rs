@@ -18,7 +18,7 @@ use super::print;
 pub(in crate::cli) async fn run(global: &Global, args: RunArgs) -> anyhow::Result<ExitCode> {
     let config = scope::config(global)?;
     let world = World::open(global, None).await?;
-    let base = scope::request(&config, &args.scope, world.now(global))?;
+    let base = scope::request(&config, &args.scope, world.now())?;
     let request = Request { extra: args.extra, max_deletes: args.max_deletes, ..base };
     if args.dry_run {
         let plan = planned(&world, &config, &request).await;
@@ -33,7 +33,7 @@ pub(in crate::cli) async fn run(global: &Global, args: RunArgs) -> anyhow::Resul
         ));
     }
     let stop = stop_on_signals();
-    let Report { plan, outcomes } = world.run(global, &config, &request, &stop, &Bar::new()).await?;
+    let Report { plan, outcomes } = world.run(&config, &request, &stop, &Bar::new()).await?;
     let codes = ExitCode::of_run(&plan, &outcomes);
     match args.format {
         Format::Text => print(&run_text::render(&plan, &outcomes))?,
