@@ -32,6 +32,16 @@ pub(super) enum Key<T> {
     Given(Place, T),
 }
 
+impl<T> Key<T> {
+    /// Returns what is given.
+    pub(super) fn value(&self) -> Option<&T> {
+        match self {
+            Self::Given(_, value) => Some(value),
+            Self::Absent | Self::Broken => None,
+        }
+    }
+}
+
 /// What one table says, key by key.
 #[derive(Debug)]
 pub(super) struct Layer {

@@ -183,7 +183,9 @@ impl<'a> Resolver<'a> {
         let mut overrides = BTreeMap::new();
         let mut is_complete = true;
         for given in self.overrides() {
-            self.check_region_is_covered(given, regions, findings);
+            if !self.applies_to(given, regions, findings) {
+                continue;
+            }
             match self.in_layers(Some(&given.layer), findings) {
                 Some(policy) => {
                     overrides.insert(given.region.clone(), policy);
@@ -246,21 +248,26 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// An override that stands in the policy itself must be for one of its regions; one of the
-    /// defaults may be for another policy's.
-    fn check_region_is_covered(
+    /// Returns true if an override is for one of the policy's regions.
+    ///
+    /// One that stands in the policy itself must be; one of the defaults may be for another
+    /// policy's.
+    fn applies_to(
         &self,
         given: &Override,
         regions: Option<&Regions>,
         findings: &mut Findings<'_>,
-    ) {
-        let is_own = matches!(self.policy.overrides, Key::Given(..));
-        let Some(Regions::Named(named)) = regions else { return };
-        if is_own && !named.contains(&given.region) {
+    ) -> bool {
+        let Some(Regions::Named(named)) = regions else { return true };
+        if named.contains(&given.region) {
+            return true;
+        }
+        if matches!(self.policy.overrides, Key::Given(..)) {
             let message = format!("{} does not apply in region `{}`", self.called, given.region);
             let hint = format!("add `{}` to its `regions`, or remove the override", given.region);
             findings.report(&given.place, message, hint);
         }
+        false
     }
 
     /// Returns what the policy says with `lowest` on top.
@@ -315,22 +322,27 @@ impl<'a> Resolver<'a> {
 
     /// `volumes` chooses among an instance's; beside selected volumes it would be ignored.
     ///
-    /// In the defaults it may be meant for other policies.
+    /// Above the layer that selects them it may be meant for other regions, and in the defaults for
+    /// other policies.
     fn check_volumes_are_of_instances(
         &self,
         lowest: Option<&'a Layer>,
         findings: &mut Findings<'_>,
     ) {
-        let Some(Key::Given(_, select)) = self.pick(lowest, |layer| &layer.select) else { return };
-        if select.resource != Resource::Volume {
-            return;
-        }
         for layer in [lowest, Some(self.policy)].into_iter().flatten() {
-            if let Key::Given(place, _) = &layer.volumes {
+            let select = match &layer.select {
+                Key::Absent => self.pick(lowest, |layer| &layer.select).and_then(Key::value),
+                given => given.value(),
+            };
+            let is_volume = select.is_some_and(|select| select.resource == Resource::Volume);
+            if let (true, Key::Given(place, _)) = (is_volume, &layer.volumes) {
                 let message = "`volumes` chooses among an instance's volumes, but volumes are \
                                selected";
                 let hint = "leave it out, and use `tags` and `exclude_tags` of `select`";
                 findings.report(place, message, hint);
+            }
+            if !matches!(layer.select, Key::Absent) {
+                return;
             }
         }
     }
