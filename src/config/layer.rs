@@ -2,7 +2,7 @@
 //!
 //! `[defaults]`, a `[[policy]]` and an override are all layers. Every value is checked here by
 //! itself, once, where it was written; what only several values together can get wrong is for
-//! `resolve`.
+//! `merge`.
 
 mod names;
 mod rules;
