@@ -1,15 +1,17 @@
 //! Configuration: TOML as typed by people → a validated [`Config`].
 //!
 //! `shape` is what may be typed (and the published JSON Schema), `conform` and `layer` find
-//! everything that is wrong at once and `diagnose` shows it, `resolve` fills in defaults and
-//! overrides. Everything below works on [`Config`] alone. Nothing here reads a clock or knows an
+//! everything that is wrong at once and `diagnose` shows it, `resolve` and `merge` fill in defaults
+//! and overrides. Everything below works on [`Config`] alone. Nothing here reads a clock or knows an
 //! inventory.
 
 mod conflict;
 mod conform;
 mod diagnose;
+mod feasible;
 mod layer;
 mod load;
+mod merge;
 pub mod policy;
 mod resolve;
 mod resolved;

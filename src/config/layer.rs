@@ -2,7 +2,7 @@
 //!
 //! `[defaults]`, a `[[policy]]` and an override are all layers. Every value is checked here by
 //! itself, once, where it was written; what only several values together can get wrong is for
-//! `resolve`.
+//! `merge`.
 
 mod names;
 mod rules;
@@ -30,6 +30,16 @@ pub(super) enum Key<T> {
     Broken,
     /// This, at this place.
     Given(Place, T),
+}
+
+impl<T> Key<T> {
+    /// Returns what is given.
+    pub(super) fn value(&self) -> Option<&T> {
+        match self {
+            Self::Given(_, value) => Some(value),
+            Self::Absent | Self::Broken => None,
+        }
+    }
 }
 
 /// What one table says, key by key.

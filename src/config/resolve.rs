@@ -1,22 +1,17 @@
 //! Shapes → [`Config`](crate::config::Config): defaults, then the policy, then the override.
 //!
-//! A table or array that stands lower replaces the whole one above it. What only several keys
-//! together can get wrong is found here; what several policies can, in `conflict`.
+//! Here files become policies: what stands in several files at once, and what is missing in all of
+//! them. `merge` puts the layers of one policy together, `conflict` looks at several policies.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use chrono::{Datelike as _, NaiveDate, Weekday};
-use chrono_tz::Tz;
 
 use crate::config::conflict;
 use crate::config::conform::Broken;
 use crate::config::diagnose::{Findings, Place};
-use crate::config::layer::{Key, Layer, Override, Reader, Rules};
-use crate::config::policy::{Limits, Policy, RegionalPolicy, Regions, Take, Tier};
-use crate::config::select::{Resource, VolumeChoice};
+use crate::config::layer::{Key, Layer, Reader};
+use crate::config::merge::Merge;
+use crate::config::policy::Policy;
 use crate::config::shape::{At, FileShape, GlobalLimitsShape, PolicyShape};
-use crate::domain::region::Region;
 
 /// A file whose structure is sound, but for what was taken out of it.
 pub(super) struct ParsedFile {
@@ -151,189 +146,13 @@ fn policy(
     let layer = reader.layer(shape, &format!("policy/{n}"));
 
     let called = name.as_ref().map_or("this policy".to_owned(), |name| format!("policy `{name}`"));
-    let resolver = Resolver { called: &called, place: &place, policy: &layer, defaults };
-    let parts = resolver.parts(findings);
+    let merge = Merge { called: &called, place: &place, policy: &layer, defaults };
+    let parts = merge.parts(findings);
     let policy = parts.and_then(|(regions, base, overrides)| {
         let renamed_from = renamed_from.iter().map(|(old, _)| Arc::clone(old)).collect();
         Some(Policy { name: Arc::clone(name.as_ref()?), renamed_from, regions, base, overrides })
     });
     Placed { place, renamed_from, policy, name }
-}
-
-type Parts = (Regions, RegionalPolicy, BTreeMap<Region, RegionalPolicy>);
-
-/// A value is wrong, and that has been reported.
-struct Reported;
-
-/// Puts the layers of one policy together.
-struct Resolver<'a> {
-    /// What messages call it.
-    called: &'a str,
-    place: &'a Place,
-    policy: &'a Layer,
-    defaults: Option<&'a Layer>,
-}
-
-impl<'a> Resolver<'a> {
-    /// Returns what the policy says; none if part of it is wrong or missing, which is reported.
-    fn parts(&self, findings: &mut Findings<'_>) -> Option<Parts> {
-        let hint = "name regions, such as `regions = [\"eu-west-1\"]`, or write `[\"all\"]`";
-        let regions = self.required(None, "regions", hint, |layer| &layer.regions, findings);
-        let base = self.in_layers(None, findings);
-        let mut overrides = BTreeMap::new();
-        let mut is_complete = true;
-        for given in self.overrides() {
-            self.check_region_is_covered(given, regions, findings);
-            match self.in_layers(Some(&given.layer), findings) {
-                Some(policy) => {
-                    overrides.insert(given.region.clone(), policy);
-                }
-                None => is_complete = false,
-            }
-        }
-        let parts = (regions?.clone(), base?, overrides);
-        is_complete.then_some(parts)
-    }
-
-    /// Returns the lowest layer's word on a key.
-    fn pick<T: 'a>(
-        &self,
-        lowest: Option<&'a Layer>,
-        key: impl Fn(&'a Layer) -> &'a Key<T>,
-    ) -> Option<&'a Key<T>> {
-        let layers = [lowest, Some(self.policy), self.defaults];
-        layers.into_iter().flatten().map(key).find(|key| !matches!(key, Key::Absent))
-    }
-
-    /// Returns a value, or what it is where no layer gives it; none if it is broken.
-    fn or<T: Clone + 'a>(
-        &self,
-        lowest: Option<&'a Layer>,
-        default: T,
-        key: impl Fn(&'a Layer) -> &'a Key<T>,
-    ) -> Option<T> {
-        match self.pick(lowest, key) {
-            Some(Key::Given(_, value)) => Some(value.clone()),
-            Some(Key::Broken) => None,
-            Some(Key::Absent) | None => Some(default),
-        }
-    }
-
-    /// Returns a value that some layer has to give.
-    fn required<T: 'a>(
-        &self,
-        lowest: Option<&'a Layer>,
-        key_name: &str,
-        hint: &str,
-        key: impl Fn(&'a Layer) -> &'a Key<T>,
-        findings: &mut Findings<'_>,
-    ) -> Option<&'a T> {
-        match self.pick(lowest, key) {
-            Some(Key::Given(_, value)) => Some(value),
-            Some(Key::Broken) => None,
-            Some(Key::Absent) | None => {
-                let message = format!("{} has no `{key_name}`", self.called);
-                findings.report(self.place, message, hint);
-                None
-            }
-        }
-    }
-
-    fn overrides(&self) -> &'a [Override] {
-        match self.pick(None, |layer| &layer.overrides) {
-            Some(Key::Given(_, overrides)) => overrides,
-            Some(Key::Broken | Key::Absent) | None => &[],
-        }
-    }
-
-    /// An override that stands in the policy itself must be for one of its regions; one of the
-    /// defaults may be for another policy's.
-    fn check_region_is_covered(
-        &self,
-        given: &Override,
-        regions: Option<&Regions>,
-        findings: &mut Findings<'_>,
-    ) {
-        let is_own = matches!(self.policy.overrides, Key::Given(..));
-        let Some(Regions::Named(named)) = regions else { return };
-        if is_own && !named.contains(&given.region) {
-            let message = format!("{} does not apply in region `{}`", self.called, given.region);
-            let hint = format!("add `{}` to its `regions`, or remove the override", given.region);
-            findings.report(&given.place, message, hint);
-        }
-    }
-
-    /// Returns what the policy says with `lowest` on top.
-    fn in_layers(
-        &self,
-        lowest: Option<&'a Layer>,
-        findings: &mut Findings<'_>,
-    ) -> Option<RegionalPolicy> {
-        let hint = "say what to protect, such as `select = { resource = \"instance\" }`";
-        let select = self.required(lowest, "select", hint, |layer| &layer.select, findings);
-        let hint = "say how long to keep points, such as `retention = { daily = \"1 month\" }`, \
-                    or write `retention = \"forever\"`";
-        let rules = self.required(lowest, "retention", hint, |layer| &layer.retention, findings);
-        self.check_volumes_are_of_instances(lowest, findings);
-
-        let all_volumes = VolumeChoice { boot: true, exclude_tags: Vec::new() };
-        let owner = self.or(lowest, Arc::from("main"), |layer| &layer.owner);
-        let timezone = self.or(lowest, Tz::UTC, |layer| &layer.timezone);
-        let create = self.or(lowest, true, |layer| &layer.create);
-        let volumes = self.or(lowest, all_volumes, |layer| &layer.volumes);
-        let limits = self.or(lowest, Limits::default(), |layer| &layer.limits);
-        let adopt = self.optional(lowest, |layer| &layer.adopt);
-        let schedule = self.optional(lowest, |layer| &layer.schedule);
-        let timezone = timezone?;
-        let policy = RegionalPolicy {
-            owner: owner?,
-            timezone,
-            schedule: schedule.ok()?.map(|schedule| schedule.in_zone(timezone)),
-            create: create?,
-            select: select?.clone(),
-            volumes: volumes?,
-            retention: rules?.retention.clone(),
-            adopt: adopt.ok()?,
-            limits: limits?,
-        };
-        check_rules_can_keep(&policy, rules?, findings);
-        Some(policy)
-    }
-
-    /// Returns a value that may be absent.
-    fn optional<T: Clone + 'a>(
-        &self,
-        lowest: Option<&'a Layer>,
-        key: impl Fn(&'a Layer) -> &'a Key<T>,
-    ) -> Result<Option<T>, Reported> {
-        match self.pick(lowest, key) {
-            Some(Key::Given(_, value)) => Ok(Some(value.clone())),
-            Some(Key::Broken) => Err(Reported),
-            Some(Key::Absent) | None => Ok(None),
-        }
-    }
-
-    /// `volumes` chooses among an instance's; beside selected volumes it would be ignored.
-    ///
-    /// In the defaults it may be meant for other policies.
-    fn check_volumes_are_of_instances(
-        &self,
-        lowest: Option<&'a Layer>,
-        findings: &mut Findings<'_>,
-    ) {
-        let Some(Key::Given(_, select)) = self.pick(lowest, |layer| &layer.select) else { return };
-        if select.resource != Resource::Volume {
-            return;
-        }
-        for layer in [lowest, Some(self.policy)].into_iter().flatten() {
-            if let Key::Given(place, _) = &layer.volumes {
-                let message = "`volumes` chooses among an instance's volumes, but volumes are \
-                               selected";
-                let hint = "leave it out, and use `tags` and `exclude_tags` of `select`";
-                findings.report(place, message, hint);
-            }
-        }
-    }
 }
 
 /// An override among the defaults has to be for some policy.
@@ -348,50 +167,6 @@ fn check_overrides_are_used(defaults: &Layer, placed: &[Placed], findings: &mut 
         let message = format!("no policy applies in region `{}`", given.region);
         findings.report(&given.place, message, "remove the override, or check the region's name");
     }
-}
-
-/// Reports tiers that no slot can ever feed.
-///
-/// Points made without a schedule, or by others, may be of any day.
-fn check_rules_can_keep(policy: &RegionalPolicy, rules: &Rules, findings: &mut Findings<'_>) {
-    let Some(schedule) = &policy.schedule else { return };
-    if !policy.create || policy.adopt.is_some() {
-        return;
-    }
-    for rule in &policy.retention.tiers {
-        if rule.take != Take::FirstDay || first_days(rule.tier).any(|day| schedule.fires_on(day)) {
-            continue;
-        }
-        let Some((_, place)) = rules.places.iter().find(|(tier, _)| *tier == rule.tier) else {
-            continue;
-        };
-        let (name, day) = (rule.tier.name(), first_day_name(rule.tier));
-        let message =
-            format!("`{name}` can never keep anything: `{}` never fires on {day}", schedule.text());
-        let hint = "take `first` instead of `first-day`, or let the schedule fire on that day";
-        findings.report(place, message, hint);
-    }
-}
-
-fn first_day_name(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Yearly => "1 January",
-        Tier::Monthly => "the first day of a month",
-        Tier::Weekly => "a Monday",
-        Tier::Daily | Tier::Hourly | Tier::Every => "any day",
-    }
-}
-
-/// Returns the first days of a tier's periods through 28 years: after these, dates fall on the
-/// same days of the week again.
-fn first_days(tier: Tier) -> impl Iterator<Item = NaiveDate> {
-    let start = NaiveDate::from_ymd_opt(2001, 1, 1).unwrap_or_default();
-    start.iter_days().take(28 * 366).filter(move |day| match tier {
-        Tier::Yearly => day.ordinal() == 1,
-        Tier::Monthly => day.day() == 1,
-        Tier::Weekly => day.weekday() == Weekday::Mon,
-        Tier::Daily | Tier::Hourly | Tier::Every => true,
-    })
 }
 
 #[cfg(test)]

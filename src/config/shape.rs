@@ -2,7 +2,7 @@
 //!
 //! These types are the single truth about keys: the published JSON Schema is generated from them,
 //! and the same schema finds what is wrong with the structure of a file (see `conform`). Nothing
-//! here knows a default or checks a meaning; that is for `layer` and `resolve`.
+//! here knows a default or checks a meaning; that is for `layer` and `merge`.
 
 mod schema;
 mod value;

@@ -186,6 +186,15 @@ proptest! {
             chars.insert(to + n, c);
         }
         let text = chars.into_iter().collect();
-        let _ = parse(&[("damaged.toml".to_owned(), text)]).map_err(|problems| problems.to_string());
+        match parse(&[("damaged.toml".to_owned(), text)]) {
+            Err(problems) => prop_assert!(!problems.to_string().is_empty()),
+            // What is still valid survives being resolved.
+            Ok(config) => {
+                let text = render_resolved(&config);
+                let again = parse(&[("resolved.toml".to_owned(), text.clone())]);
+                let again = again.map(|config| render_resolved(&config));
+                prop_assert_eq!(again.map_err(|problems| problems.to_string()), Ok(text));
+            }
+        }
     }
 }

@@ -105,6 +105,50 @@ error: no policy applies in region `us-west-1`
 }
 
 #[test]
+fn an_override_of_the_defaults_is_for_the_policies_of_its_region() {
+    let config = config(
+        r#"
+[defaults]
+select = { resource = "instance" }
+retention = { daily = 3 }
+
+[defaults.override."us-east-1"]
+retention = { daily = 2 }
+
+[[policy]]
+name = "here"
+regions = ["eu-west-1"]
+
+[[policy]]
+name = "there"
+regions = ["us-east-1"]
+"#,
+    );
+    let n_overrides: Vec<usize> = config.policies.iter().map(|p| p.overrides.len()).collect();
+    assert_eq!(n_overrides, [0, 1]);
+}
+
+#[test]
+fn volumes_are_chosen_where_instances_are_selected() {
+    // The override selects volumes, and leaves the choice to the other region.
+    let overridden = "[policy.override.\"us-east-1\"]\nselect = { resource = \"volume\" }\n";
+    let text = format!("{SERVERS}volumes = {{ boot = false }}\n{overridden}");
+    assert_eq!(config(&text).policies[0].overrides.len(), 1);
+    let text = format!("{text}volumes = {{ boot = true }}\n");
+    assert_data_eq!(
+        problems(&text),
+        str![[r#"
+error: `volumes` chooses among an instance's volumes, but volumes are selected
+  --> a.toml:11:11
+   |
+11 | volumes = { boot = true }
+   |           ^^^^^^^^^^^^^^^
+   = help: leave it out, and use `tags` and `exclude_tags` of `select`
+"#]]
+    );
+}
+
+#[test]
 fn a_rule_may_wait_for_years() {
     // 1 January is a Monday, but seldom.
     let rule = "schedule = \"0 0 1 1 *\"\nselect = { resource = \"volume\" }\n\
