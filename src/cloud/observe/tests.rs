@@ -149,3 +149,13 @@ async fn only_what_ec2_does_not_know_is_gone() {
         assert_eq!(sandbox.n_calls("DescribeVolumes"), 1 + 1);
     }
 }
+
+#[test]
+fn observing_may_move_between_threads() {
+    // What runs on Lambda must; a closure too much takes the bound away without a word.
+    fn check(_: impl Send) {}
+    let sandbox = &sandbox();
+    let time = sandbox.time();
+    check(time.drive(observe(sandbox, &[region()])));
+    check(ask_for_sources(sandbox, &mut sandbox.inventory(), &BTreeMap::new()));
+}
