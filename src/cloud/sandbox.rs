@@ -67,7 +67,7 @@ impl Sandbox {
         Self { time: VirtualTime::new(now), state: Mutex::new(state), path: None }
     }
 
-    /// Makes an account that holds what was observed in another. Gaps stay empty.
+    /// Makes an account that holds what was observed in another. What a gap hides is not there.
     pub fn from_inventory(inventory: &Inventory, now: DateTime<Utc>) -> Self {
         let sandbox = Self::new(now);
         // The other account may be a sandbox too.
@@ -79,7 +79,13 @@ impl Sandbox {
             sandbox.add_region(region);
             found.instances.iter().for_each(|i| sandbox.add_instance(region, i.clone()));
             found.volumes.iter().for_each(|v| sandbox.add_volume(region, v.clone()));
-            found.snapshots.iter().for_each(|s| sandbox.add_snapshot(region, s.clone()));
+            for snapshot in &found.snapshots {
+                // The inventory does not say which volumes are encrypted, but their snapshots do.
+                if let Some(volume_id) = snapshot.volume_id.filter(|_| snapshot.is_encrypted) {
+                    sandbox.encrypt_volume(region, volume_id);
+                }
+                sandbox.add_snapshot(region, snapshot.clone());
+            }
             found.images.iter().for_each(|i| sandbox.add_image(region, i.clone()));
             found.locked.iter().for_each(|id| sandbox.lock_snapshot(region, *id));
         }
@@ -256,4 +262,4 @@ fn observed(state: &RegionState) -> RegionInventory {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::cloud) mod tests;

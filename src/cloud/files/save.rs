@@ -18,6 +18,13 @@ use crate::domain::inventory::{Inventory, Listing, RegionInventory};
 /// already is never replaced: a region's directory that is there is an error.
 pub fn save(inventory: &Inventory, dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir).map_err(|err| at(dir, &err))?;
+    // Before anything is written: half an inventory would look like a whole one.
+    for region in inventory.regions.keys() {
+        let dir = dir.join(region.as_str());
+        if dir.exists() {
+            return Err(at(&dir, &io::ErrorKind::AlreadyExists.into()));
+        }
+    }
     for (region, found) in &inventory.regions {
         let dir = dir.join(region.as_str());
         fs::create_dir(&dir).map_err(|err| at(&dir, &err))?;

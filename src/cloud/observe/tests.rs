@@ -1,7 +1,16 @@
 use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Listed, list};
-use crate::cloud::{CloudError, ErrorKind, Page};
+use chrono::TimeDelta;
+
+use super::{Listed, ask_for_sources, list, observe};
+use crate::cloud::sandbox::tests::{DATA, region, sandbox, snapshot};
+use crate::cloud::sandbox::{ACCOUNT, Fault, Rule};
+use crate::cloud::{Cloud as _, CloudError, ErrorKind, Page};
+use crate::domain::ids::InstanceId;
+use crate::domain::inventory::{InstanceState, Listing, SnapshotState};
+use crate::domain::region::Region;
+use crate::domain::source::Source;
 
 /// Lists what `page` answers for the number of the call.
 async fn check(page: impl Fn(usize) -> Result<(Vec<u32>, Option<String>), ()>) -> Listed<u32> {
@@ -56,4 +65,97 @@ async fn a_listing_without_end_is_an_error() {
     assert_eq!(listed.error.as_deref(), Some("EC2 gave the same page token twice"));
     let listed = check(|n| Ok((vec![], Some(token(n))))).await;
     assert_eq!(listed.error.as_deref(), Some("no end after 10000 pages"));
+}
+
+#[tokio::test]
+async fn observing_takes_no_more_calls_than_pages() {
+    let sandbox = &sandbox();
+    sandbox.set(|settings| settings.page_items = 5);
+    for n in 2..=11 {
+        let id = format!("snap-{n:08x}");
+        sandbox.add_snapshot(&region(), snapshot(&id, SnapshotState::Completed));
+    }
+    sandbox.lock_snapshot(&region(), "snap-00000002".parse().unwrap());
+    let other: Region = "us-east-1".parse().unwrap();
+    sandbox.add_region(&other);
+    let regions = sandbox.describe_regions().await.unwrap();
+    let inventory = observe(sandbox, &regions).await;
+
+    let expected = sandbox.inventory();
+    assert_eq!(format!("{:?}", inventory.regions), format!("{:?}", expected.regions));
+    assert_eq!(inventory.account.as_deref(), Some(ACCOUNT));
+    assert_eq!(inventory.clock_skew, Some(TimeDelta::zero()));
+    for (operation, n_here, n_elsewhere) in [
+        ("DescribeInstances", 1, 1),
+        ("DescribeVolumes", 1, 1),
+        ("DescribeSnapshots", 3, 1),
+        ("DescribeImages", 1, 1),
+        ("DescribeLockedSnapshots", 1, 1),
+    ] {
+        let calls = sandbox.calls();
+        assert_eq!(calls[&(region(), operation)], n_here, "{operation}");
+        assert_eq!(calls[&(other.clone(), operation)], n_elsewhere, "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_listing_that_fails_is_a_gap_of_its_own() {
+    let sandbox = &sandbox();
+    sandbox.set(|settings| settings.page_items = 1);
+    sandbox.add_snapshot(&region(), snapshot("snap-00000002", SnapshotState::Completed));
+    sandbox.fail(Rule::every("DescribeSnapshots").after(1), Fault::Throttled);
+    sandbox.fail(Rule::every("DescribeLockedSnapshots"), Fault::Denied);
+    let inventory = observe(sandbox, &[region()]).await;
+    let found = &inventory.regions[&region()];
+    assert_eq!((found.snapshots.len(), found.instances.len(), found.volumes.len()), (1, 1, 2));
+    assert!(found.has_gap(Listing::Snapshots));
+    assert_eq!(
+        found.gaps.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["DescribeSnapshots: RequestLimitExceeded: Request limit exceeded."]
+    );
+    assert_eq!(
+        found.notes,
+        ["DescribeLockedSnapshots: UnauthorizedOperation: \
+          You are not authorized to perform this operation."]
+    );
+}
+
+#[tokio::test]
+async fn only_what_ec2_does_not_know_is_gone() {
+    let instances: Vec<InstanceId> =
+        (1..=201).map(|n| format!("i-{n:08x}").parse().unwrap()).collect();
+    let mut sources: BTreeSet<Source> = instances.iter().copied().map(Source::Instance).collect();
+    sources.insert(DATA.parse().unwrap());
+    sources.insert("vol-00000009".parse().unwrap());
+    let questions = BTreeMap::from([(region(), sources)]);
+    for (fault_on, is_terminated, n_gone, n_notes) in [
+        (None, false, 201, 0),
+        (None, true, 202, 0),
+        (Some("DescribeVolumes"), false, 200, 1),
+        (Some("DescribeInstances"), false, 1, 2),
+    ] {
+        let sandbox = sandbox();
+        let mut inventory = observe(&sandbox, &[region()]).await;
+        if is_terminated {
+            sandbox.set_instance_state(&region(), instances[0], InstanceState::Terminated);
+        }
+        if let Some(operation) = fault_on {
+            sandbox.fail(Rule::every(operation), Fault::ErrorBefore);
+        }
+        ask_for_sources(&sandbox, &mut inventory, &questions).await;
+        let found = &inventory.regions[&region()];
+        assert_eq!((found.gone.len(), found.notes.len()), (n_gone, n_notes), "{fault_on:?}");
+        assert_eq!(sandbox.n_calls("DescribeInstances"), 1 + 2);
+        assert_eq!(sandbox.n_calls("DescribeVolumes"), 1 + 1);
+    }
+}
+
+#[test]
+fn observing_may_move_between_threads() {
+    // What runs on Lambda must; a closure too much takes the bound away without a word.
+    fn check(_: impl Send) {}
+    let sandbox = &sandbox();
+    let time = sandbox.time();
+    check(time.drive(observe(sandbox, &[region()])));
+    check(ask_for_sources(sandbox, &mut sandbox.inventory(), &BTreeMap::new()));
 }

@@ -110,7 +110,6 @@ struct SandboxShape<'a> {
     account: String,
     /// Where the streams of ids stand: instances, volumes, snapshots, images.
     ids: [u64; 4],
-    #[serde(bound(deserialize = "'de: 'a"))]
     regions: BTreeMap<Region, RegionShape<'a>>,
 }
 

@@ -253,6 +253,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_endless_run_starves_nothing_outside() {
+        let time = &VirtualTime::new(start());
+        let (sender, mut receiver) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            tokio::task::yield_now().await;
+            sender.send(7).unwrap();
+        });
+        let endless = async {
+            while receiver.try_recv().is_err() {
+                time.sleep_until(time.now() + TimeDelta::hours(1)).await;
+            }
+        };
+        time.drive(endless).await;
+        assert!(start() < time.now());
+    }
+
+    #[tokio::test]
     async fn moving_the_clock_by_hand_ends_waits_too() {
         let time = &VirtualTime::new(start());
         time.advance_to(after(5));

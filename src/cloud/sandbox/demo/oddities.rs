@@ -74,21 +74,21 @@ impl Demo<'_> {
         of_server.filter(|s| s.tags.get(tags::SLOT) == Some(&tag)).map(|s| s.id).collect()
     }
 
-    /// A failed attempt of yesterday, and a point that somebody's other run has just begun.
+    /// A failed attempt of yesterday with the one after it, and a point that somebody's other run has just begun.
     fn failed_and_pending(&self, cast: &Cast) {
         let Server { region, volumes, .. } = &cast.report;
+        let slot = self.latest_slot - Days::new(1);
+        for id in self.made(&cast.report, slot) {
+            self.sandbox.remove_snapshot(region, id);
+        }
         for (_, volume) in volumes {
-            let slot = self.latest_slot - Days::new(1);
             let failed = self.of_policy(&cast.report, volume, slot);
-            self.sandbox.add_snapshot(
-                region,
-                Snapshot {
-                    state: SnapshotState::Error,
-                    state_message: Some("Internal error".into()),
-                    started_at: failed.started_at - TimeDelta::seconds(2),
-                    ..failed
-                },
-            );
+            self.sandbox.add_snapshot(region, failed.clone());
+            self.sandbox.fail_snapshot(region, failed.id, "Internal error");
+            let retry = self.of_policy(&cast.report, volume, slot);
+            let started_at = retry.started_at + TimeDelta::hours(1);
+            self.sandbox.add_snapshot(region, Snapshot { started_at, ..retry.clone() });
+            self.sandbox.tag_snapshot(region, retry.id, tags::ATTEMPT, "2");
         }
         let now = self.sandbox.time().now();
         for (_, volume) in &cast.app.volumes {
