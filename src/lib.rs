@@ -1,4 +1,50 @@
-//! snapkeep.
+//! snapkeep keeps the right EBS snapshots in the right regions and removes the rest, and it always
+//! shows beforehand what it would do and why.
+//!
+//! # Map
+//!
+//! Data flows one way: configuration → inventory → plan → check → execution → report. Each room
+//! imports only rooms above it in this table, which a test enforces.
+//!
+//! | room | holds | may import |
+//! |---|---|---|
+//! | [`domain`] | the nouns: ids, regions, spans, tags, inventory | nothing |
+//! | [`config`] | TOML → a valid [`config::Config`]; schedules, selectors | domain |
+//! | [`plan`] | configuration, inventory, now → a [`plan::Plan`]; its check | config, domain |
+//! | [`cloud`] | the port to EC2; the real one, the sandbox, saved inventories | domain |
+//! | [`execute`] | a plan → outcomes: order, pace, looking again | cloud, plan, domain |
+//! | [`report`] | plans and outcomes → text, JSON, exit codes | execute, plan, domain |
+//! | [`run`] | one cycle, and the clocks | all above |
+//! | [`cli`] | the command line | run, report, execute, plan, config, cloud, domain |
+//!
+//! `cloud::aws` is the only place that names the SDK, `run::clock` the only one that reads the
+//! wall clock, and `cli` the only one that reads the environment and prints.
+//!
+//! # Invariants
+//!
+//! The only state is in the tags of the snapshots. No step is remembered between cycles, so a
+//! crash or a second runner loses nothing.
+//!
+//! 1. The planner does no I/O, reads no clock and uses no randomness: same input, same bytes out.
+//! 2. Execution makes no choices. Every action names its ids and what it was planned against; just
+//!    before a deletion what goes and what is to stay in its place are read again, and a mismatch
+//!    skips it.
+//! 3. A gap never causes a deletion or a duplicate. A gap in a region's snapshots or images stops
+//!    creations and deletions there; one in instances or volumes stops `orphans`. A source is gone
+//!    only when asking for its id says so.
+//! 4. Only what is ours, or what a policy explicitly adopts, is ever deleted.
+//! 5. The newest `keep_last` (at least 1) complete points of a lineage are never deleted, whatever
+//!    the tiers say; `orphans` is the one exception.
+//! 6. Nothing is deleted that backs a registered image, is locked or held, or is managed by another
+//!    service. A veto on one member vetoes the recovery point.
+//! 7. Creations carry their tags in the creating call and are never blindly repeated: after an
+//!    ambiguous failure the slot is looked up for a minute, then the next cycle decides. Of two
+//!    points of one slot the earliest complete one stays; another is surplus only once it is.
+//! 8. One failing item, policy or region never stops the others; nothing is reported as done that
+//!    was not.
+//! 9. When the clock and EC2's own `Date` header differ by more than 5 minutes, nothing is deleted.
+//! 10. After a finished run, a plan for the same instant has no actions, except creations of
+//!     policies without a schedule and what was refused, failed or vetoed.
 
 pub mod cli;
 pub mod cloud;

@@ -38,6 +38,7 @@ pub(super) struct Global {
         num_args = 0..=1,
         require_equals = true
     )]
+    #[expect(clippy::option_option, reason = "absent, in memory, or in a file: clap's own form")]
     pub(super) sandbox: Option<Option<PathBuf>>,
 
     /// How logs look on stderr

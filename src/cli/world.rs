@@ -43,21 +43,7 @@ impl World {
             };
             return Ok(Self::Sandbox(Box::new(sandbox)));
         }
-        Self::connect(clock).await
-    }
-
-    #[cfg(feature = "aws")]
-    async fn connect(clock: SystemClock) -> anyhow::Result<Self> {
-        let cloud = AwsCloud::connect(run::clock::machine_clock()).await?;
-        Ok(Self::Aws(Box::new(cloud), clock))
-    }
-
-    #[cfg(not(feature = "aws"))]
-    async fn connect(_: SystemClock) -> anyhow::Result<Self> {
-        Err(usage(
-            "this build cannot talk to AWS (it was built without the feature `aws`); \
-             use --sandbox, or plan with --inventory",
-        ))
+        connect(clock).await
     }
 
     /// Returns the present instant of this world.
@@ -134,4 +120,18 @@ fn saved(files: &Files, config: &Config) -> Inventory {
     let questions = questions(config, &inventory);
     files::ask_for_sources(&mut inventory, &questions);
     inventory
+}
+
+#[cfg(feature = "aws")]
+async fn connect(clock: SystemClock) -> anyhow::Result<World> {
+    let cloud = AwsCloud::connect(run::clock::machine_clock()).await?;
+    Ok(World::Aws(Box::new(cloud), clock))
+}
+
+#[cfg(not(feature = "aws"))]
+fn connect(_: SystemClock) -> std::future::Ready<anyhow::Result<World>> {
+    std::future::ready(Err(usage(
+        "this build cannot talk to AWS (it was built without the feature `aws`); use --sandbox, or \
+         plan with --inventory",
+    )))
 }

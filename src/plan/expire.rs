@@ -241,7 +241,7 @@ impl Pass<'_> {
             region: self.scene.region.clone(),
             resource: snapshot.id.to_string(),
             reason: format!(
-                "{}, {} of {} snapshots complete",
+                "{}, {} of {} complete",
                 snapshot.state.name(),
                 point.n_completed(),
                 point.wanted

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::config::Tier;
 use crate::plan::model::{ExpireReason, Keep, KeepReason};
-use crate::plan::retention::{Hold, Holds, Lapse};
+use crate::plan::retention::{Hold, Lapse};
 
 impl fmt::Display for Lapse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,13 +69,12 @@ impl Keep {
         }
     }
 
-    /// Returns the tiers that hold the snapshot, from the shortest period on.
-    pub fn tiers(&self) -> impl Iterator<Item = Tier> {
-        let holds = match &self.reason {
-            KeepReason::Held(holds) => *holds,
-            KeepReason::Vetoed(_) | KeepReason::Failed => Holds::default(),
-        };
-        holds.tiers()
+    /// Returns the names of the tiers that hold the snapshot, from the shortest period on.
+    pub fn tier_names(&self) -> Vec<&'static str> {
+        match &self.reason {
+            KeepReason::Held(holds) => holds.tiers().map(Tier::name).collect(),
+            KeepReason::Vetoed(_) | KeepReason::Failed => Vec::new(),
+        }
     }
 }
 

@@ -387,7 +387,7 @@ impl KeepJson {
             resource: keep.snapshot_id.to_string(),
             source: keep.volume_id.map(|id| id.to_string()),
             point_time: time(keep.point_time),
-            tiers: keep.tiers().map(|tier| tier.name()).collect(),
+            tiers: keep.tier_names(),
             expires_at: keep.until.map(time),
             reason: keep.why(),
             veto,

@@ -162,9 +162,10 @@ impl Section<'_> {
         for keep in &kept {
             *by_reason.entry(keep.why()).or_default() += 1;
         }
-        let reasons: Vec<String> = by_reason.iter().map(|(why, n)| format!("{n} {why}")).collect();
-        let head = format!("  keep {}: ", count(kept.len(), "snapshot"));
-        hanging(out, &head, &reasons.join("; "));
+        let _ = writeln!(out, "  keep {}", count(kept.len(), "snapshot"));
+        for (why, n) in by_reason {
+            row(out, &format!("{n:>8}"), &why);
+        }
         if lists_keeps {
             for keep in kept {
                 row(out, &keep_columns(keep), &keep.to_string());
@@ -174,7 +175,7 @@ impl Section<'_> {
 }
 
 fn keep_columns(keep: &Keep) -> String {
-    format!("    {}  {}", minute(keep.point_time), keep.snapshot_id)
+    format!("    {} {}", minute(keep.point_time), keep.snapshot_id)
 }
 
 /// Appends deletions grouped by source, each with its point's instant, size and reason.
@@ -184,10 +185,10 @@ fn deletes(out: &mut String, deletes: &[&Delete]) {
         None => delete.volume_id.map_or_else(|| "no volume".to_owned(), |id| id.to_string()),
     };
     for group in deletes.chunk_by(|a, b| source(a) == source(b)) {
-        let _ = writeln!(out, "    {}", printable(&source(group[0])));
+        let _ = writeln!(out, "   {}", printable(&source(group[0])));
         for delete in group {
             let (time, id) = (minute(delete.point_time), delete.snapshot_id);
-            let columns = format!("      {time}  {id:<22} {:>5} GiB", delete.size_gib);
+            let columns = format!("    {time} {id:<22}{:>5} GiB", delete.size_gib);
             row(out, &columns, &short(delete.reason));
         }
     }

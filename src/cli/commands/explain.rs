@@ -5,6 +5,7 @@ use crate::cli::scope;
 use crate::cli::usage;
 use crate::cli::world::World;
 use crate::domain::ids::SnapshotId;
+use crate::domain::region::Region;
 use crate::plan::explain as explained;
 use crate::report::{ExitCode, explain_text};
 
@@ -20,15 +21,10 @@ pub(in crate::cli) async fn explain(
     let all = Scope { policy: Vec::new(), region: Vec::new() };
     let request = scope::request(&config, &all, world.now())?;
     let inventory = world.observe(&config).await;
-    let explanation = explained(&config, &inventory, &request, id);
-    match explanation {
-        Some(explanation) => {
-            print(&explain_text::render(&explanation))?;
-            Ok(ExitCode::Done)
-        }
-        None => {
-            let regions: Vec<&str> = inventory.regions.keys().map(|r| r.as_str()).collect();
-            anyhow::bail!("the account has no snapshot {id} in {}", regions.join(", "))
-        }
-    }
+    let Some(explanation) = explained(&config, &inventory, &request, id) else {
+        let regions: Vec<&str> = inventory.regions.keys().map(Region::as_str).collect();
+        anyhow::bail!("the account has no snapshot {id} in {}", regions.join(", "))
+    };
+    print(&explain_text::render(&explanation))?;
+    Ok(ExitCode::Done)
 }
