@@ -46,13 +46,13 @@ impl World {
         connect(clock).await
     }
 
-    /// Returns the present instant of this world.
+    /// Returns the instant to plan for: the present one of this world.
     pub(super) fn now(&self) -> DateTime<Utc> {
         match self {
             Self::Sandbox(sandbox) => sandbox.time().now(),
-            Self::Files(_, clock) => clock.now(),
+            Self::Files(_, clock) => clock.instant(),
             #[cfg(feature = "aws")]
-            Self::Aws(_, clock) => clock.now(),
+            Self::Aws(_, clock) => clock.instant(),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::execute::Clock;
 /// The wall clock, or the wall clock shifted so that it began at a given instant.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
+    given: Option<DateTime<Utc>>,
     shift: TimeDelta,
 }
 
@@ -19,7 +20,13 @@ impl SystemClock {
     /// Returns the wall clock; if `now` is given, as if that were the present instant.
     pub fn new(now: Option<DateTime<Utc>>) -> Self {
         let shift = now.map_or_else(TimeDelta::zero, |now| now - wall_clock());
-        Self { shift }
+        Self { given: now, shift }
+    }
+
+    /// Returns the instant to plan for: the given one to the nanosecond, so that the same plan
+    /// comes out each time, else the present.
+    pub fn instant(&self) -> DateTime<Utc> {
+        self.given.unwrap_or_else(wall_clock)
     }
 }
 
