@@ -124,7 +124,8 @@ fn saved(files: &Files, config: &Config) -> Inventory {
 
 #[cfg(feature = "aws")]
 async fn connect(clock: SystemClock) -> anyhow::Result<World> {
-    let cloud = AwsCloud::connect(run::clock::machine_clock()).await?;
+    let cloud = AwsCloud::connect(run::clock::machine_clock()).await;
+    let cloud = cloud.map_err(|err| usage(err.to_string()))?;
     Ok(World::Aws(Box::new(cloud), clock))
 }
 
