@@ -8,4 +8,7 @@ mod config_samples;
 #[cfg(feature = "aws")]
 mod moto;
 #[cfg(test)]
+#[cfg(feature = "aws")]
+mod moto_cli;
+#[cfg(test)]
 mod support;
