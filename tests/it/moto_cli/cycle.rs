@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use snapbox::{assert_data_eq, str};
 
 use super::scene::{NOW, SERVERS, few, year};
@@ -197,6 +197,44 @@ TagSpecification.1.Tag.6.Value = /dev/xvda=vol-00000011
 
 "#]]
     );
+}
+
+#[test]
+fn tags_of_the_volume_are_carried_along_as_far_as_they_fit_and_a_hold_never() {
+    let mut scene = few();
+    let odd =
+        json!({ "Name": "서울 – \"a=b\" <&>\n", "snapkeep:hold": "the volume's", "empty": "" });
+    scene["regions"]["eu-west-1"]["instances"][0]["volumes"][0]["tags"] = odd;
+    let many: Map<String, Value> = (0..50).map(|n| (format!("tag-{n:02}"), json!("x"))).collect();
+    scene["regions"]["us-east-1"]["instances"][0]["volumes"][0]["tags"] = many.into();
+    let machine = Machine::new(&scene, SERVERS);
+    let run = machine.snapkeep(&format!("run --now {NOW}")).quiet(0);
+    assert_data_eq!(stable(&run), str![[r#"
+Run of 2026-11-20 03:00Z
+
+       2 CreateSnapshots done
+       4 DeleteSnapshot done
+
+made
+  eu-west-1      i-00000003  snap-[CREATED-HERE.]
+  us-east-1      i-00000001  snap-[CREATED-HERE.]
+
+notes
+  warning: us-east-1: i-00000001: a volume's tags and snapkeep's are more than
+  50; not all are carried along
+
+"#]]);
+
+    let made = |region| {
+        let snapshots = machine.snapshots(region).into_values();
+        snapshots.max_by_key(|snapshot| snapshot.started_at).unwrap().tags
+    };
+    assert_eq!(made("us-east-1").len(), 50);
+    assert_eq!(made("us-east-1").get("snapkeep:members"), Some("1"));
+    let tags = made("eu-west-1");
+    assert_eq!((tags.get("Name"), tags.get("empty")), (Some("서울 – \"a=b\" <&>\n"), Some("")));
+    assert_eq!(tags.get("snapkeep:hold"), None);
+    machine.snapkeep(&format!("plan --now {NOW} --exit-code")).quiet(0);
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! Limits, all regions or one, and where EC2 is.
+//! Limits, all regions or one, where EC2 is, and where output goes.
 
-use serde_json::json;
+use std::fs;
+
+use serde_json::{Value, json};
 use snapbox::{assert_data_eq, str};
 
 use super::scene::{NOW, SERVERS, few};
@@ -139,4 +141,20 @@ fn the_endpoint_of_ec2_alone_may_be_named() {
     machine.env.insert("AWS_ENDPOINT_URL_EC2", url);
     machine.snapkeep(&format!("run --now {NOW}")).quiet(0);
     assert_eq!(machine.n_calls()["eu-west-1 CreateSnapshots"], 1);
+}
+
+#[test]
+fn stdout_is_data_and_logs_are_apart() {
+    let machine = Machine::new(&few(), SERVERS);
+    let plan = machine.snapkeep(&format!("plan --now {NOW} --format json --out plan.json"));
+    let saved = fs::read_to_string(machine.path("plan.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&saved).unwrap(), plan.json(0));
+
+    let run = machine.snapkeep(&format!("run --now {NOW} --format json -vv --log json"));
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((run.code, json_codes(&report)), (Some(0), vec![0]));
+    let lines = run.stderr.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let ended: Vec<Value> = lines.filter(|line| line["message"] == "action ended").collect();
+    assert_eq!(ended.len(), 6);
+    assert!(ended.iter().all(|line| line["outcome"] == "done"), "{ended:?}");
 }
