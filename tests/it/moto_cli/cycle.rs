@@ -209,7 +209,9 @@ fn tags_of_the_volume_are_carried_along_as_far_as_they_fit_and_a_hold_never() {
     scene["regions"]["us-east-1"]["instances"][0]["volumes"][0]["tags"] = many.into();
     let machine = Machine::new(&scene, SERVERS);
     let run = machine.snapkeep(&format!("run --now {NOW}")).quiet(0);
-    assert_data_eq!(stable(&run), str![[r#"
+    assert_data_eq!(
+        stable(&run),
+        str![[r#"
 Run of 2026-11-20 03:00Z
 
        2 CreateSnapshots done
@@ -223,7 +225,8 @@ notes
   warning: us-east-1: i-00000001: a volume's tags and snapkeep's are more than
   50; not all are carried along
 
-"#]]);
+"#]]
+    );
 
     let made = |region| {
         let snapshots = machine.snapshots(region).into_values();

@@ -103,6 +103,24 @@ error: the AWS configuration names the endpoint `not a url`, which is no URL (ex
 }
 
 #[test]
+fn a_default_region_that_is_none_is_named() {
+    let mut machine = machine(&few());
+    machine.env.insert("AWS_REGION", "not a region".to_owned());
+    let plan = machine.snapkeep("plan");
+    assert_eq!((plan.code, &*plan.stdout), (Some(2), ""));
+    assert_data_eq!(
+        plan.stderr,
+        str![[r#"
+error: the AWS configuration names a default region that is none: `not a region` cannot be a region (expected a name such as `eu-west-1`)
+
+"#]]
+    );
+    // None at all is fine: the policies name theirs.
+    machine.env.remove("AWS_REGION");
+    machine.snapkeep(&format!("plan --now {NOW}")).quiet(0);
+}
+
+#[test]
 fn an_endpoint_where_nobody_answers_gives_gaps() {
     let mut machine = machine(&few());
     let port = {
