@@ -8,7 +8,7 @@ use crate::cli::args::{Global, Scope};
 use crate::cli::usage;
 use crate::config::Config;
 use crate::config::load;
-use crate::plan::Request;
+use crate::run::Request;
 
 /// Where a configuration is looked for, in this order.
 const DEFAULT_PATHS: [&str; 2] = ["config/snapkeep.toml", "/etc/snapkeep/snapkeep.toml"];

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod config_samples;
 #[cfg(test)]
+mod import_direction;
+#[cfg(test)]
 #[cfg(feature = "aws")]
 mod moto;
 #[cfg(test)]
