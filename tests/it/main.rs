@@ -11,3 +11,5 @@ mod import_direction;
 mod moto;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod transcripts;
