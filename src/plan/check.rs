@@ -155,6 +155,9 @@ fn point_key(tags: &Tags) -> Option<PointKey<'_>> {
     Some((tags.get(tags::POLICY)?, tags.get(tags::SOURCE)?, tags.get(tags::SLOT)?))
 }
 
+/// The points of a lineage by slot and number of members.
+type Points = BTreeMap<(String, usize), Seen>;
+
 /// The policy, under its present name, and the source that `tags` name.
 fn lineage_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<(&'t str, &'t str)> {
     let policy = scene.policy(tags.get(tags::POLICY)?)?;
@@ -176,7 +179,7 @@ fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broke
         .values()
         .filter_map(|action| lineage_key(scene, &action.as_delete()?.tags))
         .collect();
-    let mut lineages: BTreeMap<(&str, &str), BTreeMap<(String, usize), Seen>> = BTreeMap::new();
+    let mut lineages: BTreeMap<(&str, &str), Points> = BTreeMap::new();
     for snapshot in &scene.observed.snapshots {
         let key = lineage_key(scene, &snapshot.tags).filter(|key| touched.contains(key));
         let Some(lineage) = key.filter(|_| snapshot.state == SnapshotState::Completed) else {
