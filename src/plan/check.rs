@@ -122,14 +122,13 @@ fn deletions(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &
 /// Returns why `snapshot` must not be deleted.
 fn why_not(scene: Scene<'_>, snapshot: &Snapshot, action: &Action) -> Option<&'static str> {
     let tags = &snapshot.tags;
-    let starts = |prefix: &str| tags.iter().any(|(key, _)| key.starts_with(prefix));
     if tags.has(tags::HOLD) {
         return Some("is held");
     }
     if scene.observed.locked.contains(&snapshot.id) {
         return Some("is locked");
     }
-    if starts("aws:backup:") || starts("aws:dlm:") {
+    if is_managed(tags) {
         return Some("is managed by another service");
     }
     if !matches!(snapshot.state, SnapshotState::Completed | SnapshotState::Error) {
@@ -148,11 +147,19 @@ fn why_not(scene: Scene<'_>, snapshot: &Snapshot, action: &Action) -> Option<&'s
     (!is_ours && !is_adopted).then_some("is neither ours nor adopted")
 }
 
-/// What the tags say a recovery point is.
-type PointKey<'t> = (&'t str, &'t str, &'t str);
+fn is_managed(tags: &Tags) -> bool {
+    tags.iter().any(|(key, _)| key.starts_with("aws:backup:") || key.starts_with("aws:dlm:"))
+}
 
-fn point_key(tags: &Tags) -> Option<PointKey<'_>> {
-    Some((tags.get(tags::POLICY)?, tags.get(tags::SOURCE)?, tags.get(tags::SLOT)?))
+/// What the tags say a recovery point is.
+type PointKey<'t> = [&'t str; 4];
+
+/// The tags by which one point is told from another.
+const POINT_TAGS: [&str; 4] = [tags::OWNER, tags::POLICY, tags::SOURCE, tags::SLOT];
+
+fn point_key<'t>(tag: impl Fn(&str) -> Option<&'t str>) -> Option<PointKey<'t>> {
+    let [owner, policy, source, slot] = POINT_TAGS.map(tag);
+    Some([owner?, policy?, source?, slot?])
 }
 
 /// The points of a lineage by slot and number of members.
@@ -221,28 +228,35 @@ fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broke
     }
 }
 
-/// Of a volume whose snapshots are adopted, the newest completed one survives, whoever made it.
+/// Of a volume, the newest of the adopted snapshots that go has one at least as new that survives.
 fn newest_adopted(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
-    let adopted = deleted.values().filter_map(|action| {
-        let delete = action.as_delete().filter(|delete| !delete.tags.has(tags::OWNER))?;
-        Some((delete.volume_id?, scene.policy(&action.policy)?))
-    });
-    let volumes: HashMap<VolumeId, &Policy> = adopted.collect();
-    let mut newest: HashMap<VolumeId, (DateTime<Utc>, bool)> = HashMap::new();
-    for snapshot in &scene.observed.snapshots {
-        let Some(id) = snapshot.volume_id.filter(|id| volumes.contains_key(id)) else { continue };
-        if snapshot.state == SnapshotState::Completed {
-            let seen = (snapshot.started_at, !deleted.contains_key(&snapshot.id));
-            let entry = newest.entry(id).or_insert(seen);
-            *entry = (*entry).max(seen);
+    let mut newest_gone: BTreeMap<VolumeId, (DateTime<Utc>, &Policy)> = BTreeMap::new();
+    for action in deleted.values() {
+        let Some(delete) = action.as_delete().filter(|d| !d.tags.has(tags::OWNER)) else {
+            continue;
+        };
+        let policy = scene.policy(&action.policy);
+        let (Some(volume_id), Some(policy)) = (delete.volume_id, policy) else { continue };
+        if delete.state == SnapshotState::Completed {
+            let newest = newest_gone.entry(volume_id).or_insert((delete.started_at, policy));
+            newest.0 = newest.0.max(delete.started_at);
         }
     }
-    for (id, (_, survives)) in newest {
-        let orphans = volumes[&id].in_region(scene.region).retention.orphans;
-        let may_go =
-            orphans != Orphans::KeepLast && scene.observed.gone.contains(&Source::Volume(id));
-        if !survives && !may_go {
-            broken.add(Some(scene.region), format!("the newest snapshot of {id} would be deleted"));
+    let survivors = scene.observed.snapshots.iter().filter(|snapshot| {
+        snapshot.state == SnapshotState::Completed && !deleted.contains_key(&snapshot.id)
+    });
+    for survivor in survivors {
+        let Some(volume_id) = survivor.volume_id else { continue };
+        if newest_gone.get(&volume_id).is_some_and(|(gone, _)| *gone <= survivor.started_at) {
+            newest_gone.remove(&volume_id);
+        }
+    }
+    for (volume_id, (_, policy)) in newest_gone {
+        let orphans = policy.in_region(scene.region).retention.orphans;
+        let is_gone = scene.observed.gone.contains(&Source::Volume(volume_id));
+        if orphans == Orphans::KeepLast || !is_gone {
+            let text = format!("the newest adopted snapshot of {volume_id} would be deleted");
+            broken.add(Some(scene.region), text);
         }
     }
 }
@@ -266,15 +280,19 @@ fn creations(
     }
     let mut filled: HashMap<PointKey<'_>, BTreeSet<Option<VolumeId>>> = HashMap::new();
     for snapshot in &scene.observed.snapshots {
-        let is_live = snapshot.state != SnapshotState::Error && !deleted.contains_key(&snapshot.id);
-        if let Some(key) = point_key(&snapshot.tags).filter(|_| is_live) {
+        let is_live = snapshot.state != SnapshotState::Error
+            && !deleted.contains_key(&snapshot.id)
+            // Neither of these is ours, whatever its tags say.
+            && snapshot.volume_id.is_some_and(|id| !id.is_placeholder())
+            && !is_managed(&snapshot.tags);
+        let key = point_key(|key| snapshot.tags.get(key));
+        if let Some(key) = key.filter(|_| is_live) {
             filled.entry(key).or_default().insert(snapshot.volume_id);
         }
     }
     for (action, point) in creations() {
         let tag = |key: &str| point.tags.iter().find(|(k, _)| k.as_ref() == key).map(|t| &*t.1);
-        let key = (|| Some((tag(tags::POLICY)?, tag(tags::SOURCE)?, tag(tags::SLOT)?)))();
-        let Some(key) = key else {
+        let Some(key) = point_key(tag) else {
             broken.add(Some(scene.region), format!("{} has not all its tags", action.id()));
             continue;
         };

@@ -146,7 +146,9 @@ fn missing<'c>(
     lineage: Option<&JudgedLineage<'_>>,
     point: &Point<'_>,
 ) -> Vec<&'c Volume> {
-    if point.state == PointState::Complete || point.wanted as usize <= point.snapshots.len() {
+    let is_full = point.wanted as usize <= point.snapshots.len();
+    // Without its slot, which somebody removed, nothing could join the point.
+    if point.state == PointState::Complete || is_full || point.slot.is_none() {
         return Vec::new();
     }
     let failed: BTreeSet<Option<VolumeId>> = lineage

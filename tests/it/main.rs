@@ -12,6 +12,8 @@ mod import_direction;
 #[cfg(feature = "aws")]
 mod moto;
 #[cfg(test)]
+mod plan_properties;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod support;
