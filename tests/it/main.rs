@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod config_samples;
 #[cfg(test)]
+mod cycles;
+#[cfg(test)]
 #[cfg(feature = "aws")]
 mod moto;
 #[cfg(test)]
