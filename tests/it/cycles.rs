@@ -6,4 +6,7 @@
 mod attempts;
 mod choosing;
 mod creating;
+mod deleting;
+mod gaps;
+mod orphans;
 mod world;
