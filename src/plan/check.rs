@@ -151,8 +151,14 @@ fn why_not(scene: Scene<'_>, snapshot: &Snapshot, action: &Action) -> Option<&'s
 /// What the tags say a recovery point is.
 type PointKey<'t> = (&'t str, &'t str, &'t str);
 
-fn point_key(tags: &Tags) -> Option<PointKey<'_>> {
-    Some((tags.get(tags::POLICY)?, tags.get(tags::SOURCE)?, tags.get(tags::SLOT)?))
+/// Returns the point that `tags` name, under the present name of its policy; none if it is not of
+/// this installation.
+fn point_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<PointKey<'t>> {
+    let policy = scene.policy(tags.get(tags::POLICY)?)?;
+    let owner = policy.in_region(scene.region).owner.as_ref();
+    let is_mine = tags.get(tags::OWNER) == Some(owner) && !tags.has(tags::COPY_OF);
+    let key = (policy.name.as_ref(), tags.get(tags::SOURCE)?, tags.get(tags::SLOT)?);
+    is_mine.then_some(key)
 }
 
 /// A point by its tags: its volumes, and how many it should have.
@@ -168,11 +174,14 @@ struct Seen {
 fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
     let touched: HashSet<(&str, &str)> = deleted
         .values()
-        .filter_map(|action| point_key(&action.as_delete()?.tags).map(|key| (key.0, key.1)))
+        .filter_map(|action| point_key(scene, &action.as_delete()?.tags).map(|key| (key.0, key.1)))
         .collect();
     let mut lineages: BTreeMap<(&str, &str), BTreeMap<&str, Seen>> = BTreeMap::new();
     for snapshot in &scene.observed.snapshots {
-        let Some((policy, source, slot)) = point_key(&snapshot.tags) else { continue };
+        let Some((policy, source, slot)) = point_key(scene, &snapshot.tags) else { continue };
+        if snapshot.volume_id.is_none_or(VolumeId::is_placeholder) {
+            continue;
+        }
         if snapshot.state != SnapshotState::Completed || !touched.contains(&(policy, source)) {
             continue;
         }
@@ -254,25 +263,24 @@ fn creations(
     let mut filled: HashMap<PointKey<'_>, BTreeSet<Option<VolumeId>>> = HashMap::new();
     for snapshot in &scene.observed.snapshots {
         let is_live = snapshot.state != SnapshotState::Error && !deleted.contains_key(&snapshot.id);
-        if let Some(key) = point_key(&snapshot.tags).filter(|_| is_live) {
+        if let Some(key) = point_key(scene, &snapshot.tags).filter(|_| is_live) {
             filled.entry(key).or_default().insert(snapshot.volume_id);
         }
     }
     for (action, point) in creations() {
-        let tag = |key: &str| point.tags.iter().find(|(k, _)| k.as_ref() == key).map(|t| &*t.1);
-        let key = (|| Some((tag(tags::POLICY)?, tag(tags::SOURCE)?, tag(tags::SLOT)?)))();
-        let Some(key) = key else {
+        let tags: Tags = point.tags.iter().cloned().collect();
+        let Some(key) = point_key(scene, &tags) else {
             broken.add(Some(scene.region), format!("{} has not all its tags", action.id()));
             continue;
         };
-        let is_there = match &action.op {
-            Op::CreateSnapshots(_) => filled.contains_key(&key),
-            Op::CreateSnapshot(one) => {
-                filled.get(&key).is_some_and(|ids| ids.contains(&Some(one.volume.volume_id)))
-            }
-            Op::DeleteSnapshot(_) => false,
+        let volumes = match &action.op {
+            Op::CreateSnapshots(set) => &set.volumes[..],
+            Op::CreateSnapshot(one) => std::slice::from_ref(&one.volume),
+            Op::DeleteSnapshot(_) => &[],
         };
-        if is_there {
+        // A copy that somebody made with our tags has another volume.
+        let there = filled.get(&key);
+        if volumes.iter().any(|v| there.is_some_and(|ids| ids.contains(&Some(v.volume_id)))) {
             broken.add(Some(scene.region), format!("{} is there already", action.id()));
         }
     }
