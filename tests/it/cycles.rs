@@ -8,5 +8,8 @@ mod choosing;
 mod creating;
 mod deleting;
 mod gaps;
+mod limits;
 mod orphans;
+mod runners;
+mod twins;
 mod world;
