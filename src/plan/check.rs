@@ -151,24 +151,25 @@ fn is_managed(tags: &Tags) -> bool {
     tags.iter().any(|(key, _)| key.starts_with("aws:backup:") || key.starts_with("aws:dlm:"))
 }
 
-/// What the tags say a recovery point is.
-type PointKey<'t> = [&'t str; 4];
-
-/// The tags by which one point is told from another.
-const POINT_TAGS: [&str; 4] = [tags::OWNER, tags::POLICY, tags::SOURCE, tags::SLOT];
-
-fn point_key<'t>(tag: impl Fn(&str) -> Option<&'t str>) -> Option<PointKey<'t>> {
-    let [owner, policy, source, slot] = POINT_TAGS.map(tag);
-    Some([owner?, policy?, source?, slot?])
-}
+/// A lineage as tags tell it: the policy, under its present name, and the source.
+type LineageKey<'t> = (&'t str, &'t str);
 
 /// The points of a lineage by slot and number of members.
 type Points = BTreeMap<(String, usize), Seen>;
 
-/// The policy, under its present name, and the source that `tags` name.
-fn lineage_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<(&'t str, &'t str)> {
+/// Returns the lineage that `tags` name; none if they are not of this installation.
+fn lineage_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<LineageKey<'t>> {
     let policy = scene.policy(tags.get(tags::POLICY)?)?;
-    Some((policy.name.as_ref(), tags.get(tags::SOURCE)?))
+    let owner = policy.in_region(scene.region).owner.as_ref();
+    let is_ours =
+        tags.get(tags::OWNER) == Some(owner) && !tags.has(tags::COPY_OF) && !is_managed(tags);
+    is_ours.then_some((policy.name.as_ref(), tags.get(tags::SOURCE)?))
+}
+
+/// Returns the lineage of `snapshot`; none if it is not ours, whatever its tags say.
+fn lineage_of<'t>(scene: Scene<'t>, snapshot: &'t Snapshot) -> Option<LineageKey<'t>> {
+    let has_volume = snapshot.volume_id.is_some_and(|id| !id.is_placeholder());
+    lineage_key(scene, &snapshot.tags).filter(|_| has_volume)
 }
 
 /// A point by its tags: its volumes, and how many it should have.
@@ -182,13 +183,13 @@ struct Seen {
 
 /// The newest `keep_last` complete points of every lineage survive, unless its source is gone.
 fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
-    let touched: HashSet<(&str, &str)> = deleted
+    let touched: HashSet<LineageKey<'_>> = deleted
         .values()
         .filter_map(|action| lineage_key(scene, &action.as_delete()?.tags))
         .collect();
-    let mut lineages: BTreeMap<(&str, &str), Points> = BTreeMap::new();
+    let mut lineages: BTreeMap<LineageKey<'_>, Points> = BTreeMap::new();
     for snapshot in &scene.observed.snapshots {
-        let key = lineage_key(scene, &snapshot.tags).filter(|key| touched.contains(key));
+        let key = lineage_of(scene, snapshot).filter(|key| touched.contains(key));
         let Some(lineage) = key.filter(|_| snapshot.state == SnapshotState::Completed) else {
             continue;
         };
@@ -278,32 +279,28 @@ fn creations(
             broken.add(Some(scene.region), text);
         }
     }
-    let mut filled: HashMap<PointKey<'_>, BTreeSet<Option<VolumeId>>> = HashMap::new();
+    let mut filled: HashMap<_, BTreeSet<Option<VolumeId>>> = HashMap::new();
     for snapshot in &scene.observed.snapshots {
-        let is_live = snapshot.state != SnapshotState::Error
-            && !deleted.contains_key(&snapshot.id)
-            // Neither of these is ours, whatever its tags say.
-            && snapshot.volume_id.is_some_and(|id| !id.is_placeholder())
-            && !is_managed(&snapshot.tags);
-        let key = point_key(|key| snapshot.tags.get(key));
-        if let Some(key) = key.filter(|_| is_live) {
-            filled.entry(key).or_default().insert(snapshot.volume_id);
+        let is_live = snapshot.state != SnapshotState::Error && !deleted.contains_key(&snapshot.id);
+        let lineage = lineage_of(scene, snapshot).filter(|_| is_live);
+        if let (Some(lineage), Some(slot)) = (lineage, snapshot.tags.get(tags::SLOT)) {
+            filled.entry((lineage, slot)).or_default().insert(snapshot.volume_id);
         }
     }
     for (action, point) in creations() {
-        let tag = |key: &str| point.tags.iter().find(|(k, _)| k.as_ref() == key).map(|t| &*t.1);
-        let Some(key) = point_key(tag) else {
+        let tags: Tags = point.tags.iter().cloned().collect();
+        let Some(key) = lineage_key(scene, &tags).zip(tags.get(tags::SLOT)) else {
             broken.add(Some(scene.region), format!("{} has not all its tags", action.id()));
             continue;
         };
-        let is_there = match &action.op {
-            Op::CreateSnapshots(_) => filled.contains_key(&key),
-            Op::CreateSnapshot(one) => {
-                filled.get(&key).is_some_and(|ids| ids.contains(&Some(one.volume.volume_id)))
-            }
-            Op::DeleteSnapshot(_) => false,
+        let volumes = match &action.op {
+            Op::CreateSnapshots(set) => &set.volumes[..],
+            Op::CreateSnapshot(one) => std::slice::from_ref(&one.volume),
+            Op::DeleteSnapshot(_) => &[],
         };
-        if is_there {
+        // A copy that somebody made with our tags has another volume.
+        let there = filled.get(&key);
+        if volumes.iter().any(|v| there.is_some_and(|ids| ids.contains(&Some(v.volume_id)))) {
             broken.add(Some(scene.region), format!("{} is there already", action.id()));
         }
     }

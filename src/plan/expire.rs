@@ -60,8 +60,10 @@ pub fn expire(
     let mut n_future = 0;
     for lineage in lineages {
         let name = &scene.config.policies[lineage.key.policy].name;
+        // Not those that this very run makes: they must not lift a limit that it met.
+        let n_points = lineage.points.iter().filter(|(p, _)| p.time < scene.request.now).count();
         *plan.n_points.entry((Arc::clone(name), scene.region.clone())).or_default() +=
-            u32::try_from(lineage.points.len()).unwrap_or(u32::MAX);
+            u32::try_from(n_points).unwrap_or(u32::MAX);
         if !scene.request.covers(name, scene.region) {
             continue;
         }

@@ -7,6 +7,8 @@ mod check_of_plan;
 #[cfg(test)]
 mod config_samples;
 #[cfg(test)]
+mod cycles;
+#[cfg(test)]
 mod import_direction;
 #[cfg(test)]
 #[cfg(feature = "aws")]
