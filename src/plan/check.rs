@@ -216,9 +216,12 @@ fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broke
         }
         let mut complete: Vec<&Seen> =
             points.values().filter(|seen| seen.wanted <= seen.volumes.len()).collect();
-        complete.sort_by_key(|seen| seen.time);
-        let newest = complete.iter().rev().take(retention.keep_last as usize);
-        let n_lost = newest.filter(|seen| seen.survivors.len() < seen.wanted).count();
+        complete.sort_by_key(|seen| std::cmp::Reverse(seen.time));
+        let n_newest = complete.len().min(retention.keep_last as usize);
+        let Some(oldest) = n_newest.checked_sub(1).map(|n| complete[n].time) else { continue };
+        // Of points of one instant, any may be the newest.
+        let survives = |seen: &&&Seen| oldest <= seen.time && seen.wanted <= seen.survivors.len();
+        let n_lost = n_newest.saturating_sub(complete.iter().filter(survives).count());
         if 0 < n_lost {
             let text = format!(
                 "`{policy_name}` would lose {n_lost} of the newest {} points of {source}",

@@ -159,7 +159,7 @@ async fn small_and_empty_pages_change_nothing() {
         let report = world.cycle(DAILY).await;
         assert_eq!(words(&report)[0], "found");
         assert_eq!(words(&report)[1..], ["done"; 10]);
-        plans.push(report.plan.actions.iter().map(|action| action.id()).collect::<Vec<_>>());
+        plans.push(report.plan.actions.iter().map(snapkeep::plan::Action::id).collect::<Vec<_>>());
         world.assert_nothing_left(DAILY, &report).await;
     }
     assert!(plans.windows(2).all(|pair| pair[0] == pair[1]));

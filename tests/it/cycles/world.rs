@@ -14,7 +14,7 @@ use snapkeep::domain::region::Region;
 use snapkeep::domain::tags::{self, Tags};
 use snapkeep::execute::{Outcome, Progress, Stop, execute};
 use snapkeep::plan::model::slot_text;
-use snapkeep::plan::{Plan, Request, plan};
+use snapkeep::plan::{Action, Plan, Request, plan};
 use snapkeep::report::ExitCode;
 use snapkeep::run::{self, Report, SandboxClock};
 
@@ -96,7 +96,7 @@ impl World {
     }
 
     pub(super) fn wait_until(&self, at: &str) {
-        assert!(self.now() <= t(at), "{} has passed", at);
+        assert!(self.now() <= t(at), "{at} has passed");
         self.sandbox.time().advance_to(t(at));
     }
 
@@ -322,7 +322,7 @@ impl World {
     /// Plans again for the instant of `report` and finds nothing to do.
     pub(super) async fn assert_nothing_left(&self, config_text: &str, report: &Report) {
         let again = self.plan_at(config_text, report.plan.now).await;
-        let left: Vec<String> = again.actions.iter().map(|action| action.id()).collect();
+        let left: Vec<String> = again.actions.iter().map(Action::id).collect();
         assert!(left.is_empty(), "left: {left:#?}");
     }
 }
@@ -359,7 +359,7 @@ pub(super) fn outcome_of(report: &Report, id: SnapshotId) -> Outcome {
 
 /// All notes of a plan, one a line.
 pub(super) fn notes(plan: &Plan) -> String {
-    plan.notes.iter().map(|note| format!("{}\n", note.message)).collect()
+    plan.notes.iter().map(|note| note.message.clone() + "\n").collect()
 }
 
 /// The tags of a snapshot that are snapkeep's, but for the prefix.
