@@ -42,7 +42,7 @@ pub(super) fn request(
         if !config.policies.iter().any(|policy| policy.name.as_ref() == name) {
             let names: Vec<&str> = config.policies.iter().map(|p| p.name.as_ref()).collect();
             return Err(usage(format!(
-                "no policy is called `{name}`; there is {}",
+                "no policy is called `{name}`; the configuration has {}",
                 names.join(", ")
             )));
         }

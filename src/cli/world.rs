@@ -6,12 +6,12 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 
 use crate::cli::args::Global;
-use crate::cli::usage;
+use crate::cli::{chain, usage};
 use crate::cloud::files::Files;
 use crate::cloud::sandbox::Sandbox;
 use crate::config::Config;
 use crate::domain::inventory::Inventory;
-use crate::run::{self, Clock as _, Progress, Report, Request, SandboxClock, Stop, SystemClock};
+use crate::run::{self, Progress, Report, Request, SandboxClock, Stop, SystemClock};
 
 #[cfg(feature = "aws")]
 use crate::cloud::aws::AwsCloud;
@@ -32,12 +32,18 @@ impl World {
     pub(super) async fn open(global: &Global, inventory: Option<&Path>) -> anyhow::Result<Self> {
         let clock = SystemClock::new(global.now);
         if let Some(dir) = inventory {
-            return Ok(Self::Files(Files::open(dir)?, clock));
+            if global.sandbox.is_some() {
+                return Err(usage("--inventory and --sandbox exclude each other"));
+            }
+            let files = Files::open(dir).map_err(|err| usage(chain(&err)))?;
+            return Ok(Self::Files(files, clock));
         }
         if let Some(path) = &global.sandbox {
             let sandbox = match path {
-                Some(path) => Sandbox::open(path, clock.now())?,
-                None => Sandbox::demo(clock.now()),
+                Some(path) => {
+                    Sandbox::open(path, clock.begun_at()).map_err(|err| usage(chain(&err)))?
+                }
+                None => Sandbox::demo(clock.begun_at()),
             };
             return Ok(Self::Sandbox(Box::new(sandbox)));
         }
@@ -48,9 +54,9 @@ impl World {
     pub(super) fn now(&self) -> DateTime<Utc> {
         match self {
             Self::Sandbox(sandbox) => sandbox.time().now(),
-            Self::Files(_, clock) => clock.now(),
+            Self::Files(_, clock) => clock.begun_at(),
             #[cfg(feature = "aws")]
-            Self::Aws(_, clock) => clock.now(),
+            Self::Aws(_, clock) => clock.begun_at(),
         }
     }
 

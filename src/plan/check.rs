@@ -155,6 +155,15 @@ fn point_key(tags: &Tags) -> Option<PointKey<'_>> {
     Some((tags.get(tags::POLICY)?, tags.get(tags::SOURCE)?, tags.get(tags::SLOT)?))
 }
 
+/// The points of a lineage by slot and number of members.
+type Points = BTreeMap<(String, usize), Seen>;
+
+/// The policy, under its present name, and the source that `tags` name.
+fn lineage_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<(&'t str, &'t str)> {
+    let policy = scene.policy(tags.get(tags::POLICY)?)?;
+    Some((policy.name.as_ref(), tags.get(tags::SOURCE)?))
+}
+
 /// A point by its tags: its volumes, and how many it should have.
 #[derive(Debug, Default)]
 struct Seen {
@@ -168,17 +177,21 @@ struct Seen {
 fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
     let touched: HashSet<(&str, &str)> = deleted
         .values()
-        .filter_map(|action| point_key(&action.as_delete()?.tags).map(|key| (key.0, key.1)))
+        .filter_map(|action| lineage_key(scene, &action.as_delete()?.tags))
         .collect();
-    let mut lineages: BTreeMap<(&str, &str), BTreeMap<&str, Seen>> = BTreeMap::new();
+    let mut lineages: BTreeMap<(&str, &str), Points> = BTreeMap::new();
     for snapshot in &scene.observed.snapshots {
-        let Some((policy, source, slot)) = point_key(&snapshot.tags) else { continue };
-        if snapshot.state != SnapshotState::Completed || !touched.contains(&(policy, source)) {
+        let key = lineage_key(scene, &snapshot.tags).filter(|key| touched.contains(key));
+        let Some(lineage) = key.filter(|_| snapshot.state == SnapshotState::Completed) else {
             continue;
-        }
-        let seen = lineages.entry((policy, source)).or_default().entry(slot).or_default();
+        };
         let members = snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
-        seen.wanted = seen.wanted.max(members.unwrap_or(1));
+        let wanted = members.unwrap_or(1);
+        // Somebody may have removed the tag; then the snapshot is a point by itself.
+        let slot = snapshot.tags.get(tags::SLOT).map(str::to_owned);
+        let point = (slot.unwrap_or_else(|| snapshot.id.to_string()), wanted);
+        let seen = lineages.entry(lineage).or_default().entry(point).or_default();
+        seen.wanted = wanted;
         seen.time = seen.time.into_iter().chain([snapshot.started_at]).min();
         seen.volumes.insert(snapshot.volume_id);
         if !deleted.contains_key(&snapshot.id) {

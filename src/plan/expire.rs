@@ -180,7 +180,8 @@ impl Pass<'_> {
             until: None,
         };
         if !goes && !is_in_the_way {
-            keep.until = Some(snapshot.started_at + FAILED_FOR);
+            let ends_at = snapshot.started_at + FAILED_FOR;
+            keep.until = Some(ends_at).filter(|ends_at| self.scene.request.now < *ends_at);
             self.plan.keeps.push(keep);
         } else if let Some(veto) = self.veto(&[snapshot]) {
             keep.reason = KeepReason::Vetoed(Box::new((reason, veto)));

@@ -26,7 +26,7 @@ pub struct Plan {
     pub account: Option<Arc<str>>,
     /// The digest of the configuration.
     pub config_digest: String,
-    /// What would be done: creations first, then deletions; by policy, region and id.
+    /// What would be done: creations first, then deletions; each by region, policy, source and time.
     pub actions: Vec<Action>,
     /// Deletions that a limit forbids in this run.
     pub withheld: Vec<Withheld>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 use crate::cloud::Now;
 use crate::cloud::sandbox::VirtualTime;
@@ -13,13 +13,24 @@ use crate::execute::Clock;
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     shift: TimeDelta,
+    begun_at: DateTime<Utc>,
 }
 
 impl SystemClock {
     /// Returns the wall clock; if `now` is given, as if that were the present instant.
     pub fn new(now: Option<DateTime<Utc>>) -> Self {
-        let shift = now.map_or_else(TimeDelta::zero, |now| now - wall_clock());
-        Self { shift }
+        let wall = wall_clock();
+        // Slots stand in tags by the second.
+        let whole = wall.trunc_subsecs(0);
+        Self {
+            shift: now.map_or_else(TimeDelta::zero, |now| now - wall),
+            begun_at: now.unwrap_or(whole),
+        }
+    }
+
+    /// Returns the instant at which the clock was made, to the second unless it was given.
+    pub fn begun_at(&self) -> DateTime<Utc> {
+        self.begun_at
     }
 }
 

@@ -3,12 +3,16 @@
 // `cfg(test)` on the modules lets clippy see that their helpers are test code. It does not see it
 // in `cfg(all(test, …))`.
 #[cfg(test)]
+mod check_of_plan;
+#[cfg(test)]
 mod config_samples;
 #[cfg(test)]
 mod import_direction;
 #[cfg(test)]
 #[cfg(feature = "aws")]
 mod moto;
+#[cfg(test)]
+mod reports;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
