@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use snapkeep::config::{self, Config, Policy, Regions};
-use snapkeep::domain::ids::VolumeId;
+use snapkeep::domain::ids::{SnapshotId, VolumeId};
 use snapkeep::domain::intern::Interner;
 use snapkeep::domain::inventory::{
     AttachedVolume, Instance, InstanceState, Inventory, RegionInventory, Snapshot, SnapshotState,
@@ -69,27 +69,23 @@ pub(crate) fn inventory(
     let mut inventory = Inventory::default();
     for region in regions {
         let mut build = Build {
-            region: region.clone(),
-            slots: Slots::new(servers, now)?,
-            per_volume,
+            region,
             random: &mut random,
             interner: Interner::default(),
             found: RegionInventory::default(),
-            n_sources: 0,
+            points: Vec::new(),
         };
+        let mut slots = Slots::new(servers, per_volume, now)?;
         for n in 0..INSTANCES_PER_REGION {
-            build.instance(servers, n)?;
+            let made = build.instance(n)?;
+            build.points(servers, slots.choose(), made);
         }
-        build.slots = Slots::new(databases, now)?;
-        let n_attached = INSTANCES_PER_REGION * VOLUMES_PER_INSTANCE;
-        for n in n_attached..N_VOLUMES / 10 {
-            build.database(databases, n)?;
+        let mut slots = Slots::new(databases, per_volume, now)?;
+        for n in INSTANCES_PER_REGION * VOLUMES_PER_INSTANCE..N_VOLUMES / 10 {
+            let made = build.database(n)?;
+            build.points(databases, slots.choose(), made);
         }
-        let mut found = build.found;
-        // EC2 lists in no order that a planner could use.
-        found.snapshots.sort_by_key(|snapshot| snapshot.id);
-        found.snapshots.shrink_to_fit();
-        inventory.regions.insert(region.clone(), found);
+        inventory.regions.insert(region.clone(), build.snapshots()?);
     }
     Some(inventory)
 }
@@ -98,10 +94,12 @@ pub(crate) fn inventory(
 struct Slots {
     recent: Vec<DateTime<Utc>>,
     firsts: Vec<DateTime<Utc>>,
+    per_volume: usize,
+    n_sources: usize,
 }
 
 impl Slots {
-    fn new(policy: &Policy, now: DateTime<Utc>) -> Option<Self> {
+    fn new(policy: &Policy, per_volume: usize, now: DateTime<Utc>) -> Option<Self> {
         let schedule = policy.base.schedule.as_ref()?;
         // The newest slot is due and has no point yet.
         let due = schedule.slot_at(now)?;
@@ -109,14 +107,19 @@ impl Slots {
         let mut slots = std::iter::successors(before(&due), before);
         let recent = slots.by_ref().take(N_DAILY + N_EXPIRING).collect();
         let is_first = |at: &DateTime<Utc>| at.with_timezone(&policy.base.timezone).day() == 1;
-        Some(Self { recent, firsts: slots.take(N_MONTHLY).filter(is_first).collect() })
+        let firsts = slots.take(N_MONTHLY).filter(is_first).collect();
+        Some(Self { recent, firsts, per_volume, n_sources: 0 })
     }
 
-    /// Chooses `n` slots, of which `n_expiring` are held by nothing.
-    fn choose(&self, n: usize, n_expiring: usize) -> Vec<DateTime<Utc>> {
-        let n_firsts = (n / 5).min(self.firsts.len());
+    /// Chooses the slots of one source's points.
+    fn choose(&mut self) -> Vec<DateTime<Utc>> {
+        // One point in 25 is to expire, spread evenly over the sources.
+        let n_expiring_before = self.n_sources * self.per_volume / 25;
+        self.n_sources += 1;
+        let n_expiring = self.n_sources * self.per_volume / 25 - n_expiring_before;
+        let n_firsts = (self.per_volume / 5).min(self.firsts.len());
         let (daily, expiring) = self.recent.split_at(N_DAILY);
-        let daily = daily[..n - n_firsts - n_expiring].iter();
+        let daily = daily[..self.per_volume - n_firsts - n_expiring].iter();
         let expiring = expiring[..n_expiring].iter();
         daily.chain(expiring).chain(&self.firsts[..n_firsts]).copied().collect()
     }
@@ -124,109 +127,129 @@ impl Slots {
 
 /// One region while it is being built.
 struct Build<'b> {
-    region: Region,
-    slots: Slots,
-    per_volume: usize,
+    region: &'b Region,
     random: &'b mut Random,
     interner: Interner,
     found: RegionInventory,
-    n_sources: usize,
+    points: Vec<Point<'b>>,
 }
 
-impl Build<'_> {
-    fn instance(&mut self, policy: &Policy, n: usize) -> Option<()> {
+/// A recovery point that has been made.
+struct Point<'b> {
+    policy: &'b Policy,
+    source: Source,
+    name: String,
+    volumes: Vec<AttachedVolume>,
+    slot: DateTime<Utc>,
+    started_at: DateTime<Utc>,
+}
+
+impl<'b> Build<'b> {
+    fn instance(&mut self, n: usize) -> Option<(Source, String, Vec<AttachedVolume>)> {
         let devices = ["/dev/xvda", "/dev/sdf", "/dev/sdg"];
         let name = format!("server-{n:04}");
-        let mut attached = Vec::new();
+        let mut volumes = Vec::new();
         for device in devices {
-            let volume_id = self.volume(&name, "no")?;
-            attached.push(AttachedVolume { device: self.interner.share(device), volume_id });
+            let volume_id = self.volume(&name)?;
+            volumes.push(AttachedVolume { device: self.interner.share(device), volume_id });
         }
         let instance = Instance {
             id: self.random.id("i-").parse().ok()?,
             owner_id: Some(self.interner.share("123456789012")),
             state: InstanceState::Running,
             root_device: Some(self.interner.share(devices[0])),
-            volumes: attached,
-            tags: self.user_tags(&name, "no").into_iter().collect(),
+            volumes: volumes.clone(),
+            tags: self.user_tags(&name).into_iter().collect(),
         };
-        self.points(policy, Source::Instance(instance.id), &instance.volumes, &name, "no")?;
+        let source = Source::Instance(instance.id);
         self.found.instances.push(instance);
-        Some(())
+        Some((source, name, volumes))
     }
 
-    fn database(&mut self, policy: &Policy, n: usize) -> Option<()> {
+    fn database(&mut self, n: usize) -> Option<(Source, String, Vec<AttachedVolume>)> {
         let name = format!("database-{n:04}");
-        let volume_id = self.volume(&name, "daily")?;
-        let volumes = [AttachedVolume { device: "".into(), volume_id }];
-        self.points(policy, Source::Volume(volume_id), &volumes, &name, "daily")
+        let volume_id = self.volume(&name)?;
+        let volumes = vec![AttachedVolume { device: self.interner.share(""), volume_id }];
+        Some((Source::Volume(volume_id), name, volumes))
     }
 
-    fn volume(&mut self, name: &str, backup: &str) -> Option<VolumeId> {
+    fn volume(&mut self, name: &str) -> Option<VolumeId> {
         let id = self.random.id("vol-").parse().ok()?;
-        let tags = self.user_tags(name, backup).into_iter().collect();
-        self.found.volumes.push(Volume {
-            id,
-            state: self.interner.share("in-use"),
-            volume_type: self.interner.share("gp3"),
-            size_gib: 100,
-            tags,
-        });
+        let tags = self.user_tags(name).into_iter().collect();
+        let (state, volume_type) = (self.interner.share("in-use"), self.interner.share("gp3"));
+        self.found.volumes.push(Volume { id, state, volume_type, size_gib: 100, tags });
         Some(id)
     }
 
     fn points(
         &mut self,
-        policy: &Policy,
-        source: Source,
-        volumes: &[AttachedVolume],
-        name: &str,
-        backup: &str,
-    ) -> Option<()> {
-        // One snapshot in 25, spread evenly over the sources.
-        let n_before = self.n_sources * self.per_volume / 25;
-        self.n_sources += 1;
-        let n_expiring = self.n_sources * self.per_volume / 25 - n_before;
-        let regional = RegionalSource { region: self.region.clone(), source }.to_string();
-        let parts = volumes.iter().map(|v| format!("{}={}", v.device, v.volume_id));
-        let devices = parts.collect::<Vec<_>>().join(" ");
-        for slot in self.slots.choose(self.per_volume, n_expiring) {
-            let slot_text = slot.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-            let description = format!("snapkeep {} {source} {slot_text}", policy.name);
-            let n_members = volumes.len().to_string();
-            let mut pairs = vec![
-                (tags::OWNER, policy.base.owner.as_ref()),
-                (tags::POLICY, policy.name.as_ref()),
-                (tags::SLOT, slot_text.as_str()),
-                (tags::SOURCE, regional.as_str()),
-                (tags::MEMBERS, n_members.as_str()),
-            ];
-            if matches!(source, Source::Instance(_)) {
-                pairs.push((tags::DEVICES, devices.as_str()));
-            }
-            let mut own: Vec<_> = self.share(&pairs);
-            own.extend(self.user_tags(name, backup));
-            let seconds = i64::try_from(self.random.next() % 60).ok()?;
+        policy: &'b Policy,
+        slots: Vec<DateTime<Utc>>,
+        (source, name, volumes): (Source, String, Vec<AttachedVolume>),
+    ) {
+        for slot in slots {
+            let seconds = (self.random.next() % 60).cast_signed();
             let started_at = slot + TimeDelta::seconds(seconds);
-            for attached in volumes {
-                self.found.snapshots.push(Snapshot {
-                    id: self.random.id("snap-").parse().ok()?,
-                    volume_id: Some(attached.volume_id),
-                    owner_id: Some(self.interner.share("123456789012")),
-                    state: SnapshotState::Completed,
-                    state_message: None,
-                    started_at,
-                    volume_size_gib: 100,
-                    is_encrypted: true,
-                    description: self.interner.share(&description),
-                    tags: own.iter().cloned().collect(),
-                });
-            }
+            let (name, volumes) = (name.clone(), volumes.clone());
+            self.points.push(Point { policy, source, name, volumes, slot, started_at });
         }
-        Some(())
     }
 
-    fn user_tags(&mut self, name: &str, backup: &str) -> Vec<(Arc<str>, Arc<str>)> {
+    /// Makes the snapshots of all points, in the order of their ids: EC2 lists in none that a
+    /// planner could use, and they lie in memory as they are listed.
+    fn snapshots(mut self) -> Option<RegionInventory> {
+        let points = std::mem::take(&mut self.points);
+        let mut listed = Vec::new();
+        for point in &points {
+            for attached in &point.volumes {
+                let id: SnapshotId = self.random.id("snap-").parse().ok()?;
+                listed.push((id, attached.volume_id, point));
+            }
+        }
+        listed.sort_by_key(|(id, ..)| *id);
+        self.found.snapshots.reserve_exact(listed.len());
+        for (id, volume_id, point) in listed {
+            let snapshot = self.snapshot(id, volume_id, point);
+            self.found.snapshots.push(snapshot);
+        }
+        Some(self.found)
+    }
+
+    fn snapshot(&mut self, id: SnapshotId, volume_id: VolumeId, point: &Point<'_>) -> Snapshot {
+        let Point { policy, source, name, volumes, slot, started_at } = point;
+        let regional = RegionalSource { region: self.region.clone(), source: *source }.to_string();
+        let parts = volumes.iter().map(|v| format!("{}={}", v.device, v.volume_id));
+        let devices = parts.collect::<Vec<_>>().join(" ");
+        let slot = slot.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let n_members = volumes.len().to_string();
+        let mut pairs = vec![
+            (tags::OWNER, policy.base.owner.as_ref()),
+            (tags::POLICY, policy.name.as_ref()),
+            (tags::SLOT, &slot),
+            (tags::SOURCE, &regional),
+            (tags::MEMBERS, &n_members),
+        ];
+        if matches!(source, Source::Instance(_)) {
+            pairs.push((tags::DEVICES, &devices));
+        }
+        let mut pairs = self.share(&pairs);
+        pairs.extend(self.user_tags(name));
+        Snapshot {
+            id,
+            volume_id: Some(volume_id),
+            owner_id: Some(self.interner.share("123456789012")),
+            state: SnapshotState::Completed,
+            state_message: None,
+            started_at: *started_at,
+            volume_size_gib: 100,
+            is_encrypted: true,
+            description: self.interner.share(&format!("snapkeep {} {source} {slot}", policy.name)),
+            tags: pairs.into_iter().collect(),
+        }
+    }
+
+    fn user_tags(&mut self, name: &str) -> Vec<(Arc<str>, Arc<str>)> {
+        let backup = if name.starts_with("database") { "daily" } else { "no" };
         self.share(&[("Name", name), ("Backup", backup), ("Team", "platform")])
     }
 
