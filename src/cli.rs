@@ -55,6 +55,12 @@ fn usage(message: impl Into<String>) -> anyhow::Error {
     UsageError(message.into()).into()
 }
 
+/// Returns an error with its causes in one line.
+fn chain(err: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(err.source(), |cause| cause.source());
+    causes.fold(err.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// Prints an error with its causes to stderr; returns the exit code for it.
 fn fail(err: &anyhow::Error) -> process::ExitCode {
     let is_broken_pipe = err.chain().any(|cause| {

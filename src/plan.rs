@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::config::{Config, Orphans, RegionalPolicy};
+use crate::config::{Config, Orphans, RegionalPolicy, Regions};
 use crate::domain::inventory::{Inventory, Listing, RegionInventory};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
@@ -207,7 +207,8 @@ fn plan_creations(
         let candidates = select::candidates(variant, observed);
         let is_covered = request.covers(policy_name, region);
         if is_covered {
-            note_selection(place, candidates.len(), plan);
+            let names_region = policy.regions != Regions::All;
+            note_selection(place, candidates.len(), names_region, plan);
         }
         for candidate in &candidates {
             if let Some(first) = taken.get(&candidate.source).copied() {
@@ -313,14 +314,14 @@ fn is_listed(observed: &RegionInventory, source: Source) -> bool {
     }
 }
 
-fn note_selection(place: Place<'_>, n_selected: usize, plan: &mut Plan) {
+fn note_selection(place: Place<'_>, n_selected: usize, names_region: bool, plan: &mut Plan) {
     let Place { policy_name, region, inventory, .. } = place;
     let gap = [Listing::Snapshots, Listing::Images].into_iter().find(|l| inventory.has_gap(*l));
     if let Some(gap) = gap {
         let text =
             format!("`{policy_name}` makes no points: {} could not be read", gap.operation());
         note(plan, Severity::Warning, region, text);
-    } else if n_selected == 0 && !inventory.has_gap(Listing::Instances) {
+    } else if n_selected == 0 && names_region && inventory.gaps.is_empty() {
         note(plan, Severity::Warning, region, format!("`{policy_name}` selects nothing here"));
     }
 }

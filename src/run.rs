@@ -1,10 +1,16 @@
 //! One cycle: observe, plan, check, execute. The only place that joins the rooms, and the only one
 //! that reads the wall clock.
 //!
-//! Every way of starting a cycle ends here.
+//! Every way of starting a cycle ends here, so what such a way needs of the rooms above is handed
+//! on from here.
 
 pub mod clock;
 pub mod cycle;
+pub mod observe;
 
 pub use clock::{SandboxClock, SystemClock};
-pub use cycle::{Report, observe, run};
+pub use cycle::{Report, run};
+pub use observe::{observe, observe_saved};
+
+pub use crate::execute::{Clock, Outcome, Progress, Stop};
+pub use crate::plan::{Action, Plan, Request, explain, plan};

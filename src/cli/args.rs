@@ -123,7 +123,7 @@ pub(super) struct PlanArgs {
     pub(super) keeps: bool,
 
     /// Plan from a saved inventory, without credentials or network
-    #[arg(long, value_name = "DIR", conflicts_with = "sandbox")]
+    #[arg(long, value_name = "DIR")]
     pub(super) inventory: Option<PathBuf>,
 }
 
@@ -156,7 +156,7 @@ pub(super) struct ExplainArgs {
     pub(super) id: String,
 
     /// Explain from a saved inventory, without credentials or network
-    #[arg(long, value_name = "DIR", conflicts_with = "sandbox")]
+    #[arg(long, value_name = "DIR")]
     pub(super) inventory: Option<PathBuf>,
 }
 

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::execute::{Outcome, Progress};
-use crate::plan::Action;
+use crate::run::{Action, Outcome, Progress};
 
 /// What is over sooner needs no bar.
 const QUIET_FOR: Duration = Duration::from_secs(1);

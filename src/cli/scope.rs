@@ -8,7 +8,7 @@ use crate::cli::args::{Global, Scope};
 use crate::cli::usage;
 use crate::config::Config;
 use crate::config::load;
-use crate::plan::Request;
+use crate::run::Request;
 
 /// Where a configuration is looked for, in this order.
 const DEFAULT_PATHS: [&str; 2] = ["config/snapkeep.toml", "/etc/snapkeep/snapkeep.toml"];
@@ -42,7 +42,7 @@ pub(super) fn request(
         if !config.policies.iter().any(|policy| policy.name.as_ref() == name) {
             let names: Vec<&str> = config.policies.iter().map(|p| p.name.as_ref()).collect();
             return Err(usage(format!(
-                "no policy is called `{name}`; there is {}",
+                "no policy is called `{name}`; the configuration has {}",
                 names.join(", ")
             )));
         }

@@ -6,14 +6,12 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 
 use crate::cli::args::Global;
-use crate::cli::usage;
-use crate::cloud::files::{self, Files};
+use crate::cli::{chain, usage};
+use crate::cloud::files::Files;
 use crate::cloud::sandbox::Sandbox;
-use crate::config::{Config, Regions};
-use crate::domain::inventory::{Gap, Inventory, Listing, RegionInventory};
-use crate::execute::{Clock as _, Progress, Stop};
-use crate::plan::{Request, questions};
-use crate::run::{self, Report, SandboxClock, SystemClock};
+use crate::config::Config;
+use crate::domain::inventory::Inventory;
+use crate::run::{self, Progress, Report, Request, SandboxClock, Stop, SystemClock};
 
 #[cfg(feature = "aws")]
 use crate::cloud::aws::AwsCloud;
@@ -34,12 +32,18 @@ impl World {
     pub(super) async fn open(global: &Global, inventory: Option<&Path>) -> anyhow::Result<Self> {
         let clock = SystemClock::new(global.now);
         if let Some(dir) = inventory {
-            return Ok(Self::Files(Files::open(dir)?, clock));
+            if global.sandbox.is_some() {
+                return Err(usage("--inventory and --sandbox exclude each other"));
+            }
+            let files = Files::open(dir).map_err(|err| usage(chain(&err)))?;
+            return Ok(Self::Files(files, clock));
         }
         if let Some(path) = &global.sandbox {
             let sandbox = match path {
-                Some(path) => Sandbox::open(path, clock.now())?,
-                None => Sandbox::demo(clock.now()),
+                Some(path) => {
+                    Sandbox::open(path, clock.begun_at()).map_err(|err| usage(chain(&err)))?
+                }
+                None => Sandbox::demo(clock.begun_at()),
             };
             return Ok(Self::Sandbox(Box::new(sandbox)));
         }
@@ -50,9 +54,9 @@ impl World {
     pub(super) fn now(&self) -> DateTime<Utc> {
         match self {
             Self::Sandbox(sandbox) => sandbox.time().now(),
-            Self::Files(_, clock) => clock.instant(),
+            Self::Files(_, clock) => clock.begun_at(),
             #[cfg(feature = "aws")]
-            Self::Aws(_, clock) => clock.instant(),
+            Self::Aws(_, clock) => clock.begun_at(),
         }
     }
 
@@ -71,7 +75,7 @@ impl World {
             Self::Sandbox(sandbox) => {
                 sandbox.time().drive(run::observe(sandbox.as_ref(), config)).await
             }
-            Self::Files(files, _) => saved(files, config),
+            Self::Files(files, _) => run::observe_saved(files, config),
             #[cfg(feature = "aws")]
             Self::Aws(cloud, _) => run::observe(cloud.as_ref(), config).await,
         }
@@ -100,26 +104,6 @@ impl World {
             }
         }
     }
-}
-
-/// Reads a saved inventory as far as `config` is about it; what it lacks is a gap.
-fn saved(files: &Files, config: &Config) -> Inventory {
-    let mut inventory = files.load();
-    inventory.regions.retain(|region, _| config.policies.iter().any(|p| p.applies_in(region)));
-    for policy in &config.policies {
-        let Regions::Named(named) = &policy.regions else { continue };
-        for region in named {
-            inventory.regions.entry(region.clone()).or_insert_with(|| RegionInventory {
-                gaps: Listing::ALL
-                    .map(|listing| Gap { listing, error: "not in the saved inventory".to_owned() })
-                    .into(),
-                ..RegionInventory::default()
-            });
-        }
-    }
-    let questions = questions(config, &inventory);
-    files::ask_for_sources(&mut inventory, &questions);
-    inventory
 }
 
 #[cfg(feature = "aws")]

@@ -39,7 +39,7 @@ pub struct Files {
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
     /// It could not be listed.
-    #[error("cannot read `{}`: {source}", path.display())]
+    #[error("cannot read `{}`", path.display())]
     Unreadable {
         /// The directory.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum FilesError {
         source: io::Error,
     },
     /// It holds a directory that belongs to no region.
-    #[error("`{}`: {source}", path.display())]
+    #[error("`{}` is not a region", path.display())]
     NotARegion {
         /// The directory in it.
         path: PathBuf,

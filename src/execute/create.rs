@@ -77,6 +77,10 @@ async fn create<C: Cloud, K: Clock>(run: &RegionRun<'_, C, K>, action: &Action) 
         if !run.stop.pause(run.clock, pause).await {
             return Outcome::NotStarted("interrupted".to_owned());
         }
+        // Another runner may have made the very point.
+        if let Some(ids) = look(run, &call, &LOOK_PAUSES[..1]).await {
+            return Outcome::Found(ids);
+        }
     }
 }
 

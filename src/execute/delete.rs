@@ -170,11 +170,15 @@ async fn delete_one<C: Cloud, K: Clock>(
     snapshot_id: SnapshotId,
 ) -> Outcome {
     let mut pauses = AMBIGUOUS_PAUSES.into_iter();
+    let mut unanswered = None;
     loop {
         let call = || run.cloud.delete_snapshot(run.region, snapshot_id);
         let err = match run.call("DeleteSnapshot", call).await {
             Ok(()) => return Outcome::Done(Vec::new()),
-            Err(CallEnd::Interrupted) => return Outcome::NotStarted("interrupted".to_owned()),
+            Err(CallEnd::Interrupted) => {
+                let not_started = || Outcome::NotStarted("interrupted".to_owned());
+                return unanswered.map_or_else(not_started, Outcome::Failed);
+            }
             Err(CallEnd::Error(err)) => err,
         };
         match err.kind {
@@ -195,5 +199,6 @@ async fn delete_one<C: Cloud, K: Clock>(
         if !run.stop.pause(run.clock, pause).await {
             return Outcome::Failed(err.reason());
         }
+        unanswered = Some(err.reason());
     }
 }

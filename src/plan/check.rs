@@ -122,14 +122,13 @@ fn deletions(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &
 /// Returns why `snapshot` must not be deleted.
 fn why_not(scene: Scene<'_>, snapshot: &Snapshot, action: &Action) -> Option<&'static str> {
     let tags = &snapshot.tags;
-    let starts = |prefix: &str| tags.iter().any(|(key, _)| key.starts_with(prefix));
     if tags.has(tags::HOLD) {
         return Some("is held");
     }
     if scene.observed.locked.contains(&snapshot.id) {
         return Some("is locked");
     }
-    if starts("aws:backup:") || starts("aws:dlm:") {
+    if is_managed(tags) {
         return Some("is managed by another service");
     }
     if !matches!(snapshot.state, SnapshotState::Completed | SnapshotState::Error) {
@@ -148,11 +147,29 @@ fn why_not(scene: Scene<'_>, snapshot: &Snapshot, action: &Action) -> Option<&'s
     (!is_ours && !is_adopted).then_some("is neither ours nor adopted")
 }
 
-/// What the tags say a recovery point is.
-type PointKey<'t> = (&'t str, &'t str, &'t str);
+fn is_managed(tags: &Tags) -> bool {
+    tags.iter().any(|(key, _)| key.starts_with("aws:backup:") || key.starts_with("aws:dlm:"))
+}
 
-fn point_key(tags: &Tags) -> Option<PointKey<'_>> {
-    Some((tags.get(tags::POLICY)?, tags.get(tags::SOURCE)?, tags.get(tags::SLOT)?))
+/// A lineage as tags tell it: the policy, under its present name, and the source.
+type LineageKey<'t> = (&'t str, &'t str);
+
+/// The points of a lineage by slot and number of members.
+type Points = BTreeMap<(String, usize), Seen>;
+
+/// Returns the lineage that `tags` name; none if they are not of this installation.
+fn lineage_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<LineageKey<'t>> {
+    let policy = scene.policy(tags.get(tags::POLICY)?)?;
+    let owner = policy.in_region(scene.region).owner.as_ref();
+    let is_ours =
+        tags.get(tags::OWNER) == Some(owner) && !tags.has(tags::COPY_OF) && !is_managed(tags);
+    is_ours.then_some((policy.name.as_ref(), tags.get(tags::SOURCE)?))
+}
+
+/// Returns the lineage of `snapshot`; none if it is not ours, whatever its tags say.
+fn lineage_of<'t>(scene: Scene<'t>, snapshot: &'t Snapshot) -> Option<LineageKey<'t>> {
+    let has_volume = snapshot.volume_id.is_some_and(|id| !id.is_placeholder());
+    lineage_key(scene, &snapshot.tags).filter(|_| has_volume)
 }
 
 /// A point by its tags: its volumes, and how many it should have.
@@ -166,19 +183,23 @@ struct Seen {
 
 /// The newest `keep_last` complete points of every lineage survive, unless its source is gone.
 fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
-    let touched: HashSet<(&str, &str)> = deleted
+    let touched: HashSet<LineageKey<'_>> = deleted
         .values()
-        .filter_map(|action| point_key(&action.as_delete()?.tags).map(|key| (key.0, key.1)))
+        .filter_map(|action| lineage_key(scene, &action.as_delete()?.tags))
         .collect();
-    let mut lineages: BTreeMap<(&str, &str), BTreeMap<&str, Seen>> = BTreeMap::new();
+    let mut lineages: BTreeMap<LineageKey<'_>, Points> = BTreeMap::new();
     for snapshot in &scene.observed.snapshots {
-        let Some((policy, source, slot)) = point_key(&snapshot.tags) else { continue };
-        if snapshot.state != SnapshotState::Completed || !touched.contains(&(policy, source)) {
+        let key = lineage_of(scene, snapshot).filter(|key| touched.contains(key));
+        let Some(lineage) = key.filter(|_| snapshot.state == SnapshotState::Completed) else {
             continue;
-        }
-        let seen = lineages.entry((policy, source)).or_default().entry(slot).or_default();
+        };
         let members = snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
-        seen.wanted = seen.wanted.max(members.unwrap_or(1));
+        let wanted = members.unwrap_or(1);
+        // Somebody may have removed the tag; then the snapshot is a point by itself.
+        let slot = snapshot.tags.get(tags::SLOT).map(str::to_owned);
+        let point = (slot.unwrap_or_else(|| snapshot.id.to_string()), wanted);
+        let seen = lineages.entry(lineage).or_default().entry(point).or_default();
+        seen.wanted = wanted;
         seen.time = seen.time.into_iter().chain([snapshot.started_at]).min();
         seen.volumes.insert(snapshot.volume_id);
         if !deleted.contains_key(&snapshot.id) {
@@ -195,9 +216,12 @@ fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broke
         }
         let mut complete: Vec<&Seen> =
             points.values().filter(|seen| seen.wanted <= seen.volumes.len()).collect();
-        complete.sort_by_key(|seen| seen.time);
-        let newest = complete.iter().rev().take(retention.keep_last as usize);
-        let n_lost = newest.filter(|seen| seen.survivors.len() < seen.wanted).count();
+        complete.sort_by_key(|seen| std::cmp::Reverse(seen.time));
+        let n_newest = complete.len().min(retention.keep_last as usize);
+        let Some(oldest) = n_newest.checked_sub(1).map(|n| complete[n].time) else { continue };
+        // Of points of one instant, any may be the newest.
+        let survives = |seen: &&&Seen| oldest <= seen.time && seen.wanted <= seen.survivors.len();
+        let n_lost = n_newest.saturating_sub(complete.iter().filter(survives).count());
         if 0 < n_lost {
             let text = format!(
                 "`{policy_name}` would lose {n_lost} of the newest {} points of {source}",
@@ -208,28 +232,35 @@ fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broke
     }
 }
 
-/// Of a volume whose snapshots are adopted, the newest completed one survives, whoever made it.
+/// Of a volume, the newest of the adopted snapshots that go has one at least as new that survives.
 fn newest_adopted(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
-    let adopted = deleted.values().filter_map(|action| {
-        let delete = action.as_delete().filter(|delete| !delete.tags.has(tags::OWNER))?;
-        Some((delete.volume_id?, scene.policy(&action.policy)?))
-    });
-    let volumes: HashMap<VolumeId, &Policy> = adopted.collect();
-    let mut newest: HashMap<VolumeId, (DateTime<Utc>, bool)> = HashMap::new();
-    for snapshot in &scene.observed.snapshots {
-        let Some(id) = snapshot.volume_id.filter(|id| volumes.contains_key(id)) else { continue };
-        if snapshot.state == SnapshotState::Completed {
-            let seen = (snapshot.started_at, !deleted.contains_key(&snapshot.id));
-            let entry = newest.entry(id).or_insert(seen);
-            *entry = (*entry).max(seen);
+    let mut newest_gone: BTreeMap<VolumeId, (DateTime<Utc>, &Policy)> = BTreeMap::new();
+    for action in deleted.values() {
+        let Some(delete) = action.as_delete().filter(|d| !d.tags.has(tags::OWNER)) else {
+            continue;
+        };
+        let policy = scene.policy(&action.policy);
+        let (Some(volume_id), Some(policy)) = (delete.volume_id, policy) else { continue };
+        if delete.state == SnapshotState::Completed {
+            let newest = newest_gone.entry(volume_id).or_insert((delete.started_at, policy));
+            newest.0 = newest.0.max(delete.started_at);
         }
     }
-    for (id, (_, survives)) in newest {
-        let orphans = volumes[&id].in_region(scene.region).retention.orphans;
-        let may_go =
-            orphans != Orphans::KeepLast && scene.observed.gone.contains(&Source::Volume(id));
-        if !survives && !may_go {
-            broken.add(Some(scene.region), format!("the newest snapshot of {id} would be deleted"));
+    let survivors = scene.observed.snapshots.iter().filter(|snapshot| {
+        snapshot.state == SnapshotState::Completed && !deleted.contains_key(&snapshot.id)
+    });
+    for survivor in survivors {
+        let Some(volume_id) = survivor.volume_id else { continue };
+        if newest_gone.get(&volume_id).is_some_and(|(gone, _)| *gone <= survivor.started_at) {
+            newest_gone.remove(&volume_id);
+        }
+    }
+    for (volume_id, (_, policy)) in newest_gone {
+        let orphans = policy.in_region(scene.region).retention.orphans;
+        let is_gone = scene.observed.gone.contains(&Source::Volume(volume_id));
+        if orphans == Orphans::KeepLast || !is_gone {
+            let text = format!("the newest adopted snapshot of {volume_id} would be deleted");
+            broken.add(Some(scene.region), text);
         }
     }
 }
@@ -251,28 +282,28 @@ fn creations(
             broken.add(Some(scene.region), text);
         }
     }
-    let mut filled: HashMap<PointKey<'_>, BTreeSet<Option<VolumeId>>> = HashMap::new();
+    let mut filled: HashMap<_, BTreeSet<Option<VolumeId>>> = HashMap::new();
     for snapshot in &scene.observed.snapshots {
         let is_live = snapshot.state != SnapshotState::Error && !deleted.contains_key(&snapshot.id);
-        if let Some(key) = point_key(&snapshot.tags).filter(|_| is_live) {
-            filled.entry(key).or_default().insert(snapshot.volume_id);
+        let lineage = lineage_of(scene, snapshot).filter(|_| is_live);
+        if let (Some(lineage), Some(slot)) = (lineage, snapshot.tags.get(tags::SLOT)) {
+            filled.entry((lineage, slot)).or_default().insert(snapshot.volume_id);
         }
     }
     for (action, point) in creations() {
-        let tag = |key: &str| point.tags.iter().find(|(k, _)| k.as_ref() == key).map(|t| &*t.1);
-        let key = (|| Some((tag(tags::POLICY)?, tag(tags::SOURCE)?, tag(tags::SLOT)?)))();
-        let Some(key) = key else {
+        let tags: Tags = point.tags.iter().cloned().collect();
+        let Some(key) = lineage_key(scene, &tags).zip(tags.get(tags::SLOT)) else {
             broken.add(Some(scene.region), format!("{} has not all its tags", action.id()));
             continue;
         };
-        let is_there = match &action.op {
-            Op::CreateSnapshots(_) => filled.contains_key(&key),
-            Op::CreateSnapshot(one) => {
-                filled.get(&key).is_some_and(|ids| ids.contains(&Some(one.volume.volume_id)))
-            }
-            Op::DeleteSnapshot(_) => false,
+        let volumes = match &action.op {
+            Op::CreateSnapshots(set) => &set.volumes[..],
+            Op::CreateSnapshot(one) => std::slice::from_ref(&one.volume),
+            Op::DeleteSnapshot(_) => &[],
         };
-        if is_there {
+        // A copy that somebody made with our tags has another volume.
+        let there = filled.get(&key);
+        if volumes.iter().any(|v| there.is_some_and(|ids| ids.contains(&Some(v.volume_id)))) {
             broken.add(Some(scene.region), format!("{} is there already", action.id()));
         }
     }

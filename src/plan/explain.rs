@@ -139,7 +139,7 @@ fn judged(
             };
             (point.slot, point_text(point), verdict_text(verdict), until)
         }
-        None => failed_text(lineage, id),
+        None => failed_text(lineage, id, now),
     };
     let lines = lineage.points.iter().map(|(point, verdict)| {
         (point.time, state_text(point.state), verdict_text(verdict), is_it(point))
@@ -159,6 +159,7 @@ fn judged(
 fn failed_text(
     lineage: &JudgedLineage<'_>,
     id: SnapshotId,
+    now: DateTime<Utc>,
 ) -> (Option<DateTime<Utc>>, String, String, Option<DateTime<Utc>>) {
     let found = lineage.failed.iter().find(|(entry, _)| entry.snapshot.id == id);
     let Some((entry, goes)) = found else {
@@ -167,7 +168,7 @@ fn failed_text(
     let point = format!("attempt {} failed; fills no slot", entry.attempt);
     let ends_at = entry.snapshot.started_at + FAILED_FOR;
     let verdict = if *goes { "goes" } else { "stays as the memory of the attempt" };
-    (entry.slot, point, verdict.to_owned(), (!goes).then_some(ends_at))
+    (entry.slot, point, verdict.to_owned(), Some(ends_at).filter(|ends_at| now < *ends_at))
 }
 
 fn point_text(point: &Point<'_>) -> String {

@@ -26,7 +26,7 @@ pub struct Plan {
     pub account: Option<Arc<str>>,
     /// The digest of the configuration.
     pub config_digest: String,
-    /// What would be done: creations first, then deletions; by policy, region and id.
+    /// What would be done: creations first, then deletions; each by region, policy, source and time.
     pub actions: Vec<Action>,
     /// Deletions that a limit forbids in this run.
     pub withheld: Vec<Withheld>,
@@ -38,7 +38,7 @@ pub struct Plan {
     pub notes: Vec<Note>,
     /// What could not be observed.
     pub gaps: Vec<PlanGap>,
-    /// Recovery points of each policy and region, whatever becomes of them.
+    /// Recovery points of each policy and region before now, whatever becomes of them.
     pub n_points: BTreeMap<(Arc<str>, Region), u32>,
 }
 

@@ -65,7 +65,7 @@ impl Keep {
                 let (reason, veto) = vetoed.as_ref();
                 format!("{}; would go: {reason}", veto.cause)
             }
-            KeepReason::Failed => "failed; goes after 24 hours".to_owned(),
+            KeepReason::Failed => "failed, the memory of its attempt".to_owned(),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::domain::region::Region;
 use crate::plan::Explanation;
 use crate::plan::explain::JudgedBy;
 use crate::plan::reason::minute;
-use crate::report::text::{hanging, printable, row};
+use crate::report::text::{count, hanging, printable, row};
 
 /// How many points of a lineage are shown on each side of the one in question.
 const NEIGHBOURS: usize = 5;
@@ -72,7 +72,7 @@ fn judged_text(out: &mut String, judged: &JudgedBy) {
     let it = lineage.iter().position(|(.., is_it)| *is_it).unwrap_or_default();
     let from = it.saturating_sub(NEIGHBOURS);
     let shown = lineage.iter().skip(from).take(2 * NEIGHBOURS + 1);
-    let _ = writeln!(out, "lineage   {} points; around this one:", lineage.len());
+    let _ = writeln!(out, "lineage   {}; around this one:", count(lineage.len(), "point"));
     for (time, state, verdict, is_it) in shown {
         let mark = if *is_it { ">" } else { " " };
         row(out, &format!("  {mark} {}  {state}", minute(*time)), verdict);

@@ -11,7 +11,7 @@ use crate::plan::{
     Action, Delete, ExpireReason, Keep, KeepReason, NewPoint, Op, Plan, PlanGap, Severity, Waiting,
     Withheld,
 };
-use crate::report::text::{count, hanging, printable, row};
+use crate::report::text::{count, hanging, printable, row, wrapped};
 
 /// Returns `plan` as text; with every kept snapshot, if `lists_keeps`.
 pub fn render(plan: &Plan, lists_keeps: bool) -> String {
@@ -139,8 +139,8 @@ impl Section<'_> {
                 1 => String::new(),
                 n => format!(", attempt {n}"),
             };
-            let columns =
-                format!("    {:<19}  slot {}", point.source.to_string(), minute(point.slot));
+            let source = point.source.to_string();
+            let columns = format!("    {source:<19} {}", minute(point.slot));
             row(out, &columns, &format!("{what}{attempt}  {call}"));
         }
     }
@@ -208,15 +208,19 @@ pub(super) fn gaps(out: &mut String, gaps: &[PlanGap]) {
         return;
     }
     // Missing credentials, say, fail every call everywhere with the same words.
-    let mut by_error: BTreeMap<&str, BTreeMap<String, Vec<&str>>> = BTreeMap::new();
+    let mut by_error: BTreeMap<&str, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
     for gap in gaps {
-        let region = gap.region.as_ref().map_or("all regions", Region::as_str).to_owned();
+        let region = gap.region.as_ref().map_or("all regions", Region::as_str);
         by_error.entry(&gap.error).or_default().entry(region).or_default().push(gap.operation);
     }
     let _ = writeln!(out, "\ncould not be read, so nothing is deleted that depends on it");
     for (error, regions) in by_error {
+        let mut by_operations: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (region, operations) in regions {
-            hanging(out, &format!("  {region}: "), &operations.join(", "));
+            by_operations.entry(operations.join(", ")).or_default().push(region);
+        }
+        for (operations, regions) in by_operations {
+            hanging(out, "  ", &format!("{}: {operations}", regions.join(", ")));
         }
         hanging(out, "    ", error);
     }
@@ -234,6 +238,8 @@ pub(super) fn notes(out: &mut String, plan: &Plan) {
             Severity::Fatal => "FATAL, nothing is executed: ",
         };
         let region = note.region.as_ref().map(|region| format!("{region}: ")).unwrap_or_default();
-        hanging(out, "  ", &format!("{severity}{region}{}", note.message));
+        let mut text = String::new();
+        wrapped(&mut text, "    ", &printable(&format!("{severity}{region}{}", note.message)));
+        out.push_str(text.get(2..).unwrap_or_default());
     }
 }

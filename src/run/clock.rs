@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 use crate::cloud::Now;
 use crate::cloud::sandbox::VirtualTime;
@@ -12,21 +12,25 @@ use crate::execute::Clock;
 /// The wall clock, or the wall clock shifted so that it began at a given instant.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
-    given: Option<DateTime<Utc>>,
     shift: TimeDelta,
+    begun_at: DateTime<Utc>,
 }
 
 impl SystemClock {
     /// Returns the wall clock; if `now` is given, as if that were the present instant.
     pub fn new(now: Option<DateTime<Utc>>) -> Self {
-        let shift = now.map_or_else(TimeDelta::zero, |now| now - wall_clock());
-        Self { given: now, shift }
+        let wall = wall_clock();
+        // Slots stand in tags by the second.
+        let whole = wall.trunc_subsecs(0);
+        Self {
+            shift: now.map_or_else(TimeDelta::zero, |now| now - wall),
+            begun_at: now.unwrap_or(whole),
+        }
     }
 
-    /// Returns the instant to plan for: the given one to the nanosecond, so that the same plan
-    /// comes out each time, else the present.
-    pub fn instant(&self) -> DateTime<Utc> {
-        self.given.unwrap_or_else(wall_clock)
+    /// Returns the instant at which the clock was made, to the second unless it was given.
+    pub fn begun_at(&self) -> DateTime<Utc> {
+        self.begun_at
     }
 }
 

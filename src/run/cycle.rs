@@ -1,14 +1,10 @@
 //! One cycle of observing, planning and executing.
 
-use std::collections::BTreeSet;
-
 use crate::cloud::Cloud;
-use crate::cloud::observe::{ask_for_sources, observe as observe_regions};
-use crate::config::{Config, Regions};
-use crate::domain::inventory::Inventory;
-use crate::domain::region::Region;
+use crate::config::Config;
 use crate::execute::{Clock, Outcome, Progress, Stop, execute};
-use crate::plan::{Plan, Request, Severity, plan, questions};
+use crate::plan::{Plan, Request, Severity, plan};
+use crate::run::observe::observe;
 
 /// What a cycle planned and did.
 #[derive(Debug)]
@@ -17,31 +13,6 @@ pub struct Report {
     pub plan: Plan,
     /// What became of each of its actions, in order.
     pub outcomes: Vec<Outcome>,
-}
-
-/// Observes everything that `config` is about.
-pub async fn observe<C: Cloud>(cloud: &C, config: &Config) -> Inventory {
-    let mut regions: BTreeSet<Region> = BTreeSet::new();
-    let mut names_all = false;
-    for policy in &config.policies {
-        match &policy.regions {
-            Regions::All => names_all = true,
-            Regions::Named(named) => regions.extend(named.iter().cloned()),
-        }
-    }
-    let mut regions_error = None;
-    if names_all {
-        match cloud.describe_regions().await {
-            Ok(all) => regions.extend(all),
-            Err(err) => regions_error = Some(err.reason()),
-        }
-    }
-    let regions: Vec<Region> = regions.into_iter().collect();
-    let mut inventory = observe_regions(cloud, &regions).await;
-    inventory.regions_error = regions_error;
-    let questions = questions(config, &inventory);
-    ask_for_sources(cloud, &mut inventory, &questions).await;
-    inventory
 }
 
 /// Runs one cycle.

@@ -89,7 +89,7 @@ fn every_sample_resolves_to_what_its_comments_say() {
 
 #[test]
 fn the_published_schema_changes_knowingly() {
-    let golden = root().join("tests/config/schema.json");
+    let golden = root().join("tests/schema/config.json");
     let text = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
     assert_data_eq!(text, Data::read_from(&golden, Some(DataFormat::Text)).raw());
 }

@@ -3,7 +3,13 @@
 // `cfg(test)` on the modules lets clippy see that their helpers are test code. It does not see it
 // in `cfg(all(test, …))`.
 #[cfg(test)]
+mod check_of_plan;
+#[cfg(test)]
 mod config_samples;
+#[cfg(test)]
+mod cycles;
+#[cfg(test)]
+mod import_direction;
 #[cfg(test)]
 #[cfg(feature = "aws")]
 mod moto;
@@ -11,4 +17,10 @@ mod moto;
 #[cfg(feature = "aws")]
 mod moto_cli;
 #[cfg(test)]
+mod plan_properties;
+#[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod transcripts;

@@ -6,8 +6,8 @@ use crate::cli::usage;
 use crate::cli::world::World;
 use crate::domain::ids::SnapshotId;
 use crate::domain::region::Region;
-use crate::plan::explain as explained;
 use crate::report::{ExitCode, explain_text};
+use crate::run::explain as explained;
 
 use super::print;
 

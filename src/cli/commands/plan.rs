@@ -9,8 +9,8 @@ use crate::cli::args::{Format, Global, PlanArgs};
 use crate::cli::scope;
 use crate::cli::world::World;
 use crate::config::Config;
-use crate::plan::{Plan, Request, plan as make_plan};
 use crate::report::{ExitCode, json, plan_text};
+use crate::run::{Plan, Request, plan as make_plan};
 
 use super::print;
 

@@ -8,10 +8,8 @@ use crate::cli::progress::Bar;
 use crate::cli::scope;
 use crate::cli::usage;
 use crate::cli::world::World;
-use crate::execute::Stop;
-use crate::plan::Request;
 use crate::report::{ExitCode, json, run_text};
-use crate::run::Report;
+use crate::run::{Report, Request, Stop};
 
 use super::print;
 

@@ -24,7 +24,7 @@ const FORMAT: &str = "snapkeep.sandbox/1";
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     /// It could not be read.
-    #[error("cannot read the sandbox `{}`: {source}", path.display())]
+    #[error("cannot read the sandbox `{}`", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum SandboxError {
         reason: String,
     },
     /// It could not be written.
-    #[error("cannot write the sandbox `{}`: {source}", path.display())]
+    #[error("cannot write the sandbox `{}`", path.display())]
     Unwritable {
         /// The file.
         path: PathBuf,
