@@ -3,9 +3,12 @@
 //! Each test runs what a command runs: observe, plan, check, execute. Its name is the fact that it
 //! shows.
 
+mod adoption;
 mod attempts;
+mod calls;
 mod choosing;
 mod creating;
+mod daily;
 mod deleting;
 mod gaps;
 mod limits;

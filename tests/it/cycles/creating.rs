@@ -66,6 +66,21 @@ async fn what_shows_up_five_minutes_after_a_lost_reply_ends_as_one_point() {
 }
 
 #[tokio::test]
+async fn a_lost_reply_that_cannot_be_looked_up_is_left_to_the_next_cycle() {
+    let world = World::new();
+    world.server(&["gp3", "gp3"]);
+    let (rule, fault) = LOST();
+    world.sandbox.fail(rule, fault);
+    world.sandbox.fail(Rule::every("DescribeSnapshots").after(1), Fault::Denied);
+    assert_eq!(words(&world.cycle(DAILY).await), ["failed"]);
+    world.sandbox.clear_faults();
+    let report = world.cycle(DAILY).await;
+    assert!(report.plan.actions.is_empty());
+    assert_eq!(world.snapshots(&eu()).len(), 2);
+    world.assert_nothing_left(DAILY, &report).await;
+}
+
+#[tokio::test]
 async fn an_error_without_effect_is_a_failure_that_the_next_cycle_makes_good() {
     let world = World::new();
     world.server(&["gp3", "gp3"]);

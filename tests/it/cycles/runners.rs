@@ -31,7 +31,7 @@ async fn two_runners_at_once_end_with_one_point_of_each_slot() {
         let world = World::new();
         let servers = [world.server(&["gp3", "gp3"]), world.server(&["gp3"])];
         for server in &servers {
-            drop(world.history(server, 8));
+            world.history(server, 8);
         }
         world.wait(TimeDelta::days(1));
         // From much shorter to much longer than the fifteen seconds between two snapshots.

@@ -76,6 +76,26 @@ async fn a_twin_is_not_surplus_before_the_other_is_complete() {
 }
 
 #[tokio::test]
+async fn members_of_two_sets_are_never_taken_for_one_point() {
+    let world = World::new();
+    let server = world.server(&["gp3", "gp3"]);
+    let slot = t("2026-11-20 03:00:00");
+    let first = world.point_at(&server, "servers", slot, slot);
+    let second = world.point_at(&server, "servers", slot, slot + TimeDelta::seconds(40));
+    for lost in &first {
+        let snapshot = world.find(&eu(), *lost).unwrap();
+        world.sandbox.remove_snapshot(&eu(), *lost);
+        let plan = world.plan(DAILY).await;
+        let deleted: Vec<_> = plan.actions.iter().filter_map(|a| a.as_delete()).collect();
+        assert_eq!(deleted.len(), 1, "the rest of the first set");
+        assert!(first.contains(&deleted[0].snapshot_id));
+        assert_eq!(deleted[0].stays.len(), 2);
+        assert!(deleted[0].stays.iter().all(|id| second.contains(id)));
+        world.sandbox.add_snapshot(&eu(), snapshot);
+    }
+}
+
+#[tokio::test]
 async fn a_twin_stays_if_the_other_fails() {
     let world = World::new();
     let server = world.server(&["gp3", "gp3"]);

@@ -359,7 +359,7 @@ pub(super) fn outcome_of(report: &Report, id: SnapshotId) -> Outcome {
 
 /// All notes of a plan, one a line.
 pub(super) fn notes(plan: &Plan) -> String {
-    plan.notes.iter().map(|note| note.message.clone() + "\n").collect()
+    plan.notes.iter().map(|note| note.message.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 /// The tags of a snapshot that are snapkeep's, but for the prefix.
