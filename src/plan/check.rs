@@ -14,14 +14,15 @@ use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::tags::{self, Tags};
 use crate::plan::Request;
-use crate::plan::model::{Action, Note, Op, Plan, Severity};
+use crate::plan::model::{Action, NewPoint, Note, Op, Plan, Severity};
 
 /// Returns a fatal note for every promise that `plan` breaks.
 pub fn check(config: &Config, inventory: &Inventory, request: &Request, plan: &Plan) -> Vec<Note> {
     let mut broken = Broken::default();
     twice(plan, &mut broken);
     for (region, observed) in &inventory.regions {
-        let scene = Scene { config, inventory, region, observed };
+        let policies = config.policies.iter().filter(|policy| policy.applies_in(region));
+        let scene = Scene { policies: &policies.collect::<Vec<_>>(), inventory, region, observed };
         let actions: Vec<&Action> = plan.actions.iter().filter(|a| a.region == *region).collect();
         if actions.is_empty() {
             continue;
@@ -53,7 +54,8 @@ impl Broken {
 
 #[derive(Clone, Copy)]
 struct Scene<'s> {
-    config: &'s Config,
+    /// Those that apply in the region.
+    policies: &'s [&'s Policy],
     inventory: &'s Inventory,
     region: &'s Region,
     observed: &'s RegionInventory,
@@ -61,28 +63,28 @@ struct Scene<'s> {
 
 impl<'s> Scene<'s> {
     fn policy(self, name: &str) -> Option<&'s Policy> {
-        let applies = |policy: &&Policy| policy.applies_in(self.region);
-        self.config.policies.iter().filter(applies).find(|policy| policy.answers_to(name))
+        self.policies.iter().copied().find(|policy| policy.answers_to(name))
     }
 }
 
 /// No action stands twice in a plan, and nothing is both deleted and kept.
 fn twice(plan: &Plan, broken: &mut Broken) {
-    let mut deleted = HashSet::new();
+    let mut deleted: HashMap<&Region, HashSet<SnapshotId>> = HashMap::new();
     let mut created = HashSet::new();
     for action in &plan.actions {
         let is_new = match action.as_delete() {
-            Some(delete) => deleted.insert((&action.region, delete.snapshot_id)),
+            Some(delete) => deleted.entry(&action.region).or_default().insert(delete.snapshot_id),
             None => created.insert(action.id()),
         };
         if !is_new {
             broken.add(Some(&action.region), format!("{} is planned twice", action.id()));
         }
     }
-    for keep in &plan.keeps {
-        if deleted.contains(&(&keep.region, keep.snapshot_id)) {
-            let text = format!("{} is both kept and deleted", keep.snapshot_id);
-            broken.add(Some(&keep.region), text);
+    for keeps in plan.keeps.chunk_by(|a, b| a.region == b.region) {
+        let region = &keeps[0].region;
+        let Some(deleted) = deleted.get(region) else { continue };
+        for keep in keeps.iter().filter(|keep| deleted.contains(&keep.snapshot_id)) {
+            broken.add(Some(region), format!("{} is both kept and deleted", keep.snapshot_id));
         }
     }
 }
@@ -155,50 +157,49 @@ fn point_key(tags: &Tags) -> Option<PointKey<'_>> {
     Some((tags.get(tags::POLICY)?, tags.get(tags::SOURCE)?, tags.get(tags::SLOT)?))
 }
 
-/// The points of a lineage by slot and number of members.
-type Points = BTreeMap<(String, usize), Seen>;
-
 /// The policy, under its present name, and the source that `tags` name.
 fn lineage_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<(&'t str, &'t str)> {
     let policy = scene.policy(tags.get(tags::POLICY)?)?;
     Some((policy.name.as_ref(), tags.get(tags::SOURCE)?))
 }
 
-/// A point by its tags: its volumes, and how many it should have.
-#[derive(Debug, Default)]
-struct Seen {
-    time: Option<DateTime<Utc>>,
-    volumes: BTreeSet<Option<VolumeId>>,
-    survivors: BTreeSet<Option<VolumeId>>,
+/// A completed snapshot and what its tags say of its point.
+#[derive(Debug)]
+struct Member<'t> {
+    slot: Option<&'t str>,
     wanted: usize,
+    snapshot: &'t Snapshot,
+}
+
+impl<'t> Member<'t> {
+    fn new(snapshot: &'t Snapshot) -> Self {
+        let wanted = snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
+        let slot = snapshot.tags.get(tags::SLOT);
+        Self { slot, wanted: wanted.unwrap_or(1), snapshot }
+    }
+
+    fn shares_point(&self, other: &Self) -> bool {
+        // Somebody may have removed the tag; then the snapshot is a point by itself.
+        self.slot.is_some() && (self.slot, self.wanted) == (other.slot, other.wanted)
+    }
 }
 
 /// The newest `keep_last` complete points of every lineage survive, unless its source is gone.
 fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
-    let touched: HashSet<(&str, &str)> = deleted
+    let touched = deleted
         .values()
         .filter_map(|action| lineage_key(scene, &action.as_delete()?.tags))
-        .collect();
-    let mut lineages: BTreeMap<(&str, &str), Points> = BTreeMap::new();
+        .map(|key| (key, Vec::new()));
+    let mut lineages: HashMap<(&str, &str), Vec<Member<'_>>> = touched.collect();
     for snapshot in &scene.observed.snapshots {
-        let key = lineage_key(scene, &snapshot.tags).filter(|key| touched.contains(key));
-        let Some(lineage) = key.filter(|_| snapshot.state == SnapshotState::Completed) else {
-            continue;
-        };
-        let members = snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
-        let wanted = members.unwrap_or(1);
-        // Somebody may have removed the tag; then the snapshot is a point by itself.
-        let slot = snapshot.tags.get(tags::SLOT).map(str::to_owned);
-        let point = (slot.unwrap_or_else(|| snapshot.id.to_string()), wanted);
-        let seen = lineages.entry(lineage).or_default().entry(point).or_default();
-        seen.wanted = wanted;
-        seen.time = seen.time.into_iter().chain([snapshot.started_at]).min();
-        seen.volumes.insert(snapshot.volume_id);
-        if !deleted.contains_key(&snapshot.id) {
-            seen.survivors.insert(snapshot.volume_id);
+        let Some(key) = lineage_key(scene, &snapshot.tags) else { continue };
+        if let Some(members) = lineages.get_mut(&key)
+            && snapshot.state == SnapshotState::Completed
+        {
+            members.push(Member::new(snapshot));
         }
     }
-    for ((policy_name, source), points) in lineages {
+    for ((policy_name, source), members) in lineages.into_iter().collect::<BTreeMap<_, _>>() {
         let Some(policy) = scene.policy(policy_name) else { continue };
         let retention = &policy.in_region(scene.region).retention;
         let source_id = source.rsplit('/').next().and_then(|id| id.parse::<Source>().ok());
@@ -206,11 +207,7 @@ fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broke
         if is_gone && retention.orphans != Orphans::KeepLast {
             continue;
         }
-        let mut complete: Vec<&Seen> =
-            points.values().filter(|seen| seen.wanted <= seen.volumes.len()).collect();
-        complete.sort_by_key(|seen| seen.time);
-        let newest = complete.iter().rev().take(retention.keep_last as usize);
-        let n_lost = newest.filter(|seen| seen.survivors.len() < seen.wanted).count();
+        let n_lost = n_lost(members, retention.keep_last as usize, deleted);
         if 0 < n_lost {
             let text = format!(
                 "`{policy_name}` would lose {n_lost} of the newest {} points of {source}",
@@ -221,6 +218,26 @@ fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broke
     }
 }
 
+/// Returns how many of the newest `keep_last` complete points among `members` would not stay so.
+fn n_lost(
+    mut members: Vec<Member<'_>>,
+    keep_last: usize,
+    deleted: &HashMap<SnapshotId, &Action>,
+) -> usize {
+    members.sort_by_key(|member| (member.slot, member.wanted, member.snapshot.volume_id));
+    let points = members.chunk_by(Member::shares_point);
+    let by_volume = |a: &Member<'_>, b: &Member<'_>| a.snapshot.volume_id == b.snapshot.volume_id;
+    let is_complete = |point: &&[Member<'_>]| point[0].wanted <= point.chunk_by(by_volume).count();
+    let mut complete: Vec<&[Member<'_>]> = points.filter(is_complete).collect();
+    complete.sort_by_key(|point| point.iter().map(|member| member.snapshot.started_at).min());
+    let survives = |member: &Member<'_>| !deleted.contains_key(&member.snapshot.id);
+    let is_lost = |point: &&&[Member<'_>]| {
+        let volumes = point.chunk_by(by_volume);
+        volumes.filter(|of_volume| of_volume.iter().any(survives)).count() < point[0].wanted
+    };
+    complete.iter().rev().take(keep_last).filter(is_lost).count()
+}
+
 /// Of a volume whose snapshots are adopted, the newest completed one survives, whoever made it.
 fn newest_adopted(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
     let adopted = deleted.values().filter_map(|action| {
@@ -228,7 +245,10 @@ fn newest_adopted(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, brok
         Some((delete.volume_id?, scene.policy(&action.policy)?))
     });
     let volumes: HashMap<VolumeId, &Policy> = adopted.collect();
-    let mut newest: HashMap<VolumeId, (DateTime<Utc>, bool)> = HashMap::new();
+    if volumes.is_empty() {
+        return;
+    }
+    let mut newest: BTreeMap<VolumeId, (DateTime<Utc>, bool)> = BTreeMap::new();
     for snapshot in &scene.observed.snapshots {
         let Some(id) = snapshot.volume_id.filter(|id| volumes.contains_key(id)) else { continue };
         if snapshot.state == SnapshotState::Completed {
@@ -264,15 +284,21 @@ fn creations(
             broken.add(Some(scene.region), text);
         }
     }
+    let slots: BTreeSet<&str> =
+        creations().filter_map(|(_, point)| new_tag(point, tags::SLOT)).collect();
     let mut filled: HashMap<PointKey<'_>, BTreeSet<Option<VolumeId>>> = HashMap::new();
     for snapshot in &scene.observed.snapshots {
-        let is_live = snapshot.state != SnapshotState::Error && !deleted.contains_key(&snapshot.id);
-        if let Some(key) = point_key(&snapshot.tags).filter(|_| is_live) {
+        let is_wanted = snapshot.tags.get(tags::SLOT).is_some_and(|slot| slots.contains(slot));
+        if !is_wanted || snapshot.state == SnapshotState::Error {
+            continue;
+        }
+        if let Some(key) = point_key(&snapshot.tags).filter(|_| !deleted.contains_key(&snapshot.id))
+        {
             filled.entry(key).or_default().insert(snapshot.volume_id);
         }
     }
     for (action, point) in creations() {
-        let tag = |key: &str| point.tags.iter().find(|(k, _)| k.as_ref() == key).map(|t| &*t.1);
+        let tag = |key| new_tag(point, key);
         let key = (|| Some((tag(tags::POLICY)?, tag(tags::SOURCE)?, tag(tags::SLOT)?)))();
         let Some(key) = key else {
             broken.add(Some(scene.region), format!("{} has not all its tags", action.id()));
@@ -289,6 +315,10 @@ fn creations(
             broken.add(Some(scene.region), format!("{} is there already", action.id()));
         }
     }
+}
+
+fn new_tag<'t>(point: &'t NewPoint, key: &str) -> Option<&'t str> {
+    point.tags.iter().find(|(k, _)| k.as_ref() == key).map(|(_, value)| value.as_ref())
 }
 
 /// No policy deletes more in a region than its limit allows.
