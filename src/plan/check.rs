@@ -3,6 +3,7 @@
 //! Written from the inventory and the tags alone, without the code that plans, so that one mistake
 //! there does not excuse itself here. A fatal note means that nothing may be executed.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,14 +15,15 @@ use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::tags::{self, Tags};
 use crate::plan::Request;
-use crate::plan::model::{Action, Note, Op, Plan, Severity};
+use crate::plan::model::{Action, NewPoint, Note, Op, Plan, Severity};
 
 /// Returns a fatal note for every promise that `plan` breaks.
 pub fn check(config: &Config, inventory: &Inventory, request: &Request, plan: &Plan) -> Vec<Note> {
     let mut broken = Broken::default();
     twice(plan, &mut broken);
     for (region, observed) in &inventory.regions {
-        let scene = Scene { config, inventory, region, observed };
+        let policies = config.policies.iter().filter(|policy| policy.applies_in(region));
+        let scene = Scene { policies: &policies.collect::<Vec<_>>(), inventory, region, observed };
         let actions: Vec<&Action> = plan.actions.iter().filter(|a| a.region == *region).collect();
         if actions.is_empty() {
             continue;
@@ -53,7 +55,8 @@ impl Broken {
 
 #[derive(Clone, Copy)]
 struct Scene<'s> {
-    config: &'s Config,
+    /// Those that apply in the region.
+    policies: &'s [&'s Policy],
     inventory: &'s Inventory,
     region: &'s Region,
     observed: &'s RegionInventory,
@@ -61,28 +64,28 @@ struct Scene<'s> {
 
 impl<'s> Scene<'s> {
     fn policy(self, name: &str) -> Option<&'s Policy> {
-        let applies = |policy: &&Policy| policy.applies_in(self.region);
-        self.config.policies.iter().filter(applies).find(|policy| policy.answers_to(name))
+        self.policies.iter().copied().find(|policy| policy.answers_to(name))
     }
 }
 
 /// No action stands twice in a plan, and nothing is both deleted and kept.
 fn twice(plan: &Plan, broken: &mut Broken) {
-    let mut deleted = HashSet::new();
+    let mut deleted: HashMap<&Region, HashSet<SnapshotId>> = HashMap::new();
     let mut created = HashSet::new();
     for action in &plan.actions {
         let is_new = match action.as_delete() {
-            Some(delete) => deleted.insert((&action.region, delete.snapshot_id)),
+            Some(delete) => deleted.entry(&action.region).or_default().insert(delete.snapshot_id),
             None => created.insert(action.id()),
         };
         if !is_new {
             broken.add(Some(&action.region), format!("{} is planned twice", action.id()));
         }
     }
-    for keep in &plan.keeps {
-        if deleted.contains(&(&keep.region, keep.snapshot_id)) {
-            let text = format!("{} is both kept and deleted", keep.snapshot_id);
-            broken.add(Some(&keep.region), text);
+    for keeps in plan.keeps.chunk_by(|a, b| a.region == b.region) {
+        let region = &keeps[0].region;
+        let Some(deleted) = deleted.get(region) else { continue };
+        for keep in keeps.iter().filter(|keep| deleted.contains(&keep.snapshot_id)) {
+            broken.add(Some(region), format!("{} is both kept and deleted", keep.snapshot_id));
         }
     }
 }
@@ -154,9 +157,6 @@ fn is_managed(tags: &Tags) -> bool {
 /// A lineage as tags tell it: the policy, under its present name, and the source.
 type LineageKey<'t> = (&'t str, &'t str);
 
-/// The points of a lineage by slot and number of members.
-type Points = BTreeMap<(String, usize), Seen>;
-
 /// Returns the lineage that `tags` name; none if they are not of this installation.
 fn lineage_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<LineageKey<'t>> {
     let policy = scene.policy(tags.get(tags::POLICY)?)?;
@@ -172,41 +172,43 @@ fn lineage_of<'t>(scene: Scene<'t>, snapshot: &'t Snapshot) -> Option<LineageKey
     lineage_key(scene, &snapshot.tags).filter(|_| has_volume)
 }
 
-/// A point by its tags: its volumes, and how many it should have.
-#[derive(Debug, Default)]
-struct Seen {
-    time: Option<DateTime<Utc>>,
-    volumes: BTreeSet<Option<VolumeId>>,
-    survivors: BTreeSet<Option<VolumeId>>,
+/// A completed snapshot and what its tags say of its point.
+#[derive(Debug)]
+struct Member<'t> {
+    slot: Option<&'t str>,
     wanted: usize,
+    snapshot: &'t Snapshot,
+}
+
+impl<'t> Member<'t> {
+    fn new(snapshot: &'t Snapshot) -> Self {
+        let wanted = snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
+        let slot = snapshot.tags.get(tags::SLOT);
+        Self { slot, wanted: wanted.unwrap_or(1), snapshot }
+    }
+
+    fn shares_point(&self, other: &Self) -> bool {
+        // Somebody may have removed the tag; then the snapshot is a point by itself.
+        self.slot.is_some() && (self.slot, self.wanted) == (other.slot, other.wanted)
+    }
 }
 
 /// The newest `keep_last` complete points of every lineage survive, unless its source is gone.
 fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
-    let touched: HashSet<LineageKey<'_>> = deleted
+    let touched = deleted
         .values()
         .filter_map(|action| lineage_key(scene, &action.as_delete()?.tags))
-        .collect();
-    let mut lineages: BTreeMap<LineageKey<'_>, Points> = BTreeMap::new();
+        .map(|key| (key, Vec::new()));
+    let mut lineages: HashMap<LineageKey<'_>, Vec<Member<'_>>> = touched.collect();
     for snapshot in &scene.observed.snapshots {
-        let key = lineage_of(scene, snapshot).filter(|key| touched.contains(key));
-        let Some(lineage) = key.filter(|_| snapshot.state == SnapshotState::Completed) else {
-            continue;
-        };
-        let members = snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
-        let wanted = members.unwrap_or(1);
-        // Somebody may have removed the tag; then the snapshot is a point by itself.
-        let slot = snapshot.tags.get(tags::SLOT).map(str::to_owned);
-        let point = (slot.unwrap_or_else(|| snapshot.id.to_string()), wanted);
-        let seen = lineages.entry(lineage).or_default().entry(point).or_default();
-        seen.wanted = wanted;
-        seen.time = seen.time.into_iter().chain([snapshot.started_at]).min();
-        seen.volumes.insert(snapshot.volume_id);
-        if !deleted.contains_key(&snapshot.id) {
-            seen.survivors.insert(snapshot.volume_id);
+        let Some(key) = lineage_of(scene, snapshot) else { continue };
+        if let Some(members) = lineages.get_mut(&key)
+            && snapshot.state == SnapshotState::Completed
+        {
+            members.push(Member::new(snapshot));
         }
     }
-    for ((policy_name, source), points) in lineages {
+    for ((policy_name, source), members) in lineages.into_iter().collect::<BTreeMap<_, _>>() {
         let Some(policy) = scene.policy(policy_name) else { continue };
         let retention = &policy.in_region(scene.region).retention;
         let source_id = source.rsplit('/').next().and_then(|id| id.parse::<Source>().ok());
@@ -214,14 +216,7 @@ fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broke
         if is_gone && retention.orphans != Orphans::KeepLast {
             continue;
         }
-        let mut complete: Vec<&Seen> =
-            points.values().filter(|seen| seen.wanted <= seen.volumes.len()).collect();
-        complete.sort_by_key(|seen| std::cmp::Reverse(seen.time));
-        let n_newest = complete.len().min(retention.keep_last as usize);
-        let Some(oldest) = n_newest.checked_sub(1).map(|n| complete[n].time) else { continue };
-        // Of points of one instant, any may be the newest.
-        let survives = |seen: &&&Seen| oldest <= seen.time && seen.wanted <= seen.survivors.len();
-        let n_lost = n_newest.saturating_sub(complete.iter().filter(survives).count());
+        let n_lost = n_lost(members, retention.keep_last as usize, deleted);
         if 0 < n_lost {
             let text = format!(
                 "`{policy_name}` would lose {n_lost} of the newest {} points of {source}",
@@ -230,6 +225,31 @@ fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broke
             broken.add(Some(scene.region), text);
         }
     }
+}
+
+/// Returns how many of the newest `keep_last` complete points among `members` would not stay so.
+fn n_lost(
+    mut members: Vec<Member<'_>>,
+    keep_last: usize,
+    deleted: &HashMap<SnapshotId, &Action>,
+) -> usize {
+    members.sort_by_key(|member| (member.slot, member.wanted, member.snapshot.volume_id));
+    let points = members.chunk_by(Member::shares_point);
+    let by_volume = |a: &Member<'_>, b: &Member<'_>| a.snapshot.volume_id == b.snapshot.volume_id;
+    let is_complete = |point: &&[Member<'_>]| point[0].wanted <= point.chunk_by(by_volume).count();
+    let mut complete: Vec<&[Member<'_>]> = points.filter(is_complete).collect();
+    let time = |point: &[Member<'_>]| point.iter().map(|member| member.snapshot.started_at).min();
+    complete.sort_by_key(|point| Reverse(time(point)));
+    let survives = |member: &Member<'_>| !deleted.contains_key(&member.snapshot.id);
+    let stays = |point: &&&[Member<'_>]| {
+        let volumes = point.chunk_by(by_volume);
+        point[0].wanted <= volumes.filter(|of_volume| of_volume.iter().any(survives)).count()
+    };
+    let n_newest = complete.len().min(keep_last);
+    let Some(oldest) = n_newest.checked_sub(1).map(|n| time(complete[n])) else { return 0 };
+    // Of points of one instant, any may be the newest.
+    let candidates = complete.iter().filter(|point| oldest <= time(point));
+    n_newest.saturating_sub(candidates.filter(stays).count())
 }
 
 /// Of a volume, the newest of the adopted snapshots that go has one at least as new that survives.
@@ -245,6 +265,9 @@ fn newest_adopted(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, brok
             let newest = newest_gone.entry(volume_id).or_insert((delete.started_at, policy));
             newest.0 = newest.0.max(delete.started_at);
         }
+    }
+    if newest_gone.is_empty() {
+        return;
     }
     let survivors = scene.observed.snapshots.iter().filter(|snapshot| {
         snapshot.state == SnapshotState::Completed && !deleted.contains_key(&snapshot.id)
@@ -282,11 +305,14 @@ fn creations(
             broken.add(Some(scene.region), text);
         }
     }
+    let slots: BTreeSet<&str> =
+        creations().filter_map(|(_, point)| new_tag(point, tags::SLOT)).collect();
     let mut filled: HashMap<_, BTreeSet<Option<VolumeId>>> = HashMap::new();
     for snapshot in &scene.observed.snapshots {
+        let slot = snapshot.tags.get(tags::SLOT).filter(|slot| slots.contains(slot));
         let is_live = snapshot.state != SnapshotState::Error && !deleted.contains_key(&snapshot.id);
-        let lineage = lineage_of(scene, snapshot).filter(|_| is_live);
-        if let (Some(lineage), Some(slot)) = (lineage, snapshot.tags.get(tags::SLOT)) {
+        let Some(slot) = slot.filter(|_| is_live) else { continue };
+        if let Some(lineage) = lineage_of(scene, snapshot) {
             filled.entry((lineage, slot)).or_default().insert(snapshot.volume_id);
         }
     }
@@ -307,6 +333,10 @@ fn creations(
             broken.add(Some(scene.region), format!("{} is there already", action.id()));
         }
     }
+}
+
+fn new_tag<'t>(point: &'t NewPoint, key: &str) -> Option<&'t str> {
+    point.tags.iter().find(|(k, _)| k.as_ref() == key).map(|(_, value)| value.as_ref())
 }
 
 /// No policy deletes more in a region than its limit allows.

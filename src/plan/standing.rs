@@ -237,9 +237,10 @@ fn made_of(snapshot: &Snapshot, source: Source) -> Result<(), ForeignReason> {
         Source::Instance(_) => {
             let devices = snapshot.tags.get(tags::DEVICES).unwrap_or_default();
             let named = || devices.split(' ').filter_map(|part| Some(part.split_once('=')?.1));
+            let is_named = || named().any(|id| id.parse() == Ok(volume_id));
             // The tag names every volume of the point, unless it ran out of room.
-            let members = snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
-            members != Some(named().count()) || named().any(|id| id.parse() == Ok(volume_id))
+            let members = || snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
+            is_named() || members() != Some(named().count())
         }
     };
     if is_made_of { Ok(()) } else { Err(ForeignReason::OtherSource) }
