@@ -28,8 +28,7 @@ Plan for 2026-11-20 03:00Z, account 123456789012
 
 eu-west-1 · servers
   create 1 recovery point
-    i-00000003           slot 2026-11-20 03:00Z
-        1 volume, 8 GiB CreateSnapshots
+    i-00000003          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   delete 1 snapshot, 8 GiB of volumes
    i-00000003
     2026-10-18 03:00Z snap-31261018    8 GiB  daily ended 2026-11-18
@@ -43,8 +42,7 @@ eu-west-1 · servers
 
 us-east-1 · servers
   create 1 recovery point
-    i-00000001           slot 2026-11-20 03:00Z
-        1 volume, 8 GiB CreateSnapshots
+    i-00000001          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   delete 1 snapshot, 8 GiB of volumes
    i-00000001
     2026-10-19 03:00Z snap-11261019    8 GiB  daily ended 2026-11-19
@@ -123,8 +121,7 @@ Plan for 2026-11-20 03:00Z, account 123456789012
 
 us-east-1 · servers
   create 1 recovery point
-    i-00000001           slot 2026-11-20 03:00Z
-        1 volume, 8 GiB CreateSnapshots
+    i-00000001          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   delete 2 snapshots, 16 GiB of volumes
    vol-00000011
     2026-08-01 01:00Z snap-00000001    8 GiB  daily ended 2026-09-01
@@ -138,7 +135,7 @@ us-east-1 · servers
 notes
   us-east-1: 1 snapshot left alone: managed by AWS Backup
   us-east-1: 1 snapshot left alone: matches `adopt` but has no volume of its
-  own: a copy or an import
+    own: a copy or an import
 
 "#]]
     );

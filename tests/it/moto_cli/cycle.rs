@@ -28,8 +28,7 @@ Plan for 2026-11-20 03:00Z, account 123456789012
 
 eu-west-1 · servers
   create 1 recovery point
-    i-00000003           slot 2026-11-20 03:00Z
-        2 volumes, 16 GiB CreateSnapshots
+    i-00000003          2026-11-20 03:00Z  2 volumes, 16 GiB  CreateSnapshots
   delete 16 snapshots, 128 GiB of volumes
    i-00000003
     2025-12-01 03:00Z snap-31251201    8 GiB  monthly ended 2026-07-01
@@ -56,10 +55,8 @@ eu-west-1 · servers
 
 us-east-1 · servers
   create 2 recovery points
-    i-00000001           slot 2026-11-20 03:00Z
-        2 volumes, 16 GiB CreateSnapshots
-    i-00000002           slot 2026-11-20 03:00Z
-        1 volume, 8 GiB CreateSnapshots
+    i-00000001          2026-11-20 03:00Z  2 volumes, 16 GiB  CreateSnapshots
+    i-00000002          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   delete 24 snapshots, 192 GiB of volumes
    i-00000001
     2025-12-01 03:00Z snap-11251201    8 GiB  monthly ended 2026-07-01
@@ -223,7 +220,7 @@ made
 
 notes
   warning: us-east-1: i-00000001: a volume's tags and snapkeep's are more than
-  50; not all are carried along
+    50; not all are carried along
 
 "#]]
     );

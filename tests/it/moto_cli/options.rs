@@ -27,9 +27,6 @@ made
   eu-west-1      i-00000003  snap-[CREATED-HERE.]
   us-east-1      i-00000001  snap-[CREATED-HERE.]
 
-notes
-  warning: ap-northeast-2: `servers` selects nothing here
-
 "#]]
     );
     let calls = machine.n_calls();
@@ -59,8 +56,7 @@ Plan for 2026-11-20 03:00Z, account 123456789012
 
 eu-west-1 · servers
   create 1 recovery point
-    i-00000003           slot 2026-11-20 03:00Z
-        1 volume, 8 GiB CreateSnapshots
+    i-00000003          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   withhold 2 deletions: over a limit (2 deletions, max_deletes = 1)
    i-00000003
     2026-10-18 03:00Z snap-31261018    8 GiB  daily ended 2026-11-18
@@ -72,8 +68,7 @@ eu-west-1 · servers
 
 us-east-1 · servers
   create 1 recovery point
-    i-00000001           slot 2026-11-20 03:00Z
-        1 volume, 8 GiB CreateSnapshots
+    i-00000001          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   withhold 2 deletions: over a limit (2 deletions, max_deletes = 1)
    i-00000001
     2026-10-18 03:00Z snap-11261018    8 GiB  daily ended 2026-11-18
@@ -128,7 +123,7 @@ fn a_region_or_a_policy_can_be_run_alone() {
     assert_data_eq!(
         other.stderr,
         str![[r#"
-error: no policy is called `serves`; there is servers
+error: no policy is called `serves`; the configuration has servers
 
 "#]]
     );

@@ -61,8 +61,7 @@ Plan for 2026-11-20 03:00Z, account 123456789012
 
 eu-west-1 · servers
   create 1 recovery point
-    i-00000003           slot 2026-11-20 03:00Z
-        1 volume, 8 GiB CreateSnapshots
+    i-00000003          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   delete 2 snapshots, 16 GiB of volumes
    i-00000003
     2026-10-18 03:00Z snap-31261018    8 GiB  daily ended 2026-11-18
@@ -83,8 +82,8 @@ could not be read, so nothing is deleted that depends on it
     column 10
 
 notes
-  warning: us-east-1: `servers` makes no points: DescribeSnapshots could not be
-  read
+  warning: us-east-1: `servers` makes no points: DescribeSnapshots could not
+    be read
 
 "#]]
     );

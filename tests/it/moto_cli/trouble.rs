@@ -58,10 +58,8 @@ Run of 2026-11-20 03:00Z
   nothing done
 
 could not be read, so nothing is deleted that depends on it
-  eu-west-1: DescribeInstances, DescribeVolumes, DescribeSnapshots,
-             DescribeImages
-  us-east-1: DescribeInstances, DescribeVolumes, DescribeSnapshots,
-             DescribeImages
+  eu-west-1, us-east-1: DescribeInstances, DescribeVolumes, DescribeSnapshots,
+  DescribeImages
     NoCredentials: no AWS credentials found: the credential provider was not
     enabled: no credentials found in chain. Attempted: Environment: the
     credential provider was not enabled: environment variable not set Profile:
@@ -72,10 +70,10 @@ could not be read, so nothing is deleted that depends on it
     IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`
 
 notes
-  warning: eu-west-1: `servers` makes no points: DescribeSnapshots could not be
-  read
-  warning: us-east-1: `servers` makes no points: DescribeSnapshots could not be
-  read
+  warning: eu-west-1: `servers` makes no points: DescribeSnapshots could not
+    be read
+  warning: us-east-1: `servers` makes no points: DescribeSnapshots could not
+    be read
 
 "#]]
     );
@@ -138,18 +136,16 @@ Run of 2026-11-20 03:00Z
   nothing done
 
 could not be read, so nothing is deleted that depends on it
-  eu-west-1: DescribeInstances, DescribeVolumes, DescribeSnapshots,
-             DescribeImages
-  us-east-1: DescribeInstances, DescribeVolumes, DescribeSnapshots,
-             DescribeImages
+  eu-west-1, us-east-1: DescribeInstances, DescribeVolumes, DescribeSnapshots,
+  DescribeImages
     ConnectionBroken: io error: client error (Connect): tcp connect error:
     Connection refused (os error 111)
 
 notes
-  warning: eu-west-1: `servers` makes no points: DescribeSnapshots could not be
-  read
-  warning: us-east-1: `servers` makes no points: DescribeSnapshots could not be
-  read
+  warning: eu-west-1: `servers` makes no points: DescribeSnapshots could not
+    be read
+  warning: us-east-1: `servers` makes no points: DescribeSnapshots could not
+    be read
 
 "#]]
     );
@@ -195,8 +191,8 @@ could not be read, so nothing is deleted that depends on it
     ec2:DescribeSnapshots action
 
 notes
-  warning: us-east-1: `servers` makes no points: DescribeSnapshots could not be
-  read
+  warning: us-east-1: `servers` makes no points: DescribeSnapshots could not
+    be read
 
 "#]]
     );
@@ -223,13 +219,13 @@ made
 
 could not be read, so nothing is deleted that depends on it
   us-east-1: DescribeInstances, DescribeVolumes, DescribeSnapshots,
-             DescribeImages
+  DescribeImages
     AuthFailure: AWS was not able to validate the provided access credentials
     (the region may not be enabled for the account)
 
 notes
-  warning: us-east-1: `servers` makes no points: DescribeSnapshots could not be
-  read
+  warning: us-east-1: `servers` makes no points: DescribeSnapshots could not
+    be read
 
 "#]]
     );
@@ -257,10 +253,10 @@ made
 
 notes
   us-east-1: DescribeLockedSnapshots: UnauthorizedOperation: You are not
-  authorized to perform this operation. User:
-  arn:aws:iam::123456789012:user/backup is not authorized to perform:
-  ec2:DescribeLockedSnapshots because no identity-based policy allows the
-  ec2:DescribeLockedSnapshots action
+    authorized to perform this operation. User:
+    arn:aws:iam::123456789012:user/backup is not authorized to perform:
+    ec2:DescribeLockedSnapshots because no identity-based policy allows the
+    ec2:DescribeLockedSnapshots action
 
 "#]]
     );
