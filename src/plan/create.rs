@@ -13,7 +13,7 @@ use crate::domain::ids::{SnapshotId, VolumeId};
 use crate::domain::inventory::{RegionInventory, SnapshotState, Volume};
 use crate::domain::region::Region;
 use crate::plan::lineage::{Point, PointState};
-use crate::plan::model::{Action, ChosenVolume, CreateOne, CreateSet, NewPoint, Op};
+use crate::plan::model::{Action, ChosenVolume, CreateOne, CreateSet, NewPoint, Op, slot_text};
 use crate::plan::point_tags::{self, PointTags};
 use crate::plan::select::{Candidate, Request, requests};
 use crate::plan::verdict::JudgedLineage;
@@ -297,7 +297,7 @@ impl Build<'_> {
             description: point_tags::description(
                 self.place.policy_name,
                 self.candidate.source,
-                slot,
+                &slot_text(slot),
             ),
             tags,
             known: self.known.clone(),

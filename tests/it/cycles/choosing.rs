@@ -194,3 +194,21 @@ async fn odd_characters_in_tags_survive_and_hinder_nothing() {
     assert!(deletions(&report).is_empty());
     assert!(!world.has(&made.iter().map(|s| s.id).collect::<Vec<_>>()));
 }
+
+#[tokio::test]
+async fn a_volume_attached_after_the_plan_joins_the_point_and_leaves_with_it() {
+    let world = World::new();
+    let server = world.server(&["gp3", "gp3"]);
+    let plan = world.plan(DAILY).await;
+    world.attach(&server, "gp3");
+    let report = world.execute(plan).await;
+    assert_eq!(words(&report), ["done"]);
+    assert_eq!(world.snapshots(&eu()).len(), 3);
+    for _ in 0..4 {
+        world.wait(TimeDelta::days(1));
+        world.cycle(DAILY).await;
+    }
+    world.wait(TimeDelta::minutes(30));
+    let sizes: Vec<usize> = world.slots(&eu()).into_values().collect();
+    assert_eq!(sizes, [3, 3, 3]);
+}

@@ -187,7 +187,7 @@ async fn an_instance_that_vanishes_after_the_plan_stops_no_other() {
     let mut outcomes = words(&report);
     outcomes.sort_unstable();
     // EC2 says of the one that it does not exist, of the other only that its state is wrong.
-    assert_eq!(outcomes, ["done", "failed", "skipped"]);
+    assert_eq!(outcomes, ["done", "skipped", "waiting"]);
     let report = world.cycle(DAILY).await;
     assert_eq!(exit_code(&report), ExitCode::Done);
     world.assert_nothing_left(DAILY, &report).await;

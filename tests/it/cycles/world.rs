@@ -139,6 +139,16 @@ impl World {
         Server { region: region.clone(), id, volumes }
     }
 
+    /// Attaches one more volume to `server`.
+    pub(super) fn attach(&self, server: &Server, kind: &str) {
+        let volume_id = self.volume(&server.region, kind);
+        let instances = self.sandbox.inventory().regions.remove(&server.region).unwrap().instances;
+        let mut instance = instances.into_iter().find(|i| i.id == server.id).unwrap();
+        let device = device(instance.volumes.len());
+        instance.volumes.push(AttachedVolume { device, volume_id });
+        self.sandbox.add_instance(&server.region, instance);
+    }
+
     /// A completed snapshot that has nothing to do with snapkeep.
     pub(super) fn snapshot(
         &self,
