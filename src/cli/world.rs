@@ -50,7 +50,7 @@ impl World {
         connect(clock).await
     }
 
-    /// Returns the present instant of this world.
+    /// Returns the instant to plan for: the present one of this world.
     pub(super) fn now(&self) -> DateTime<Utc> {
         match self {
             Self::Sandbox(sandbox) => sandbox.time().now(),
@@ -108,7 +108,8 @@ impl World {
 
 #[cfg(feature = "aws")]
 async fn connect(clock: SystemClock) -> anyhow::Result<World> {
-    let cloud = AwsCloud::connect(run::clock::machine_clock()).await?;
+    let cloud = AwsCloud::connect(run::clock::machine_clock()).await;
+    let cloud = cloud.map_err(|err| usage(err.to_string()))?;
     Ok(World::Aws(Box::new(cloud), clock))
 }
 

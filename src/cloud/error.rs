@@ -9,8 +9,9 @@ pub enum ErrorKind {
     Throttled,
     /// Less than 15 seconds since the last snapshot of this volume. Nothing happened.
     VolumeRate,
-    /// The volume has as many pending or failed snapshots as EC2 allows. Nothing happened.
-    VolumeBusy,
+    /// The volume has as many pending or failed snapshots as EC2 allows, or the thing is on its way
+    /// to another state. Nothing happened; later it may.
+    Busy,
     /// A limit of the account is reached. Nothing happened, and nothing more will.
     AccountLimit,
     /// The thing does not exist, or not any more.
@@ -43,7 +44,10 @@ impl ErrorKind {
             | "RequestThrottled"
             | "TooManyRequestsException" => Self::Throttled,
             "SnapshotCreationPerVolumeRateExceeded" => Self::VolumeRate,
-            "ConcurrentSnapshotLimitExceeded" => Self::VolumeBusy,
+            "ConcurrentSnapshotLimitExceeded"
+            | "IncorrectState"
+            | "IncorrectInstanceState"
+            | "InvalidState" => Self::Busy,
             "PendingSnapshotLimitExceeded" | "SnapshotLimitExceeded" | "ResourceLimitExceeded" => {
                 Self::AccountLimit
             }
@@ -117,7 +121,7 @@ mod tests {
             ),
             ("InvalidParameterValue", "bad", 400, ErrorKind::Refused),
             ("", "<html>", 502, ErrorKind::Ambiguous),
-            ("IncorrectState", "", 400, ErrorKind::Refused),
+            ("IncorrectState", "", 400, ErrorKind::Busy),
         ] {
             assert_eq!(ErrorKind::of(code, message, status), expected, "{code} {message}");
         }

@@ -51,8 +51,12 @@ async fn observe_region<C: Cloud>(cloud: &C, region: &Region) -> RegionInventory
         gap(Listing::Snapshots, snapshots.error),
         gap(Listing::Images, images.error),
     ];
-    // Never a gap: few may make this call, and EC2 itself refuses to delete what is locked.
-    let note = locked.error.map(|error| format!("DescribeLockedSnapshots: {error}"));
+    let gaps: Vec<Gap> = gaps.into_iter().flatten().collect();
+    // Never a gap: few may make this call, and EC2 itself refuses to delete what is locked. What
+    // fails everything, such as missing credentials, is told by the gaps already.
+    let is_news = |error: &String| gaps.iter().all(|gap| gap.error != *error);
+    let note = locked.error.filter(is_news);
+    let note = note.map(|error| format!("DescribeLockedSnapshots: {error}"));
     RegionInventory {
         instances: instances.items,
         volumes: volumes.items,
@@ -60,7 +64,7 @@ async fn observe_region<C: Cloud>(cloud: &C, region: &Region) -> RegionInventory
         images: images.items,
         locked: locked.items.into_iter().collect(),
         gone: BTreeSet::new(),
-        gaps: gaps.into_iter().flatten().collect(),
+        gaps,
         notes: note.into_iter().collect(),
     }
 }

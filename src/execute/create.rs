@@ -12,7 +12,7 @@ use crate::domain::ids::{SnapshotId, VolumeId};
 use crate::domain::tags;
 use crate::execute::clock::Clock;
 use crate::execute::outcome::Outcome;
-use crate::execute::region::{CallEnd, RegionRun};
+use crate::execute::region::{CallEnd, RegionRun, all_pages};
 use crate::plan::{Action, CreateOne, CreateSet, NewPoint, Op};
 
 /// Calls under way at one time in one region.
@@ -77,6 +77,10 @@ async fn create<C: Cloud, K: Clock>(run: &RegionRun<'_, C, K>, action: &Action) 
         if !run.stop.pause(run.clock, pause).await {
             return Outcome::NotStarted("interrupted".to_owned());
         }
+        // Another runner may have made the very point.
+        if let Some(ids) = look(run, &call, &LOOK_PAUSES[..1]).await {
+            return Outcome::Found(ids);
+        }
     }
 }
 
@@ -95,7 +99,7 @@ async fn after_error<C: Cloud, K: Clock>(
             )),
         },
         // Another runner may be making the very point.
-        ErrorKind::VolumeBusy => match look(run, call, &LOOK_PAUSES[..1]).await {
+        ErrorKind::Busy => match look(run, call, &LOOK_PAUSES[..1]).await {
             Some(ids) => Outcome::Found(ids),
             None => Outcome::Waits(err.reason()),
         },
@@ -129,19 +133,15 @@ async fn look<C: Cloud, K: Clock>(
     for pause in pauses {
         // Looking goes on after an interruption: the call is under way until it is known.
         run.clock.sleep_until(run.clock.now() + *pause).await;
-        let mut token = None;
-        let mut found = Vec::new();
-        loop {
-            let page = run.cloud.describe_snapshots(run.region, &filter, token).await;
-            let Ok(page) = page else { break };
-            let is_new = |id: &SnapshotId| !point.known.contains(id);
-            let made = page.items.iter().filter(|s| call.is_of(s.volume_id)).map(|s| s.id);
-            found.extend(made.filter(is_new));
-            token = page.next_token;
-            if token.is_none() {
-                break;
-            }
-        }
+        let filter = &filter;
+        let snapshots = all_pages(run.region, |token| async move {
+            let page = run.cloud.describe_snapshots(run.region, filter, token).await;
+            page.map_err(CallEnd::Error)
+        });
+        let Ok(snapshots) = snapshots.await else { continue };
+        let is_new = |id: &SnapshotId| !point.known.contains(id);
+        let made = snapshots.iter().filter(|s| call.is_of(s.volume_id)).map(|s| s.id);
+        let mut found: Vec<SnapshotId> = made.filter(is_new).collect();
         if !found.is_empty() {
             found.sort();
             return Some(found);

@@ -16,11 +16,13 @@ use crate::domain::inventory::{Snapshot, SnapshotState};
 use crate::domain::tags;
 use crate::execute::clock::Clock;
 use crate::execute::outcome::Outcome;
-use crate::execute::region::{CallEnd, RegionRun};
+use crate::execute::region::{CallEnd, RegionRun, all_pages};
 use crate::plan::{Action, Delete};
 
 /// Calls under way at one time in one region.
 const CONCURRENT_CALLS: usize = 16;
+/// What was seen longer ago is looked at again: throttling can stretch a batch to many minutes.
+const LOOK_FRESH_FOR: TimeDelta = TimeDelta::minutes(2);
 /// Waits before a deletion is tried again whose answer was lost. Deleting twice is harmless.
 const AMBIGUOUS_PAUSES: [TimeDelta; 3] =
     [TimeDelta::seconds(1), TimeDelta::seconds(2), TimeDelta::seconds(4)];
@@ -32,49 +34,60 @@ pub(super) async fn delete_all<C: Cloud, K: Clock>(
     run: &RegionRun<'_, C, K>,
     deletions: Vec<(usize, &Action)>,
 ) -> Vec<(usize, Outcome)> {
-    let planned: Vec<Planned<'_>> =
+    let mut left: Vec<Planned<'_>> =
         deletions.into_iter().filter_map(|(n, a)| Some((n, a, a.as_delete()?))).collect();
-    let mut outcomes = Vec::with_capacity(planned.len());
-    for batch in batches(&planned) {
-        let checked = check_batch(run, batch).await;
-        let ended: Vec<(usize, Outcome)> = stream::iter(checked)
-            .map(|((n, action, delete), refusal)| async move {
-                let outcome = match refusal.or_else(|| run.why_not().map(Outcome::NotStarted)) {
-                    Some(outcome) => outcome,
-                    None => delete_one(run, delete.snapshot_id).await,
-                };
-                run.ended(action, &outcome);
-                (n, outcome)
-            })
-            .buffer_unordered(CONCURRENT_CALLS)
-            .collect()
-            .await;
-        outcomes.extend(ended);
+    let mut outcomes = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let rest = left.split_off(batch_len(&left));
+        let mut too_late = Vec::new();
+        for (planned, outcome) in delete_batch(run, &left).await {
+            match outcome {
+                Some(outcome) => outcomes.push((planned.0, outcome)),
+                None => too_late.push(planned),
+            }
+        }
+        too_late.sort_by_key(|planned| planned.0);
+        too_late.extend(rest);
+        left = too_late;
     }
     outcomes
 }
 
-/// Cuts `planned` so that what a batch reads again fits into one request, and no recovery point is
-/// cut apart.
-fn batches<'p, 'a>(planned: &'p [Planned<'a>]) -> Vec<&'p [Planned<'a>]> {
-    let mut batches = Vec::new();
-    let mut start = 0;
-    let mut end = 0;
+/// Looks at a batch and carries it out; none for what was not begun while the look was fresh.
+async fn delete_batch<'a, C: Cloud, K: Clock>(
+    run: &RegionRun<'_, C, K>,
+    batch: &[Planned<'a>],
+) -> Vec<(Planned<'a>, Option<Outcome>)> {
+    let checked = check_batch(run, batch).await;
+    let looked_at = run.clock.now();
+    stream::iter(checked)
+        .map(|(planned, refusal)| async move {
+            let outcome = match refusal.or_else(|| run.why_not().map(Outcome::NotStarted)) {
+                Some(outcome) => outcome,
+                None if looked_at + LOOK_FRESH_FOR < run.clock.now() => return (planned, None),
+                None => delete_one(run, planned.2.snapshot_id).await,
+            };
+            run.ended(planned.1, &outcome);
+            (planned, Some(outcome))
+        })
+        .buffer_unordered(CONCURRENT_CALLS)
+        .collect()
+        .await
+}
+
+/// Returns how many of `planned` make the next batch: what it reads again fits into one request
+/// where it can, and no recovery point is cut apart.
+fn batch_len(planned: &[Planned<'_>]) -> usize {
+    let mut len = 0;
     let mut ids = BTreeSet::new();
     for point in planned.chunk_by(is_one_point) {
-        let before = ids.len();
         ids.extend(point.iter().flat_map(|(_, _, delete)| read_again(delete)));
-        if FILTER_VALUES_MAX < ids.len() && 0 < before {
-            batches.push(&planned[start..end]);
-            start = end;
-            ids = point.iter().flat_map(|(_, _, delete)| read_again(delete)).collect();
+        if FILTER_VALUES_MAX < ids.len() && 0 < len {
+            break;
         }
-        end += point.len();
+        len += point.len();
     }
-    if start < end {
-        batches.push(&planned[start..end]);
-    }
-    batches
+    len
 }
 
 fn is_one_point((_, a, x): &Planned<'_>, (_, b, y): &Planned<'_>) -> bool {
@@ -90,10 +103,10 @@ fn read_again(delete: &Delete) -> impl Iterator<Item = SnapshotId> {
 }
 
 /// Reads again what a batch deletes and relies on; returns why each deletion must not be made.
-async fn check_batch<'p, C: Cloud, K: Clock>(
+async fn check_batch<'a, C: Cloud, K: Clock>(
     run: &RegionRun<'_, C, K>,
-    batch: &'p [Planned<'p>],
-) -> Vec<(Planned<'p>, Option<Outcome>)> {
+    batch: &[Planned<'a>],
+) -> Vec<(Planned<'a>, Option<Outcome>)> {
     let same = |outcome: Outcome| batch.iter().map(|p| (*p, Some(outcome.clone()))).collect();
     if let Some(why) = run.why_not() {
         return same(Outcome::NotStarted(why));
@@ -151,16 +164,12 @@ async fn read<C: Cloud, K: Clock>(
     let mut seen = HashMap::new();
     for ids in ids.chunks(FILTER_VALUES_MAX) {
         let filter = SnapshotFilter::Ids(ids.to_vec());
-        let mut token = None;
-        loop {
-            let call = || run.cloud.describe_snapshots(run.region, &filter, token.clone());
-            let page = run.call("DescribeSnapshots", call).await?;
-            seen.extend(page.items.into_iter().map(|snapshot| (snapshot.id, snapshot)));
-            token = page.next_token;
-            if token.is_none() {
-                break;
-            }
-        }
+        let filter = &filter;
+        let snapshots = all_pages(run.region, |token| async move {
+            let call = || run.cloud.describe_snapshots(run.region, filter, token.clone());
+            run.call("DescribeSnapshots", call).await
+        });
+        seen.extend(snapshots.await?.into_iter().map(|snapshot| (snapshot.id, snapshot)));
     }
     Ok(seen)
 }
@@ -170,11 +179,15 @@ async fn delete_one<C: Cloud, K: Clock>(
     snapshot_id: SnapshotId,
 ) -> Outcome {
     let mut pauses = AMBIGUOUS_PAUSES.into_iter();
+    let mut unanswered = None;
     loop {
         let call = || run.cloud.delete_snapshot(run.region, snapshot_id);
         let err = match run.call("DeleteSnapshot", call).await {
             Ok(()) => return Outcome::Done(Vec::new()),
-            Err(CallEnd::Interrupted) => return Outcome::NotStarted("interrupted".to_owned()),
+            Err(CallEnd::Interrupted) => {
+                let not_started = || Outcome::NotStarted("interrupted".to_owned());
+                return unanswered.map_or_else(not_started, Outcome::Failed);
+            }
             Err(CallEnd::Error(err)) => err,
         };
         match err.kind {
@@ -184,7 +197,7 @@ async fn delete_one<C: Cloud, K: Clock>(
             ErrorKind::Ambiguous => {}
             ErrorKind::Throttled
             | ErrorKind::VolumeRate
-            | ErrorKind::VolumeBusy
+            | ErrorKind::Busy
             | ErrorKind::AccountLimit
             | ErrorKind::Denied
             | ErrorKind::Credentials
@@ -195,5 +208,6 @@ async fn delete_one<C: Cloud, K: Clock>(
         if !run.stop.pause(run.clock, pause).await {
             return Outcome::Failed(err.reason());
         }
+        unanswered = Some(err.reason());
     }
 }

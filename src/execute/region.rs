@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::cloud::{Cloud, CloudError, ErrorKind, Page};
 use crate::domain::ids::VolumeId;
+use crate::domain::inventory::Snapshot;
 use crate::domain::region::Region;
 use crate::execute::clock::{Clock, Stop};
 use crate::execute::outcome::{Outcome, Progress};
@@ -16,6 +17,8 @@ use crate::plan::Action;
 
 /// EC2 refuses a second snapshot of one volume within 15 seconds.
 const SPACING: TimeDelta = TimeDelta::seconds(15);
+/// What is asked for here by id or slot fits into one page; empty ones may come before it.
+const PAGES_MAX: usize = 100;
 /// A call that EC2 throttles is tried so often in all.
 const THROTTLED_TRIES_MAX: usize = 10;
 
@@ -139,6 +142,35 @@ impl<'r, C: Cloud, K: Clock> RegionRun<'r, C, K> {
         }
         self.progress.ended(action, outcome);
     }
+}
+
+/// Reads snapshots page by page to the end; refuses an end that never comes.
+///
+/// What is missing from an incomplete answer would be taken for deleted.
+pub(super) async fn all_pages<F>(
+    region: &Region,
+    mut next_page: impl FnMut(Option<String>) -> F,
+) -> Result<Vec<Snapshot>, CallEnd>
+where
+    F: Future<Output = Result<Page<Snapshot>, CallEnd>>,
+{
+    let mut snapshots = Vec::new();
+    let mut token = None;
+    for _ in 0..PAGES_MAX {
+        let page = next_page(token).await?;
+        snapshots.extend(page.items);
+        token = page.next_token;
+        if token.is_none() {
+            return Ok(snapshots);
+        }
+    }
+    Err(CallEnd::Error(CloudError {
+        kind: ErrorKind::Refused,
+        operation: "DescribeSnapshots",
+        region: region.clone(),
+        code: "EndlessListing".to_owned(),
+        message: format!("no end after {PAGES_MAX} pages"),
+    }))
 }
 
 /// Why a call brought nothing.

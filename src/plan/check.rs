@@ -3,6 +3,7 @@
 //! Written from the inventory and the tags alone, without the code that plans, so that one mistake
 //! there does not excuse itself here. A fatal note means that nothing may be executed.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -124,14 +125,13 @@ fn deletions(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &
 /// Returns why `snapshot` must not be deleted.
 fn why_not(scene: Scene<'_>, snapshot: &Snapshot, action: &Action) -> Option<&'static str> {
     let tags = &snapshot.tags;
-    let starts = |prefix: &str| tags.iter().any(|(key, _)| key.starts_with(prefix));
     if tags.has(tags::HOLD) {
         return Some("is held");
     }
     if scene.observed.locked.contains(&snapshot.id) {
         return Some("is locked");
     }
-    if starts("aws:backup:") || starts("aws:dlm:") {
+    if is_managed(tags) {
         return Some("is managed by another service");
     }
     if !matches!(snapshot.state, SnapshotState::Completed | SnapshotState::Error) {
@@ -150,17 +150,26 @@ fn why_not(scene: Scene<'_>, snapshot: &Snapshot, action: &Action) -> Option<&'s
     (!is_ours && !is_adopted).then_some("is neither ours nor adopted")
 }
 
-/// What the tags say a recovery point is.
-type PointKey<'t> = (&'t str, &'t str, &'t str);
-
-fn point_key(tags: &Tags) -> Option<PointKey<'_>> {
-    Some((tags.get(tags::POLICY)?, tags.get(tags::SOURCE)?, tags.get(tags::SLOT)?))
+fn is_managed(tags: &Tags) -> bool {
+    tags.iter().any(|(key, _)| key.starts_with("aws:backup:") || key.starts_with("aws:dlm:"))
 }
 
-/// The policy, under its present name, and the source that `tags` name.
-fn lineage_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<(&'t str, &'t str)> {
+/// A lineage as tags tell it: the policy, under its present name, and the source.
+type LineageKey<'t> = (&'t str, &'t str);
+
+/// Returns the lineage that `tags` name; none if they are not of this installation.
+fn lineage_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<LineageKey<'t>> {
     let policy = scene.policy(tags.get(tags::POLICY)?)?;
-    Some((policy.name.as_ref(), tags.get(tags::SOURCE)?))
+    let owner = policy.in_region(scene.region).owner.as_ref();
+    let is_ours =
+        tags.get(tags::OWNER) == Some(owner) && !tags.has(tags::COPY_OF) && !is_managed(tags);
+    is_ours.then_some((policy.name.as_ref(), tags.get(tags::SOURCE)?))
+}
+
+/// Returns the lineage of `snapshot`; none if it is not ours, whatever its tags say.
+fn lineage_of<'t>(scene: Scene<'t>, snapshot: &'t Snapshot) -> Option<LineageKey<'t>> {
+    let has_volume = snapshot.volume_id.is_some_and(|id| !id.is_placeholder());
+    lineage_key(scene, &snapshot.tags).filter(|_| has_volume)
 }
 
 /// A completed snapshot and what its tags say of its point.
@@ -190,9 +199,9 @@ fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broke
         .values()
         .filter_map(|action| lineage_key(scene, &action.as_delete()?.tags))
         .map(|key| (key, Vec::new()));
-    let mut lineages: HashMap<(&str, &str), Vec<Member<'_>>> = touched.collect();
+    let mut lineages: HashMap<LineageKey<'_>, Vec<Member<'_>>> = touched.collect();
     for snapshot in &scene.observed.snapshots {
-        let Some(key) = lineage_key(scene, &snapshot.tags) else { continue };
+        let Some(key) = lineage_of(scene, snapshot) else { continue };
         if let Some(members) = lineages.get_mut(&key)
             && snapshot.state == SnapshotState::Completed
         {
@@ -229,40 +238,52 @@ fn n_lost(
     let by_volume = |a: &Member<'_>, b: &Member<'_>| a.snapshot.volume_id == b.snapshot.volume_id;
     let is_complete = |point: &&[Member<'_>]| point[0].wanted <= point.chunk_by(by_volume).count();
     let mut complete: Vec<&[Member<'_>]> = points.filter(is_complete).collect();
-    complete.sort_by_key(|point| point.iter().map(|member| member.snapshot.started_at).min());
+    let time = |point: &[Member<'_>]| point.iter().map(|member| member.snapshot.started_at).min();
+    complete.sort_by_key(|point| Reverse(time(point)));
     let survives = |member: &Member<'_>| !deleted.contains_key(&member.snapshot.id);
-    let is_lost = |point: &&&[Member<'_>]| {
+    let stays = |point: &&&[Member<'_>]| {
         let volumes = point.chunk_by(by_volume);
-        volumes.filter(|of_volume| of_volume.iter().any(survives)).count() < point[0].wanted
+        point[0].wanted <= volumes.filter(|of_volume| of_volume.iter().any(survives)).count()
     };
-    complete.iter().rev().take(keep_last).filter(is_lost).count()
+    let n_newest = complete.len().min(keep_last);
+    let Some(oldest) = n_newest.checked_sub(1).map(|n| time(complete[n])) else { return 0 };
+    // Of points of one instant, any may be the newest.
+    let candidates = complete.iter().filter(|point| oldest <= time(point));
+    n_newest.saturating_sub(candidates.filter(stays).count())
 }
 
-/// Of a volume whose snapshots are adopted, the newest completed one survives, whoever made it.
+/// Of a volume, the newest of the adopted snapshots that go has one at least as new that survives.
 fn newest_adopted(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
-    let adopted = deleted.values().filter_map(|action| {
-        let delete = action.as_delete().filter(|delete| !delete.tags.has(tags::OWNER))?;
-        Some((delete.volume_id?, scene.policy(&action.policy)?))
-    });
-    let volumes: HashMap<VolumeId, &Policy> = adopted.collect();
-    if volumes.is_empty() {
-        return;
-    }
-    let mut newest: BTreeMap<VolumeId, (DateTime<Utc>, bool)> = BTreeMap::new();
-    for snapshot in &scene.observed.snapshots {
-        let Some(id) = snapshot.volume_id.filter(|id| volumes.contains_key(id)) else { continue };
-        if snapshot.state == SnapshotState::Completed {
-            let seen = (snapshot.started_at, !deleted.contains_key(&snapshot.id));
-            let entry = newest.entry(id).or_insert(seen);
-            *entry = (*entry).max(seen);
+    let mut newest_gone: BTreeMap<VolumeId, (DateTime<Utc>, &Policy)> = BTreeMap::new();
+    for action in deleted.values() {
+        let Some(delete) = action.as_delete().filter(|d| !d.tags.has(tags::OWNER)) else {
+            continue;
+        };
+        let policy = scene.policy(&action.policy);
+        let (Some(volume_id), Some(policy)) = (delete.volume_id, policy) else { continue };
+        if delete.state == SnapshotState::Completed {
+            let newest = newest_gone.entry(volume_id).or_insert((delete.started_at, policy));
+            newest.0 = newest.0.max(delete.started_at);
         }
     }
-    for (id, (_, survives)) in newest {
-        let orphans = volumes[&id].in_region(scene.region).retention.orphans;
-        let may_go =
-            orphans != Orphans::KeepLast && scene.observed.gone.contains(&Source::Volume(id));
-        if !survives && !may_go {
-            broken.add(Some(scene.region), format!("the newest snapshot of {id} would be deleted"));
+    if newest_gone.is_empty() {
+        return;
+    }
+    let survivors = scene.observed.snapshots.iter().filter(|snapshot| {
+        snapshot.state == SnapshotState::Completed && !deleted.contains_key(&snapshot.id)
+    });
+    for survivor in survivors {
+        let Some(volume_id) = survivor.volume_id else { continue };
+        if newest_gone.get(&volume_id).is_some_and(|(gone, _)| *gone <= survivor.started_at) {
+            newest_gone.remove(&volume_id);
+        }
+    }
+    for (volume_id, (_, policy)) in newest_gone {
+        let orphans = policy.in_region(scene.region).retention.orphans;
+        let is_gone = scene.observed.gone.contains(&Source::Volume(volume_id));
+        if orphans == Orphans::KeepLast || !is_gone {
+            let text = format!("the newest adopted snapshot of {volume_id} would be deleted");
+            broken.add(Some(scene.region), text);
         }
     }
 }
@@ -286,32 +307,29 @@ fn creations(
     }
     let slots: BTreeSet<&str> =
         creations().filter_map(|(_, point)| new_tag(point, tags::SLOT)).collect();
-    let mut filled: HashMap<PointKey<'_>, BTreeSet<Option<VolumeId>>> = HashMap::new();
+    let mut filled: HashMap<_, BTreeSet<Option<VolumeId>>> = HashMap::new();
     for snapshot in &scene.observed.snapshots {
-        let is_wanted = snapshot.tags.get(tags::SLOT).is_some_and(|slot| slots.contains(slot));
-        if !is_wanted || snapshot.state == SnapshotState::Error {
-            continue;
-        }
-        if let Some(key) = point_key(&snapshot.tags).filter(|_| !deleted.contains_key(&snapshot.id))
-        {
-            filled.entry(key).or_default().insert(snapshot.volume_id);
+        let slot = snapshot.tags.get(tags::SLOT).filter(|slot| slots.contains(slot));
+        let is_live = snapshot.state != SnapshotState::Error && !deleted.contains_key(&snapshot.id);
+        let Some(slot) = slot.filter(|_| is_live) else { continue };
+        if let Some(lineage) = lineage_of(scene, snapshot) {
+            filled.entry((lineage, slot)).or_default().insert(snapshot.volume_id);
         }
     }
     for (action, point) in creations() {
-        let tag = |key| new_tag(point, key);
-        let key = (|| Some((tag(tags::POLICY)?, tag(tags::SOURCE)?, tag(tags::SLOT)?)))();
-        let Some(key) = key else {
+        let tags: Tags = point.tags.iter().cloned().collect();
+        let Some(key) = lineage_key(scene, &tags).zip(tags.get(tags::SLOT)) else {
             broken.add(Some(scene.region), format!("{} has not all its tags", action.id()));
             continue;
         };
-        let is_there = match &action.op {
-            Op::CreateSnapshots(_) => filled.contains_key(&key),
-            Op::CreateSnapshot(one) => {
-                filled.get(&key).is_some_and(|ids| ids.contains(&Some(one.volume.volume_id)))
-            }
-            Op::DeleteSnapshot(_) => false,
+        let volumes = match &action.op {
+            Op::CreateSnapshots(set) => &set.volumes[..],
+            Op::CreateSnapshot(one) => std::slice::from_ref(&one.volume),
+            Op::DeleteSnapshot(_) => &[],
         };
-        if is_there {
+        // A copy that somebody made with our tags has another volume.
+        let there = filled.get(&key);
+        if volumes.iter().any(|v| there.is_some_and(|ids| ids.contains(&Some(v.volume_id)))) {
             broken.add(Some(scene.region), format!("{} is there already", action.id()));
         }
     }

@@ -13,7 +13,7 @@ use crate::domain::ids::{SnapshotId, VolumeId};
 use crate::domain::inventory::{RegionInventory, SnapshotState, Volume};
 use crate::domain::region::Region;
 use crate::plan::lineage::{Point, PointState};
-use crate::plan::model::{Action, ChosenVolume, CreateOne, CreateSet, NewPoint, Op};
+use crate::plan::model::{Action, ChosenVolume, CreateOne, CreateSet, NewPoint, Op, slot_text};
 use crate::plan::point_tags::{self, PointTags};
 use crate::plan::select::{Candidate, Request, requests};
 use crate::plan::verdict::JudgedLineage;
@@ -146,7 +146,9 @@ fn missing<'c>(
     lineage: Option<&JudgedLineage<'_>>,
     point: &Point<'_>,
 ) -> Vec<&'c Volume> {
-    if point.state == PointState::Complete || point.wanted as usize <= point.snapshots.len() {
+    let is_full = point.wanted as usize <= point.snapshots.len();
+    // Without its slot, which somebody removed, nothing could join the point.
+    if point.state == PointState::Complete || is_full || point.slot.is_none() {
         return Vec::new();
     }
     let failed: BTreeSet<Option<VolumeId>> = lineage
@@ -169,8 +171,10 @@ fn missing<'c>(
 
 /// Returns which attempt is due; or what to say while none is.
 fn next_attempt(place: Place<'_>, lineage: Option<&JudgedLineage<'_>>) -> Result<u32, Creation> {
-    let failed = lineage.into_iter().flat_map(|lineage| &lineage.failed);
-    let of_slot = failed.map(|(entry, _)| entry).filter(|entry| Some(place.slot) <= entry.slot);
+    let failed = lineage.into_iter().flat_map(|lineage| &lineage.failed).map(|(entry, _)| entry);
+    // A slot in the future is a clock's mistake, and its failures are none of this slot's.
+    let is_of_slot = |slot| place.slot <= slot && slot <= place.now;
+    let of_slot = failed.filter(|entry| entry.slot.is_some_and(is_of_slot));
     let Some(last) = of_slot.max_by_key(|entry| (entry.attempt, entry.snapshot.started_at)) else {
         return Ok(1);
     };
@@ -293,7 +297,7 @@ impl Build<'_> {
             description: point_tags::description(
                 self.place.policy_name,
                 self.candidate.source,
-                slot,
+                &slot_text(slot),
             ),
             tags,
             known: self.known.clone(),

@@ -62,8 +62,10 @@ pub fn expire(
     let mut n_future = 0;
     for lineage in lineages {
         let name = &scene.config.policies[lineage.key.policy].name;
+        // Not those that this very run makes: they must not lift a limit that it met.
+        let n_points = lineage.points.iter().filter(|(p, _)| p.time < scene.request.now).count();
         *plan.n_points.entry((Arc::clone(name), scene.region.clone())).or_default() +=
-            u32::try_from(lineage.points.len()).unwrap_or(u32::MAX);
+            u32::try_from(n_points).unwrap_or(u32::MAX);
         if !scene.request.covers(name, scene.region) {
             continue;
         }
@@ -74,7 +76,9 @@ pub fn expire(
             pass.point(lineage.key.policy, point, verdict, &votes);
         }
         for (entry, goes) in &lineage.failed {
-            pass.failed(entry, *goes);
+            if !*goes || !is_left_to_another(&votes, entry.snapshot.id, lineage.key.policy) {
+                pass.failed(entry, *goes);
+            }
         }
     }
     if 0 < n_future {
@@ -99,19 +103,27 @@ struct Votes {
 fn adoption_votes(lineages: &[JudgedLineage<'_>]) -> HashMap<SnapshotId, Votes> {
     let mut votes: HashMap<SnapshotId, Votes> = HashMap::new();
     for lineage in lineages.iter().filter(|lineage| lineage.key.is_adopted) {
-        for (point, verdict) in &lineage.points {
-            for id in point.ids() {
-                let vote = votes.entry(id).or_default();
-                match verdict {
-                    Verdict::Expire(..) => {
-                        vote.first_to_expire.get_or_insert(lineage.key.policy);
-                    }
-                    Verdict::Keep(..) | Verdict::Waiting => vote.is_kept = true,
-                }
+        let mut count = |id: SnapshotId, goes: bool| {
+            let vote = votes.entry(id).or_default();
+            vote.is_kept |= !goes;
+            if goes {
+                vote.first_to_expire.get_or_insert(lineage.key.policy);
             }
+        };
+        for (point, verdict) in &lineage.points {
+            let goes = matches!(verdict, Verdict::Expire(..));
+            point.ids().for_each(|id| count(id, goes));
+        }
+        for (entry, goes) in &lineage.failed {
+            count(entry.snapshot.id, *goes);
         }
     }
     votes
+}
+
+/// Returns true if another adopting policy keeps the snapshot, or deletes it before `policy` does.
+fn is_left_to_another(votes: &HashMap<SnapshotId, Votes>, id: SnapshotId, policy: usize) -> bool {
+    votes.get(&id).is_some_and(|v| v.is_kept || v.first_to_expire != Some(policy))
 }
 
 /// One lineage on its way into the plan.
@@ -141,12 +153,7 @@ impl Pass<'_> {
                 }
             }
             Verdict::Expire(reason, stays) => {
-                // Another adopting policy keeps it, or deletes it first.
-                let is_left = point.ids().any(|id| {
-                    let vote = votes.get(&id);
-                    vote.is_some_and(|v| v.is_kept || v.first_to_expire != Some(policy))
-                });
-                if !is_left {
+                if !point.ids().any(|id| is_left_to_another(votes, id, policy)) {
                     self.expire(point, *reason, stays);
                 }
             }

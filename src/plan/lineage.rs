@@ -11,6 +11,7 @@ use crate::domain::ids::{SnapshotId, VolumeId};
 use crate::domain::inventory::{RegionInventory, Snapshot, SnapshotState};
 use crate::domain::source::Source;
 use crate::domain::tags;
+use crate::plan::create::SPACING;
 use crate::plan::standing::{Bystanders, Judge, Mark, Standing};
 
 /// Which lineage a point belongs to, within one region.
@@ -62,6 +63,10 @@ impl<'a> Entry<'a> {
             .then_with(|| self.devices.cmp(&other.devices))
             .then_with(|| self.snapshot.started_at.cmp(&other.snapshot.started_at))
             .then_with(|| self.snapshot.id.cmp(&other.snapshot.id))
+    }
+
+    fn is_failed(&self) -> bool {
+        self.snapshot.state == SnapshotState::Error
     }
 
     /// Returns true if both were asked for by requests for the same volumes and slot.
@@ -168,14 +173,43 @@ impl<'a> Point<'a> {
     }
 }
 
+/// Cuts `request`, in order of starts, where another call may have begun: EC2 begins no two
+/// snapshots of one volume within [`SPACING`], and one call's all at once.
+fn calls<'e, 'a>(mut request: &'e [Entry<'a>]) -> impl Iterator<Item = &'e [Entry<'a>]> {
+    std::iter::from_fn(move || {
+        let first = request.first()?.snapshot;
+        let is_other = |n: &usize| {
+            let snapshot = request[*n].snapshot;
+            first.started_at + SPACING <= snapshot.started_at
+                || request[..*n].iter().any(|e| e.snapshot.volume_id == snapshot.volume_id)
+        };
+        let n = (1..request.len()).find(is_other).unwrap_or(request.len());
+        let (call, rest) = request.split_at(n);
+        request = rest;
+        Some(call)
+    })
+}
+
+/// Returns true if one call made all that its point was asked for, and none of it failed.
+fn is_whole(call: &[Entry<'_>]) -> bool {
+    call.iter().all(|entry| !entry.is_failed() && entry.members as usize <= call.len())
+}
+
 /// Puts the snapshots of one lineage together to points, by time; failed ones stay single.
 pub fn points<'a>(lineage: &[Entry<'a>]) -> (Vec<Point<'a>>, Vec<Entry<'a>>) {
     let mut points = Vec::with_capacity(lineage.len());
     let mut failed = Vec::new();
     for request in lineage.chunk_by(Entry::shares_request) {
+        // A call that made a whole point is one, whatever is left of its twin.
+        for call in calls(request).filter(|call| is_whole(call)) {
+            let Some((first, others)) = call.split_first() else { continue };
+            let mut point = Point::new(first);
+            point.snapshots.extend(others.iter().map(|entry| entry.snapshot));
+            points.push(point);
+        }
         let first = points.len();
-        for entry in request {
-            if entry.snapshot.state == SnapshotState::Error {
+        for entry in calls(request).filter(|call| !is_whole(call)).flatten() {
+            if entry.is_failed() {
                 failed.push(*entry);
                 continue;
             }

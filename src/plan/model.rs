@@ -38,7 +38,7 @@ pub struct Plan {
     pub notes: Vec<Note>,
     /// What could not be observed.
     pub gaps: Vec<PlanGap>,
-    /// Recovery points of each policy and region, whatever becomes of them.
+    /// Recovery points of each policy and region before now, whatever becomes of them.
     pub n_points: BTreeMap<(Arc<str>, Region), u32>,
 }
 

@@ -4,8 +4,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use crate::domain::inventory::Volume;
 use crate::domain::source::{RegionalSource, Source};
 use crate::domain::tags::{self, Tags};
@@ -68,10 +66,10 @@ pub fn for_point(
     PointTags { ours, of_set, can_copy_from_volumes, warning }
 }
 
-/// Returns the description of a point's snapshots.
-pub fn description(policy: &str, source: Source, slot: DateTime<Utc>) -> String {
+/// Returns the description of a point's snapshots; the slot as it stands in its tag.
+pub fn description(policy: &str, source: Source, slot: &str) -> String {
     // EC2 takes 255 characters; a policy's name has at most 128.
-    format!("snapkeep {policy} {source} {}", slot_text(slot))
+    format!("snapkeep {policy} {source} {slot}")
 }
 
 fn new_tags(place: Place<'_>, candidate: &Candidate<'_>) -> Pairs {

@@ -14,6 +14,7 @@ use crate::domain::inventory::{RegionInventory, Snapshot};
 use crate::domain::region::Region;
 use crate::domain::source::{RegionalSource, Source};
 use crate::domain::tags::{self, Tags};
+use crate::plan::point_tags::description;
 
 /// Whose a snapshot is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -269,7 +270,14 @@ fn made_of(snapshot: &Snapshot, source: Source, tags: &OurTags<'_>) -> Result<()
             let is_named = || named().any(|id| id.parse() == Ok(volume_id));
             // The tag names every volume of the point, unless it ran out of room.
             let members = || tags.members.and_then(|text| text.parse().ok());
-            is_named() || members() != Some(named().count())
+            // A volume that was attached between plan and call joins the set. People copy tags, but
+            // not descriptions.
+            let is_described = || {
+                let policy = tags.policy.unwrap_or_default();
+                let text = description(policy, source, tags.slot.unwrap_or_default());
+                snapshot.description.as_ref() == text
+            };
+            is_named() || members() != Some(named().count()) || is_described()
         }
     };
     if is_made_of { Ok(()) } else { Err(ForeignReason::OtherSource) }

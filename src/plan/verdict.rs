@@ -199,7 +199,8 @@ fn judge_failed<'a>(
     now: DateTime<Utc>,
 ) -> Vec<(Entry<'a>, bool)> {
     let rank = |entry: &Entry<'_>| (entry.slot, entry.attempt);
-    let newest = failed.iter().map(rank).max();
+    let is_past = |entry: &&Entry<'_>| entry.slot.is_none_or(|slot| slot <= now);
+    let newest = failed.iter().filter(is_past).map(rank).max();
     let is_done = |entry: &Entry<'_>| {
         points.iter().any(|point| {
             let is_later = match entry.slot {

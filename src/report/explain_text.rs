@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::inventory::Snapshot;
+use crate::domain::inventory::{Snapshot, SnapshotState};
 use crate::domain::region::Region;
+use crate::domain::tags;
 use crate::plan::Explanation;
 use crate::plan::explain::JudgedBy;
 use crate::plan::reason::minute;
@@ -33,7 +34,9 @@ pub fn render(explanation: &Explanation) -> String {
         let text = format!("{on}{}; lifted by {}", veto.cause, veto.cause.lifted_by());
         hanging(&mut out, "  ", &text);
     }
-    restore(&mut out, region, snapshot);
+    if snapshot.state == SnapshotState::Completed {
+        restore(&mut out, region, snapshot);
+    }
     out
 }
 
@@ -82,9 +85,14 @@ fn judged_text(out: &mut String, judged: &JudgedBy) {
 /// Appends the AWS CLI commands that bring the data back.
 fn restore(out: &mut String, region: &Region, snapshot: &Snapshot) {
     let id = snapshot.id;
+    let devices = snapshot.tags.get(tags::DEVICES).unwrap_or_default().split(' ');
+    let of_volume = devices
+        .filter_map(|part| part.split_once('='))
+        .find(|(_, volume_id)| snapshot.volume_id.is_some_and(|id| volume_id.parse() == Ok(id)));
+    let device = of_volume.map_or("<device>", |(device, _)| device);
     let _ = writeln!(out, "\nto restore it, in the availability zone of the instance:");
     let _ = writeln!(out, "  aws ec2 create-volume --region {region} --snapshot-id {id} \\");
-    let _ = writeln!(out, "    --volume-type gp3 --availability-zone {region}a");
+    let _ = writeln!(out, "    --availability-zone <zone, such as {region}a>");
     let _ = writeln!(out, "  aws ec2 attach-volume --region {region} --volume-id <new volume> \\");
-    let _ = writeln!(out, "    --instance-id <instance> --device /dev/sdf");
+    let _ = writeln!(out, "    --instance-id <instance> --device {}", printable(device));
 }

@@ -11,7 +11,7 @@ use crate::plan::{
     Action, Delete, ExpireReason, Keep, KeepReason, NewPoint, Op, Plan, PlanGap, Severity, Waiting,
     Withheld,
 };
-use crate::report::text::{count, hanging, printable, row, wrapped};
+use crate::report::text::{count, hanging, item, printable, row};
 
 /// Returns `plan` as text; with every kept snapshot, if `lists_keeps`.
 pub fn render(plan: &Plan, lists_keeps: bool) -> String {
@@ -220,9 +220,9 @@ pub(super) fn gaps(out: &mut String, gaps: &[PlanGap]) {
             by_operations.entry(operations.join(", ")).or_default().push(region);
         }
         for (operations, regions) in by_operations {
-            hanging(out, "  ", &format!("{}: {operations}", regions.join(", ")));
+            item(out, &format!("{}: {operations}", regions.join(", ")));
         }
-        hanging(out, "    ", error);
+        hanging(out, "      ", error);
     }
 }
 
@@ -238,8 +238,6 @@ pub(super) fn notes(out: &mut String, plan: &Plan) {
             Severity::Fatal => "FATAL, nothing is executed: ",
         };
         let region = note.region.as_ref().map(|region| format!("{region}: ")).unwrap_or_default();
-        let mut text = String::new();
-        wrapped(&mut text, "    ", &printable(&format!("{severity}{region}{}", note.message)));
-        out.push_str(text.get(2..).unwrap_or_default());
+        item(out, &format!("{severity}{region}{}", note.message));
     }
 }

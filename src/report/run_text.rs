@@ -20,7 +20,9 @@ pub fn render(plan: &Plan, outcomes: &[Outcome]) -> String {
         *counts.entry((operation(action), outcome.word())).or_default() += 1;
     }
     if counts.is_empty() {
-        let _ = writeln!(out, "  nothing to do");
+        // What could not be read may well hold something to do.
+        let text = if plan.gaps.is_empty() { "nothing to do" } else { "nothing done" };
+        let _ = writeln!(out, "  {text}");
     }
     for ((operation, word), n) in counts {
         let _ = writeln!(out, "{n:>8} {operation} {word}");

@@ -57,6 +57,14 @@ pub fn wrapped(out: &mut String, indent: &str, text: &str) {
     }
 }
 
+/// Appends `text` as one item of a list, its later lines further in.
+pub fn item(out: &mut String, text: &str) {
+    let mut body = String::new();
+    wrapped(&mut body, "    ", &printable(text));
+    out.push_str("  ");
+    out.push_str(body.trim_start());
+}
+
 /// Appends `text` behind `head`, later lines indented to match.
 pub fn hanging(out: &mut String, head: &str, text: &str) {
     let indent = " ".repeat(head.chars().count());

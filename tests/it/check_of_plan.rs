@@ -214,6 +214,10 @@ fn making_a_point_that_is_there_is_found() {
     let point = creation.as_creation().unwrap();
     let mut there = scene.snapshot(is_ours);
     there.tags = point.tags.iter().cloned().collect();
+    let Op::CreateSnapshots(set) = &creation.op else {
+        unreachable!("the demonstration makes sets")
+    };
+    there.volume_id = Some(set.volumes[0].volume_id);
     let region = scene.inventory.regions.get_mut(&creation.region).unwrap();
     region.snapshots.push(there);
     scene.assert_broken("is there already");

@@ -7,10 +7,17 @@ mod check_of_plan;
 #[cfg(test)]
 mod config_samples;
 #[cfg(test)]
+mod cycles;
+#[cfg(test)]
 mod import_direction;
 #[cfg(test)]
 #[cfg(feature = "aws")]
 mod moto;
+#[cfg(test)]
+#[cfg(feature = "aws")]
+mod moto_cli;
+#[cfg(test)]
+mod plan_properties;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]

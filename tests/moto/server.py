@@ -5,7 +5,9 @@
 Prints one line of JSON with the port of 127.0.0.1 it listens on, and ends when its standard
 input does, so that it cannot outlive the test. `GET /_calls` returns every call so far.
 
-The scene: {"page_items_max": 3, "regions": {"us-east-1": {
+The scene: {"page_items_max": 3, "now": "2026-11-20T03:00:02Z", "clock_ahead_seconds": 600,
+"enabled_regions": ["us-east-1"], "refuse": [{"region", "action", "code"}],
+"regions": {"us-east-1": {
     "instances": [{"id", "state", "tags", "volumes": [{"id", "device", "size", "type", "tags"}]}],
     "volumes":   [{"id", "size", "type", "encrypted", "tags"}],
     "snapshots": [{"id", "volume", "start_time", "state", "state_message", "description",
@@ -14,7 +16,9 @@ The scene: {"page_items_max": 3, "regions": {"us-east-1": {
 
 Only ids are required. An instance's first volume is its root volume. A snapshot's volume need
 not exist any more. `page_items_max` makes listings span pages: EC2 may always return fewer items
-than MaxResults asks for.
+than MaxResults asks for. `now` is when created snapshots start. `clock_ahead_seconds` shifts the
+Date of every reply. `enabled_regions` is what DescribeRegions lists. A call that `refuse` names is
+answered with that error code.
 """
 
 import base64
@@ -26,8 +30,9 @@ import os
 import re
 import sys
 import threading
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
 
 # Otherwise every region is born with 1300 public snapshots.
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
@@ -39,7 +44,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.core import TaggedEC2Resource
-from moto.ec2.models.elastic_block_store import Snapshot, Volume
+from moto.ec2.models.elastic_block_store import EBSBackend, Snapshot, Volume
 from moto.ec2.responses import EC2Response
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -51,6 +56,12 @@ from werkzeug.serving import make_server
 PAGE_ITEMS_MAX = 1000
 
 
+def instant(text):
+    """moto reckons in UTC without saying so."""
+    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return at.astimezone(timezone.utc).replace(tzinfo=None)
+
+
 class Corrections:
     """What moto 5.2.5 does otherwise than AWS documents, and tests of ours rely on.
 
@@ -58,6 +69,8 @@ class Corrections:
     """
 
     page_items_max = PAGE_ITEMS_MAX
+    now = None
+    enabled_regions = None
 
     def page(response, items, key, ids_key):
         """moto ignores MaxResults and NextToken and returns everything.
@@ -178,6 +191,27 @@ class Corrections:
         self.params["MaxResults"] = min(asked, PAGE_ITEMS_MAX, Corrections.page_items_max)
         return Corrections.describe_instances_of_moto(self)
 
+    describe_regions_of_moto = EC2Response.describe_regions
+
+    def describe_regions(self):
+        """moto lists every region that it knows. "Describes the Regions that are enabled for your
+        account, or all Regions"; the scene says which are enabled.
+        """
+        enabled = Corrections.enabled_regions
+        if enabled is None:
+            return Corrections.describe_regions_of_moto(self)
+        regions = [r for r in self.ec2_backend.describe_regions() if r.name in enabled]
+        return ActionResult({"Regions": regions})
+
+    create_snapshot_of_moto = EBSBackend.create_snapshot
+
+    def create_snapshot_now(self, *args, **kwargs):
+        """Not a difference from AWS: a scene of another day needs snapshots of that day."""
+        snapshot = Corrections.create_snapshot_of_moto(self, *args, **kwargs)
+        if Corrections.now is not None:
+            snapshot.start_time = Corrections.now
+        return snapshot
+
     class FilterPatterns:
         """moto knows no escape in filter values and reads `[...]` as a set of characters.
 
@@ -224,10 +258,12 @@ class Corrections:
             "describe_images",
             "describe_instances",
             "describe_locked_snapshots",
+            "describe_regions",
             "create_snapshots",
             "delete_snapshot",
         ]:
             setattr(EC2Response, name, getattr(cls, name))
+        EBSBackend.create_snapshot = cls.create_snapshot_now
         moto.ec2.utils.fnmatch = cls.FilterPatterns
         TaggedEC2Resource.get_tags = cls.get_tags
         Ami.block_device_mappings = property(cls.block_device_mappings)
@@ -305,9 +341,7 @@ class Scene:
         snapshot.status = item.get("state", "completed")
         snapshot.state_message = item.get("state_message")
         if "start_time" in item:
-            at = datetime.fromisoformat(item["start_time"].replace("Z", "+00:00"))
-            # moto reckons in UTC without saying so.
-            snapshot.start_time = at.astimezone(timezone.utc).replace(tzinfo=None)
+            snapshot.start_time = instant(item["start_time"])
         self.backend.snapshots[snapshot.id] = snapshot
         snapshot.add_tags(item.get("tags", {}))
 
@@ -328,11 +362,12 @@ class Scene:
         image.add_tags(item.get("tags", {}))
 
 
-class CallLog:
-    """Notes every call, in front of moto."""
+class Front:
+    """Stands in front of moto: notes every call, and answers those that the scene refuses."""
 
-    def __init__(self, application):
+    def __init__(self, application, refuse):
         self.application = application
+        self.refuse = {(item["region"], item["action"]): item["code"] for item in refuse}
         self.calls = []
         self.lock = threading.Lock()
 
@@ -356,7 +391,39 @@ class CallLog:
         }
         with self.lock:
             self.calls.append(call)
+        code = self.refuse.get((call["region"], call["action"]))
+        if code is not None:
+            return self.refusal(code, call["action"], start_response)
         return self.application(environ, start_response)
+
+    def refusal(self, code, action, start_response):
+        """In EC2's words, which name the call where a right is missing."""
+        message = {
+            "AuthFailure": "AWS was not able to validate the provided access credentials",
+            "UnauthorizedOperation": "You are not authorized to perform this operation. User: "
+            "arn:aws:iam::123456789012:user/backup is not authorized to perform: "
+            f"ec2:{action} because no identity-based policy allows the ec2:{action} action",
+        }[code]
+        body = (
+            '<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors><Error>'
+            f"<Code>{code}</Code><Message>{escape(message)}</Message>"
+            "</Error></Errors><RequestID>00000000-0000-0000-0000-000000000000</RequestID></Response>"
+        ).encode()
+        status = "401 Unauthorized" if code == "AuthFailure" else "403 Forbidden"
+        headers = [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))]
+        start_response(status, headers)
+        return [body]
+
+
+def handler(clock_ahead):
+    """Returns a request handler whose clock is ahead of the machine's."""
+
+    class Handler(MotoRequestHandler):
+        def date_time_string(self, timestamp=None):
+            at = datetime.now(timezone.utc) + clock_ahead
+            return super().date_time_string(at.timestamp() if timestamp is None else timestamp)
+
+    return Handler
 
 
 def main():
@@ -364,12 +431,16 @@ def main():
         scene = json.load(file)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     Corrections.page_items_max = scene.get("page_items_max", PAGE_ITEMS_MAX)
+    Corrections.enabled_regions = scene.get("enabled_regions")
+    if "now" in scene:
+        Corrections.now = instant(scene["now"])
     Corrections.apply()
     for region, resources in scene.get("regions", {}).items():
         Scene(region).seed(resources)
-    application = CallLog(DomainDispatcherApplication(create_backend_app))
+    application = Front(DomainDispatcherApplication(create_backend_app), scene.get("refuse", []))
+    clock_ahead = timedelta(seconds=scene.get("clock_ahead_seconds", 0))
     server = make_server(
-        "127.0.0.1", 0, application, threaded=True, request_handler=MotoRequestHandler
+        "127.0.0.1", 0, application, threaded=True, request_handler=handler(clock_ahead)
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(json.dumps({"port": server.server_port}), flush=True)

@@ -33,6 +33,12 @@ pub enum ConnectError {
     /// The region that is configured cannot be one.
     #[error("the AWS configuration names a default region that is none: {0}")]
     Region(#[from] InvalidRegion),
+    /// The endpoint that is configured cannot be one.
+    #[error(
+        "the AWS configuration names the endpoint `{0}`, which is no URL (expected one such as \
+         `http://127.0.0.1:5000`; it comes from AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_EC2 or a profile)"
+    )]
+    Endpoint(String),
 }
 
 /// The real EC2, in all its regions.
@@ -71,6 +77,9 @@ impl AwsCloud {
         config.set_identity_cache(CredentialsGate::new(identities));
 
         let rehearsed = Rehearsal::run(config.clone()).await;
+        if let Some(url) = rehearsed.endpoint.as_ref().filter(|url| !endpoint::is_url(url)) {
+            return Err(ConnectError::Endpoint(url.clone()));
+        }
         config.set_http_client(rehearsed.http_client);
         Ok(Self {
             config,

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::identity::{IdentityFuture, SharedIdentityRes
 
 /// The credential chain gave none.
 #[derive(Debug, thiserror::Error)]
-#[error("no AWS credentials found")]
+#[error("no AWS credentials found (set AWS_PROFILE, or run `aws configure`)")]
 pub(super) struct NoCredentials {
     source: BoxError,
 }

@@ -59,6 +59,18 @@ impl Intercept for Rehearsal {
     }
 }
 
+/// Returns true if requests can be sent to `url`: it is http or https and names a host.
+///
+/// The SDK would say so with each request, and print that whole.
+pub(super) fn is_url(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let is_http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    is_http
+        && !rest.is_empty()
+        && !rest.starts_with('/')
+        && rest.bytes().all(|b| b.is_ascii_graphic())
+}
+
 /// Returns true if `url` is http or https on 127.0.0.0/8, `[::1]` or `localhost`.
 ///
 /// Strict on purpose: a URL with a user name, or with anything else that two parsers could read
@@ -83,7 +95,18 @@ pub(super) fn is_loopback(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_loopback;
+    use super::{is_loopback, is_url};
+
+    #[test]
+    fn an_endpoint_has_a_scheme_and_a_host() {
+        for url in ["http://127.0.0.1:5000", "https://ec2.eu-west-1.amazonaws.com/", "HTTP://[::1]"]
+        {
+            assert!(is_url(url), "{url}");
+        }
+        for url in ["", "not a url", "localhost:5000", "http://", "http:///x", "http://a b"] {
+            assert!(!is_url(url), "{url}");
+        }
+    }
 
     #[test]
     fn only_what_is_surely_this_machine_is_loopback() {

@@ -1,0 +1,18 @@
+//! Whole cycles on the sandbox, with everything that goes wrong in an account.
+//!
+//! Each test runs what a command runs: observe, plan, check, execute. Its name is the fact that it
+//! shows.
+
+mod adoption;
+mod attempts;
+mod calls;
+mod choosing;
+mod creating;
+mod daily;
+mod deleting;
+mod gaps;
+mod limits;
+mod orphans;
+mod runners;
+mod twins;
+mod world;
