@@ -16,13 +16,13 @@
 //! | `limits` | is that more than one run may delete? |
 //! | `check` | does the finished plan keep every promise? Written without the code above |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::config::{Config, Orphans, RegionalPolicy, Regions};
-use crate::domain::inventory::{Inventory, Listing, RegionInventory};
+use crate::domain::inventory::{InstanceState, Inventory, Listing, RegionInventory};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 
@@ -130,8 +130,8 @@ fn plan_region(
 ) -> Emitted {
     let mut bystanders = Bystanders::default();
     let judge = Judge::new(config, region, observed);
-    let entries = lineage::entries(&judge, observed, &mut bystanders);
-    let lineages = judge_all(&judge, observed, &entries, request.now);
+    let lineages = lineage::lineages(&judge, observed, &mut bystanders);
+    let lineages = judge_all(&judge, observed, &lineages, request.now);
 
     let mut emitted = Emitted::default();
     plan_creations(config, region, observed, &lineages, request, &mut emitted, plan);
@@ -162,17 +162,16 @@ fn plan_region(
 fn judge_all<'a>(
     judge: &Judge<'_>,
     observed: &RegionInventory,
-    entries: &[Entry<'a>],
+    lineages: &BTreeMap<LineageKey, Vec<Entry<'a>>>,
     now: DateTime<Utc>,
 ) -> Vec<JudgedLineage<'a>> {
-    let runs = || entries.chunk_by(|a, b| a.key == b.key);
-    let has_adopted = entries.iter().any(|entry| entry.key.is_adopted);
+    let has_adopted = lineages.keys().any(|key| key.is_adopted);
     let mut coverage = Coverage::new();
     let mut judged = Vec::new();
     for is_adopted in [false, true] {
-        for run in runs().filter(|run| run[0].key.is_adopted == is_adopted) {
-            let Some(policy) = judge.policy(run[0].key.policy) else { continue };
-            let lineage = verdict::judge_lineage(policy, observed, &coverage, run, now);
+        for (key, entries) in lineages.iter().filter(|(key, _)| key.is_adopted == is_adopted) {
+            let Some(policy) = judge.policy(key.policy) else { continue };
+            let lineage = verdict::judge_lineage(policy, observed, &coverage, entries, now);
             if has_adopted && !is_adopted {
                 verdict::cover(&mut coverage, &lineage, now);
             }
@@ -284,18 +283,18 @@ pub fn questions(config: &Config, inventory: &Inventory) -> BTreeMap<Region, BTr
     let mut questions = BTreeMap::new();
     for (region, observed) in &inventory.regions {
         let judge = Judge::new(config, region, observed);
-        let matters = |key: LineageKey| {
-            let orphans = judge.policy(key.policy).map(|policy| policy.retention.orphans);
+        let matters = |policy: usize| {
+            let orphans = judge.policy(policy).map(|policy| policy.retention.orphans);
             orphans.is_some_and(|orphans| orphans != Orphans::KeepLast)
         };
-        let entries = lineage::entries(&judge, observed, &mut Bystanders::default());
-        let sources: BTreeSet<Source> = entries
-            .iter()
-            .filter(|entry| matters(entry.key))
-            .map(|entry| entry.key.source)
-            .collect();
+        if !(0..config.policies.len()).any(matters) {
+            continue;
+        }
+        let listed = listed(observed);
+        let lineages = lineage::lineages(&judge, observed, &mut Bystanders::default());
+        let keys = lineages.into_keys().filter(|key| matters(key.policy));
         let asked: BTreeSet<Source> =
-            sources.into_iter().filter(|source| !is_listed(observed, *source)).collect();
+            keys.map(|key| key.source).filter(|source| !listed.contains(source)).collect();
         if !asked.is_empty() {
             questions.insert(region.clone(), asked);
         }
@@ -303,15 +302,11 @@ pub fn questions(config: &Config, inventory: &Inventory) -> BTreeMap<Region, BTr
     questions
 }
 
-fn is_listed(observed: &RegionInventory, source: Source) -> bool {
-    use crate::domain::inventory::InstanceState;
-    match source {
-        Source::Volume(id) => observed.volumes.iter().any(|volume| volume.id == id),
-        Source::Instance(id) => observed
-            .instances
-            .iter()
-            .any(|instance| instance.id == id && instance.state != InstanceState::Terminated),
-    }
+/// Returns the sources that the listings show alive.
+fn listed(observed: &RegionInventory) -> HashSet<Source> {
+    let alive = observed.instances.iter().filter(|i| i.state != InstanceState::Terminated);
+    let instances = alive.map(|instance| Source::Instance(instance.id));
+    instances.chain(observed.volumes.iter().map(|volume| Source::Volume(volume.id))).collect()
 }
 
 fn note_selection(place: Place<'_>, n_selected: usize, names_region: bool, plan: &mut Plan) {

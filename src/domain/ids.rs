@@ -2,7 +2,7 @@
 //!
 //! EC2 hands out plain strings. A volume id passed where a snapshot id belongs is a deletion of
 //! the wrong thing, so each kind has its own type and the prefix is checked once, at the edge.
-//! An id is stored as the number that its digits spell: a million of them fit in 16 MB.
+//! An id is stored as the number that its digits spell, in 16 bytes, also where it may be missing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,37 +18,60 @@ pub struct InvalidId {
 
 /// The hex digits of an id; ordered as EC2's own strings of one length are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Digits(u128);
+struct Digits {
+    length: Length,
+    /// The first of 17 digits, which 64 bits have no room for.
+    first: u8,
+    /// The other 16, or all 8.
+    others: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Length {
+    Eight,
+    Seventeen,
+}
 
 impl Digits {
-    /// Set on ids of 17 digits; their value needs 68 bits.
-    const IS_LONG: u128 = 1 << 127;
-
     fn parse(text: &str) -> Option<Self> {
-        let length_mark = match text.len() {
-            8 => 0,
-            17 => Self::IS_LONG,
+        let (length, first, others) = match text.len() {
+            8 => (Length::Eight, 0, value(text.as_bytes())?),
+            17 => {
+                let (first, others) = text.as_bytes().split_at(1);
+                (Length::Seventeen, u8::try_from(value(first)?).ok()?, value(others)?)
+            }
             _ => return None,
         };
-        let mut value = 0_u128;
-        for digit in text.bytes() {
-            let digit = match digit {
-                b'0'..=b'9' => digit - b'0',
-                // Upper case would not survive the way back to text.
-                b'a'..=b'f' => digit - b'a' + 10,
-                _ => return None,
-            };
-            value = value << 4 | u128::from(digit);
+        Some(Self { length, first, others })
+    }
+
+    fn is_all_ones(self) -> bool {
+        match self.length {
+            Length::Eight => self.others == 0xffff_ffff,
+            Length::Seventeen => self.first == 0xf && self.others == u64::MAX,
         }
-        Some(Self(value | length_mark))
     }
+}
 
-    fn is_long(self) -> bool {
-        self.0 & Self::IS_LONG != 0
-    }
+/// Returns the value of at most 16 hex digits.
+fn value(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |value, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            // Upper case would not survive the way back to text.
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(value << 4 | u64::from(digit))
+    })
+}
 
-    fn value(self) -> u128 {
-        self.0 & !Self::IS_LONG
+impl fmt::Display for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.length {
+            Length::Eight => write!(f, "{:08x}", self.others),
+            Length::Seventeen => write!(f, "{:x}{:016x}", self.first, self.others),
+        }
     }
 }
 
@@ -86,8 +109,7 @@ macro_rules! ec2_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let width = if self.0.is_long() { 17 } else { 8 };
-                write!(f, concat!($prefix, "{:0width$x}"), self.0.value(), width = width)
+                write!(f, concat!($prefix, "{}"), self.0)
             }
         }
 
@@ -122,7 +144,7 @@ impl VolumeId {
     /// "Snapshots created by the CopySnapshot action have an arbitrary volume ID that should not
     /// be used for any purpose" (EC2 API reference, `Snapshot`).
     pub fn is_placeholder(self) -> bool {
-        self.0.value() == if self.0.is_long() { (1 << 68) - 1 } else { 0xffff_ffff }
+        self.0.is_all_ones()
     }
 }
 
@@ -135,6 +157,15 @@ mod tests {
         for text in ["snap-066877671789bd71b", "snap-00000001", "snap-fffffffffffffffff"] {
             assert_eq!(text.parse::<SnapshotId>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn ids_of_one_length_are_ordered_as_their_texts() {
+        let texts = ["snap-00000001", "snap-ffffffff"];
+        let long = ["snap-00000000000000001", "snap-0ffffffffffffffff", "snap-10000000000000000"];
+        let ids = texts.into_iter().chain(long).map(|text| text.parse::<SnapshotId>().unwrap());
+        assert!(ids.is_sorted_by(|a, b| a < b));
+        assert_eq!(size_of::<Option<SnapshotId>>(), 16);
     }
 
     #[test]

@@ -28,9 +28,12 @@ impl FromStr for Source {
     type Err = InvalidSource;
 
     fn from_str(text: &str) -> Result<Self, InvalidSource> {
-        let instance = text.parse().map(Self::Instance).ok();
-        let source = instance.or_else(|| text.parse().map(Self::Volume).ok());
-        source.ok_or_else(|| InvalidSource(text.to_owned()))
+        let source = if text.starts_with("i-") {
+            text.parse().map(Self::Instance)
+        } else {
+            text.parse().map(Self::Volume)
+        };
+        source.map_err(|_| InvalidSource(text.to_owned()))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::plan::Request;
 use crate::plan::guard::{Veto, region_vetoes, snapshot_vetoes};
-use crate::plan::lineage::{Point, PointState, entries};
+use crate::plan::lineage::{self, Point, PointState};
 use crate::plan::reason::minute;
 use crate::plan::retention::{Candidate, Rules, judge};
 use crate::plan::standing::{Bystanders, Judge, Standing, bystander_text};
@@ -68,7 +68,7 @@ pub fn explain(
             Some((region, observed, found))
         })?;
     let judge = Judge::new(config, region, observed);
-    let all = entries(&judge, observed, &mut Bystanders::default());
+    let all = lineage::lineages(&judge, observed, &mut Bystanders::default());
     let lineages = super::judge_all(&judge, observed, &all, request.now);
     let mut vetoes = region_vetoes(inventory, observed);
     let mut judged_by = Vec::new();

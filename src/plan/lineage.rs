@@ -3,7 +3,7 @@
 //! No verdicts here: only what belongs together, and how complete it is.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
@@ -36,6 +36,8 @@ pub struct Entry<'a> {
     pub members: u32,
     /// Which attempt made it.
     pub attempt: u32,
+    /// Which volumes the request that made it was for.
+    pub devices: Option<&'a str>,
     /// The snapshot.
     pub snapshot: &'a Snapshot,
 }
@@ -44,21 +46,21 @@ impl<'a> Entry<'a> {
     fn ours(mark: Mark, snapshot: &'a Snapshot) -> Self {
         let Mark { policy, source, slot, members, attempt } = mark;
         let key = LineageKey { policy, is_adopted: false, source };
-        Self { key, slot, members, attempt, snapshot }
+        let devices = snapshot.tags.get(tags::DEVICES);
+        Self { key, slot, members, attempt, devices, snapshot }
     }
 
     fn adopted(policy: usize, volume_id: VolumeId, snapshot: &'a Snapshot) -> Self {
         let key = LineageKey { policy, is_adopted: true, source: Source::Volume(volume_id) };
-        Self { key, slot: None, members: 1, attempt: 1, snapshot }
+        Self { key, slot: None, members: 1, attempt: 1, devices: None, snapshot }
     }
 
-    /// Orders so that lineages, slots and requests are runs, each in time order.
+    /// Orders one lineage so that slots and requests are runs, each in time order.
     fn order(&self, other: &Self) -> Ordering {
-        self.key
-            .cmp(&other.key)
-            .then_with(|| self.slot.cmp(&other.slot))
+        self.slot
+            .cmp(&other.slot)
             .then_with(|| self.members.cmp(&other.members))
-            .then_with(|| self.devices().cmp(&other.devices()))
+            .then_with(|| self.devices.cmp(&other.devices))
             .then_with(|| self.snapshot.started_at.cmp(&other.snapshot.started_at))
             .then_with(|| self.snapshot.id.cmp(&other.snapshot.id))
     }
@@ -67,42 +69,39 @@ impl<'a> Entry<'a> {
         self.snapshot.state == SnapshotState::Error
     }
 
-    fn devices(&self) -> Option<&'a str> {
-        self.snapshot.tags.get(tags::DEVICES)
-    }
-
     /// Returns true if both were asked for by requests for the same volumes and slot.
     fn shares_request(&self, other: &Self) -> bool {
         self.slot.is_some()
             && self.slot == other.slot
             && self.members == other.members
-            && self.devices() == other.devices()
+            && self.devices == other.devices
     }
 }
 
-/// Collects what policies judge in one region, in the order of lineages.
-pub fn entries<'a>(
+/// Collects what policies judge in one region: lineages, each with its entries in order.
+pub fn lineages<'a>(
     judge: &Judge<'_>,
     region: &'a RegionInventory,
     bystanders: &mut Bystanders,
-) -> Vec<Entry<'a>> {
-    let mut entries = Vec::with_capacity(region.snapshots.len());
+) -> BTreeMap<LineageKey, Vec<Entry<'a>>> {
+    let mut lineages: HashMap<LineageKey, Vec<Entry<'a>>> = HashMap::new();
+    let mut add = |entry: Entry<'a>| lineages.entry(entry.key).or_default().push(entry);
     for snapshot in &region.snapshots {
         match judge.standing(snapshot) {
-            Standing::Ours(mark) => entries.push(Entry::ours(mark, snapshot)),
+            Standing::Ours(mark) => add(Entry::ours(mark, snapshot)),
             Standing::Adopted(policies) => {
-                let volume_id = snapshot.volume_id;
-                entries.extend(
-                    policies
-                        .iter()
-                        .filter_map(|policy| Some(Entry::adopted(*policy, volume_id?, snapshot))),
-                );
+                let Some(volume_id) = snapshot.volume_id else { continue };
+                for policy in policies {
+                    add(Entry::adopted(policy, volume_id, snapshot));
+                }
             }
             standing => bystanders.count(&standing),
         }
     }
-    entries.sort_unstable_by(Entry::order);
-    entries
+    for entries in lineages.values_mut() {
+        entries.sort_unstable_by(Entry::order);
+    }
+    lineages.into_iter().collect()
 }
 
 /// How far a recovery point is.
@@ -169,8 +168,8 @@ impl<'a> Point<'a> {
         self.slot.unwrap_or(self.time)
     }
 
-    fn age_order(&self) -> (DateTime<Utc>, Option<SnapshotId>) {
-        (self.time, self.ids().min())
+    fn age_order(&self, other: &Self) -> Ordering {
+        self.time.cmp(&other.time).then_with(|| self.ids().min().cmp(&other.ids().min()))
     }
 }
 
@@ -224,7 +223,7 @@ pub fn points<'a>(lineage: &[Entry<'a>]) -> (Vec<Point<'a>>, Vec<Entry<'a>>) {
         }
     }
     let mut points: Vec<Point<'a>> = points.into_iter().map(Point::with_state).collect();
-    points.sort_by_key(Point::age_order);
+    points.sort_by(Point::age_order);
     (points, failed)
 }
 

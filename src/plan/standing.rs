@@ -110,7 +110,7 @@ pub fn managing_service(tags: &Tags) -> Option<&'static str> {
 pub struct Judge<'a> {
     region: &'a Region,
     policies: Vec<Option<&'a RegionalPolicy>>,
-    by_name: HashMap<&'a str, usize>,
+    by_name: BTreeMap<&'a str, usize>,
     owners: Vec<&'a str>,
     backing: HashMap<SnapshotId, ImageId>,
 }
@@ -122,7 +122,7 @@ impl<'a> Judge<'a> {
             let policy = &config.policies[n];
             policy.applies_in(region).then(|| policy.in_region(region))
         };
-        let mut by_name = HashMap::new();
+        let mut by_name = BTreeMap::new();
         for (n, policy) in config.policies.iter().enumerate() {
             for name in policy.renamed_from.iter().chain([&policy.name]) {
                 by_name.insert(name.as_ref(), n);
@@ -150,17 +150,11 @@ impl<'a> Judge<'a> {
 
     /// Tells whose `snapshot` is.
     pub fn standing(&self, snapshot: &Snapshot) -> Standing {
-        let mut has_our_tags = false;
-        for (key, _) in snapshot.tags.iter() {
-            if key.starts_with("aws:")
-                && let Some(service) = managing_service(&snapshot.tags)
-            {
-                return Standing::Managed(service);
-            }
-            has_our_tags |= key.starts_with(tags::PREFIX) && key != tags::HOLD;
+        if let Some(service) = managing_service(&snapshot.tags) {
+            return Standing::Managed(service);
         }
-        if has_our_tags {
-            return match self.mark(snapshot) {
+        if let Some(tags) = OurTags::of(&snapshot.tags) {
+            return match self.mark(snapshot, &tags) {
                 Ok(mark) => mark.map_or(Standing::Unowned, Standing::Ours),
                 Err(reason) => Standing::Foreign(reason),
             };
@@ -172,19 +166,17 @@ impl<'a> Judge<'a> {
     }
 
     /// Reads our tags; none if the policy is not there any more.
-    fn mark(&self, snapshot: &Snapshot) -> Result<Option<Mark>, ForeignReason> {
-        let tags = &snapshot.tags;
-        if tags.has(tags::COPY_OF) {
+    fn mark(&self, snapshot: &Snapshot, tags: &OurTags<'_>) -> Result<Option<Mark>, ForeignReason> {
+        if tags.copy_of.is_some() {
             return Err(ForeignReason::Copy);
         }
-        let owner = tags.get(tags::OWNER).ok_or(ForeignReason::Incomplete)?;
+        let owner = tags.owner.ok_or(ForeignReason::Incomplete)?;
         if !self.owners.contains(&owner) {
             return Err(ForeignReason::OtherOwner);
         }
-        let name = tags.get(tags::POLICY).ok_or(ForeignReason::Incomplete)?;
-        let source = tags.get(tags::SOURCE).ok_or(ForeignReason::Incomplete)?;
-        let source = self.source(source)?;
-        made_of(snapshot, source)?;
+        let name = tags.policy.ok_or(ForeignReason::Incomplete)?;
+        let source = self.source(tags.source.ok_or(ForeignReason::Incomplete)?)?;
+        made_of(snapshot, source, tags)?;
         let Some(policy) = self.by_name.get(name).copied() else { return Ok(None) };
         match self.policies[policy] {
             None => return Ok(None),
@@ -193,13 +185,13 @@ impl<'a> Judge<'a> {
             }
             Some(_) => {}
         }
-        let number = |key| tags.get(key).and_then(|text| text.parse().ok());
+        let number = |text: Option<&str>| text.and_then(|text| text.parse().ok());
         Ok(Some(Mark {
             policy,
             source,
-            slot: tags.get(tags::SLOT).and_then(parse_slot),
-            members: number(tags::MEMBERS).unwrap_or(1).max(1),
-            attempt: number(tags::ATTEMPT).unwrap_or(1).max(1),
+            slot: tags.slot.and_then(parse_slot),
+            members: number(tags.members).unwrap_or(1).max(1),
+            attempt: number(tags.attempt).unwrap_or(1).max(1),
         }))
     }
 
@@ -230,22 +222,59 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// The values of our tags on one resource, read in one pass.
+#[derive(Debug, Default)]
+struct OurTags<'t> {
+    owner: Option<&'t str>,
+    policy: Option<&'t str>,
+    slot: Option<&'t str>,
+    source: Option<&'t str>,
+    members: Option<&'t str>,
+    devices: Option<&'t str>,
+    attempt: Option<&'t str>,
+    copy_of: Option<&'t str>,
+}
+
+impl<'t> OurTags<'t> {
+    /// Returns our tags among `tags`; none if there is not one, or but a hold.
+    fn of(tags: &'t Tags) -> Option<Self> {
+        let mut ours = Self::default();
+        let mut is_empty = true;
+        for (key, value) in tags.iter().filter(|(key, _)| key.starts_with(tags::PREFIX)) {
+            match key {
+                tags::HOLD => continue,
+                tags::OWNER => ours.owner = Some(value),
+                tags::POLICY => ours.policy = Some(value),
+                tags::SLOT => ours.slot = Some(value),
+                tags::SOURCE => ours.source = Some(value),
+                tags::MEMBERS => ours.members = Some(value),
+                tags::DEVICES => ours.devices = Some(value),
+                tags::ATTEMPT => ours.attempt = Some(value),
+                tags::COPY_OF => ours.copy_of = Some(value),
+                _ => {}
+            }
+            is_empty = false;
+        }
+        (!is_empty).then_some(ours)
+    }
+}
+
 /// Checks that `snapshot` was made of `source`, as far as EC2 and our tags tell.
-fn made_of(snapshot: &Snapshot, source: Source) -> Result<(), ForeignReason> {
+fn made_of(snapshot: &Snapshot, source: Source, tags: &OurTags<'_>) -> Result<(), ForeignReason> {
     let volume_id = real_volume(snapshot).ok_or(ForeignReason::NoVolume)?;
     let is_made_of = match source {
         Source::Volume(id) => id == volume_id,
         Source::Instance(_) => {
-            let devices = snapshot.tags.get(tags::DEVICES).unwrap_or_default();
+            let devices = tags.devices.unwrap_or_default();
             let named = || devices.split(' ').filter_map(|part| Some(part.split_once('=')?.1));
             let is_named = || named().any(|id| id.parse() == Ok(volume_id));
             // The tag names every volume of the point, unless it ran out of room.
-            let members = || snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
+            let members = || tags.members.and_then(|text| text.parse().ok());
             // A volume that was attached between plan and call joins the set. People copy tags, but
             // not descriptions.
             let is_described = || {
-                let tag = |key| snapshot.tags.get(key).unwrap_or_default();
-                let text = description(tag(tags::POLICY), source, tag(tags::SLOT));
+                let policy = tags.policy.unwrap_or_default();
+                let text = description(policy, source, tags.slot.unwrap_or_default());
                 snapshot.description.as_ref() == text
             };
             is_named() || members() != Some(named().count()) || is_described()
