@@ -48,16 +48,23 @@ impl Span {
     /// the end of February. An end that a clock change skips is the first instant after it; one
     /// that occurs twice is the later.
     pub fn end(self, start: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
-        let local = start.with_timezone(&zone).naive_local();
+        self.end_after(start.with_timezone(&zone))
+    }
+
+    /// Returns the instant at which the span ends that starts at `start`, on its own calendar.
+    pub fn end_after(self, start: DateTime<Tz>) -> DateTime<Utc> {
+        let local = start.naive_local();
         let wall = match self.unit {
-            Unit::Hour => return start + TimeDelta::hours(self.count.into()),
+            Unit::Hour => return start.to_utc() + TimeDelta::hours(self.count.into()),
             Unit::Day => local.checked_add_days(Days::new(self.count.into())),
             Unit::Week => local.checked_add_days(Days::new(7 * u64::from(self.count))),
             Unit::Month => local.checked_add_months(Months::new(self.count)),
             Unit::Year => local.checked_add_months(Months::new(12 * self.count)),
         };
         // Beyond the calendar is for ever.
-        wall.map_or(DateTime::<Utc>::MAX_UTC, |wall| instant(zone, wall, Repeated::Later))
+        wall.map_or(DateTime::<Utc>::MAX_UTC, |wall| {
+            instant(start.timezone(), wall, Repeated::Later)
+        })
     }
 }
 

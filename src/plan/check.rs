@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::config::{Config, Orphans, Policy};
+use crate::domain::id_map::{IdMap, IdSet};
 use crate::domain::ids::{SnapshotId, VolumeId};
 use crate::domain::inventory::{Inventory, Listing, RegionInventory, Snapshot, SnapshotState};
 use crate::domain::region::Region;
@@ -28,7 +29,7 @@ pub fn check(config: &Config, inventory: &Inventory, request: &Request, plan: &P
         if actions.is_empty() {
             continue;
         }
-        let deleted: HashMap<SnapshotId, &Action> = actions
+        let deleted: IdMap<SnapshotId, &Action> = actions
             .iter()
             .filter_map(|action| Some((action.as_delete()?.snapshot_id, *action)))
             .collect();
@@ -70,7 +71,7 @@ impl<'s> Scene<'s> {
 
 /// No action stands twice in a plan, and nothing is both deleted and kept.
 fn twice(plan: &Plan, broken: &mut Broken) {
-    let mut deleted: HashMap<&Region, HashSet<SnapshotId>> = HashMap::new();
+    let mut deleted: HashMap<&Region, IdSet<SnapshotId>> = HashMap::new();
     let mut created = HashSet::new();
     for action in &plan.actions {
         let is_new = match action.as_delete() {
@@ -91,7 +92,7 @@ fn twice(plan: &Plan, broken: &mut Broken) {
 }
 
 /// Every single deletion is of something that may be deleted.
-fn deletions(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
+fn deletions(scene: Scene<'_>, deleted: &IdMap<SnapshotId, &Action>, broken: &mut Broken) {
     if deleted.is_empty() {
         return;
     }
@@ -151,7 +152,8 @@ fn why_not(scene: Scene<'_>, snapshot: &Snapshot, action: &Action) -> Option<&'s
 }
 
 fn is_managed(tags: &Tags) -> bool {
-    tags.iter().any(|(key, _)| key.starts_with("aws:backup:") || key.starts_with("aws:dlm:"))
+    let mut services = tags.iter().filter_map(|(key, _)| key.strip_prefix("aws:"));
+    services.any(|name| name.starts_with("backup:") || name.starts_with("dlm:"))
 }
 
 /// A lineage as tags tell it: the policy, under its present name, and the source.
@@ -194,7 +196,7 @@ impl<'t> Member<'t> {
 }
 
 /// The newest `keep_last` complete points of every lineage survive, unless its source is gone.
-fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
+fn newest_points(scene: Scene<'_>, deleted: &IdMap<SnapshotId, &Action>, broken: &mut Broken) {
     let touched = deleted
         .values()
         .filter_map(|action| lineage_key(scene, &action.as_delete()?.tags))
@@ -231,7 +233,7 @@ fn newest_points(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broke
 fn n_lost(
     mut members: Vec<Member<'_>>,
     keep_last: usize,
-    deleted: &HashMap<SnapshotId, &Action>,
+    deleted: &IdMap<SnapshotId, &Action>,
 ) -> usize {
     members.sort_by_key(|member| (member.slot, member.wanted, member.snapshot.volume_id));
     let points = members.chunk_by(Member::shares_point);
@@ -253,7 +255,7 @@ fn n_lost(
 }
 
 /// Of a volume, the newest of the adopted snapshots that go has one at least as new that survives.
-fn newest_adopted(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, broken: &mut Broken) {
+fn newest_adopted(scene: Scene<'_>, deleted: &IdMap<SnapshotId, &Action>, broken: &mut Broken) {
     let mut newest_gone: BTreeMap<VolumeId, (DateTime<Utc>, &Policy)> = BTreeMap::new();
     for action in deleted.values() {
         let Some(delete) = action.as_delete().filter(|d| !d.tags.has(tags::OWNER)) else {
@@ -292,7 +294,7 @@ fn newest_adopted(scene: Scene<'_>, deleted: &HashMap<SnapshotId, &Action>, brok
 fn creations(
     scene: Scene<'_>,
     actions: &[&Action],
-    deleted: &HashMap<SnapshotId, &Action>,
+    deleted: &IdMap<SnapshotId, &Action>,
     broken: &mut Broken,
 ) {
     let creations = || actions.iter().filter_map(|action| Some((action, action.as_creation()?)));

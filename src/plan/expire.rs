@@ -58,8 +58,6 @@ pub fn expire(
     plan: &mut Plan,
 ) {
     let votes = adoption_votes(lineages);
-    // Most of what is judged is kept.
-    plan.keeps.reserve(lineages.iter().map(JudgedLineage::n_snapshots).sum());
     let mut n_future = 0;
     for lineage in lineages {
         let name = &scene.config.policies[lineage.key.policy].name;

@@ -3,10 +3,11 @@
 //! No verdicts here: only what belongs together, and how complete it is.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::id_map::IdMap;
 use crate::domain::ids::{SnapshotId, VolumeId};
 use crate::domain::inventory::{RegionInventory, Snapshot, SnapshotState};
 use crate::domain::source::Source;
@@ -84,7 +85,7 @@ pub fn lineages<'a>(
     region: &'a RegionInventory,
     bystanders: &mut Bystanders,
 ) -> BTreeMap<LineageKey, Vec<Entry<'a>>> {
-    let mut lineages: HashMap<LineageKey, Vec<Entry<'a>>> = HashMap::new();
+    let mut lineages: IdMap<LineageKey, Vec<Entry<'a>>> = IdMap::default();
     let mut add = |entry: Entry<'a>| lineages.entry(entry.key).or_default().push(entry);
     for snapshot in &region.snapshots {
         match judge.standing(snapshot) {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Datelike as _, Offset as _, Timelike as _, Utc};
 use chrono_tz::Tz;
 
 use crate::config::Tier;
+use crate::domain::span::Span;
 
 /// A period of one tier: equal for two instants exactly if they share it, ordered in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +18,11 @@ impl Local {
     /// Reads `at` on the calendar of `zone`.
     pub fn new(at: DateTime<Utc>, zone: Tz) -> Self {
         Self(at.with_timezone(&zone))
+    }
+
+    /// Returns the end of `span` after it.
+    pub fn end_of(self, span: Span) -> DateTime<Utc> {
+        span.end_after(self.0)
     }
 
     /// Returns the period of `tier`; none for [`Tier::Every`], which has no periods.

@@ -185,8 +185,8 @@ fn apply_tier(
     judgements: &mut [Judgement],
 ) {
     if rule.tier == Tier::Every {
-        for (candidate, judgement) in candidates.iter().zip(judgements) {
-            apply_window(rules, rule, candidate.time, 0, true, judgement);
+        for (local, judgement) in locals.iter().zip(judgements) {
+            apply_window(rules, rule, *local, 0, true, judgement);
         }
         return;
     }
@@ -200,8 +200,7 @@ fn apply_tier(
         let Some(taken) = representative(rule, members, candidates, locals) else { continue };
         // The last of a period that is not over may yet be replaced.
         let is_final = rule.take != Take::Last || members[0].0 != this_period;
-        let time = candidates[taken].time;
-        apply_window(rules, rule, time, n_newer, is_final, &mut judgements[taken]);
+        apply_window(rules, rule, locals[taken], n_newer, is_final, &mut judgements[taken]);
         n_newer += 1;
         if judgements[taken].holds.contains(Hold::Tier(rule.tier)) {
             for (_, other) in members.iter().filter(|(_, other)| *other != taken) {
@@ -235,7 +234,7 @@ fn representative(
 fn apply_window(
     rules: Rules<'_>,
     rule: TierRule,
-    time: DateTime<Utc>,
+    point: Local,
     n_newer: u32,
     is_final: bool,
     judgement: &mut Judgement,
@@ -244,7 +243,7 @@ fn apply_window(
     let had_tier = judgement.holds.tiers().next().is_some();
     match rule.window {
         Window::For(span) => {
-            let end = span.end(time, rules.zone);
+            let end = point.end_of(span);
             if rules.now < end {
                 let is_dated = is_final && (!had_tier || judgement.until.is_some());
                 judgement.until = is_dated.then(|| judgement.until.unwrap_or(end).max(end));

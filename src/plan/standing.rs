@@ -270,7 +270,9 @@ fn made_of(snapshot: &Snapshot, source: Source, tags: &OurTags<'_>) -> Result<()
         Source::Volume(id) => id == volume_id,
         Source::Instance(_) => {
             let devices = tags.devices.unwrap_or_default();
-            let named = || devices.split(' ').filter_map(|part| Some(part.split_once('=')?.1));
+            let named = || {
+                devices.split_ascii_whitespace().filter_map(|part| Some(part.split_once('=')?.1))
+            };
             let is_named = || named().any(|id| id.parse() == Ok(volume_id));
             // The tag names every volume of the point, unless it ran out of room.
             let members = || tags.members.and_then(|text| text.parse().ok());

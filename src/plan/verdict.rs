@@ -41,14 +41,6 @@ pub struct JudgedLineage<'a> {
     pub failed: Vec<(Entry<'a>, bool)>,
 }
 
-impl JudgedLineage<'_> {
-    /// Returns how many snapshots it has, failed ones included.
-    pub fn n_snapshots(&self) -> usize {
-        let in_points = self.points.iter().map(|(point, _)| point.snapshots.len());
-        in_points.sum::<usize>() + self.failed.len()
-    }
-}
-
 /// Newest complete point of ours by volume: its time and the volume's snapshot.
 pub type Coverage = HashMap<VolumeId, (DateTime<Utc>, SnapshotId)>;
 
