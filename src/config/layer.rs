@@ -16,7 +16,7 @@ use chrono_tz::Tz;
 use crate::config::conform::{Broken, join};
 use crate::config::diagnose::{Findings, Place};
 use crate::config::policy::{Limits, Regions, Retention, Tier};
-use crate::config::schedule::Schedule;
+use crate::config::schedule::{Schedule, dialect};
 use crate::config::select::{Adopt, Select, VolumeChoice};
 use crate::config::shape::{At, KindShape, LimitsShape, OverrideShape, PolicyShape};
 use crate::domain::region::Region;
@@ -217,7 +217,8 @@ impl<'a, 'f> Reader<'a, 'f> {
         match Schedule::parse(at.value(), Tz::UTC) {
             Ok(schedule) => Some(schedule),
             Err(err) => {
-                let hint = "write a crontab expression such as `0 3 * * *`, every day at 03:00";
+                let usual = "write a crontab expression such as `0 3 * * *`, every day at 03:00";
+                let hint = dialect::translation(at.value()).unwrap_or_else(|| usual.to_owned());
                 self.refuse(&self.place(at.span()), err.to_string(), hint)
             }
         }
