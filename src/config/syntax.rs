@@ -54,3 +54,34 @@ fn key_before_colon(line: &str) -> Option<&str> {
     });
     keys.next()
 }
+
+#[cfg(test)]
+mod tests {
+    use toml::de::DeTable;
+
+    /// Returns the hint about the first thing that the parser finds.
+    fn hint(text: &str) -> String {
+        let (_, errors) = DeTable::parse_recoverable(text);
+        super::hint(text, errors[0].span().unwrap(), errors[0].message())
+    }
+
+    #[test]
+    fn common_mistakes_are_told_what_to_write() {
+        for (text, expected) in [
+            ("regions = [eu-west-1]", "put quotes around it: `\"eu-west-1\"`"),
+            ("schedule = 0 3 * * *", "put quotes around it: `\"0 3 * * *\"`"),
+            ("a = { resource = instance }", "put quotes around it: `\"instance\"`"),
+            ("create = False", "write `false`"),
+            ("owner =", "write a value after `=`"),
+            ("owner = “main”", "these are typographic quotes; use plain ones: `\"`"),
+            ("owner = main # it’s ours", "put quotes around it: `\"main\"`"),
+            ("owner: 5", "TOML writes `=` between a key and its value: `owner = …`"),
+            ("[a]\n[a]", "this table stands twice; keep one, with the keys of both"),
+            ("a = 1\na = 2", "the key stands twice in this table; keep one"),
+            ("[[policy]]\n[policy]", "write `[[policy]]`: there may be several"),
+            ("a = [1", ""),
+        ] {
+            assert_eq!(hint(text), expected, "{text}");
+        }
+    }
+}

@@ -7,6 +7,8 @@ const NUMBERS: [&str; 12] = [
     "twelve",
 ];
 
+const DAILY: &str = "every day at 03:00 is `0 3 * * *`";
+
 /// Returns a hint about text that is not crontab's, if it is plain what it was meant to be.
 pub(in crate::config) fn translation(text: &str) -> Option<String> {
     let text = text.trim().to_lowercase();
@@ -26,9 +28,9 @@ pub(in crate::config) fn translation(text: &str) -> Option<String> {
     };
     match unit {
         "m" | "min" | "mins" | "minute" | "minutes" => repeated(count, 60, "minute", "* * * *"),
-        "h" | "hour" | "hours" if count == 24 => daily(),
+        "h" | "hour" | "hours" if count == 24 => Some(DAILY.to_owned()),
         "h" | "hour" | "hours" => repeated(count, 24, "hour", "* * *"),
-        "d" | "day" | "days" if count == 1 => daily(),
+        "d" | "day" | "days" if count == 1 => Some(DAILY.to_owned()),
         _ => None,
     }
 }
@@ -38,14 +40,10 @@ fn number(word: &str) -> Option<u32> {
     u32::try_from(n + 1).ok()
 }
 
-fn daily() -> Option<String> {
-    Some("every day at 03:00 is `0 3 * * *`".to_owned())
-}
-
 /// Returns how to repeat within a larger unit of `n_all`, followed by the fields in `rest`.
 fn repeated(count: u32, n_all: u32, unit: &str, rest: &str) -> Option<String> {
     // Steps begin anew with each larger unit, so they have to go into it.
-    if count == 0 || n_all <= count || n_all % count != 0 {
+    if count == 0 || n_all <= count || !n_all.is_multiple_of(count) {
         return None;
     }
     let field = if count == 1 { "*".to_owned() } else { format!("*/{count}") };
