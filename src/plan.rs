@@ -19,9 +19,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 
 use crate::config::{Config, Orphans, RegionalPolicy, Regions};
+use crate::domain::id_map::IdMap;
+use crate::domain::ids::VolumeId;
 use crate::domain::inventory::{InstanceState, Inventory, Listing, RegionInventory};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
@@ -76,7 +78,8 @@ impl Request {
     pub fn at(now: DateTime<Utc>) -> Self {
         Self {
             now,
-            run_slot: now,
+            // Slots stand in tags by the second.
+            run_slot: now.trunc_subsecs(0),
             extra: false,
             policies: Vec::new(),
             regions: Vec::new(),
@@ -198,6 +201,9 @@ fn plan_creations(
     let occupied = create::occupied(observed, request.now);
     // A source that two policies match gets points from the first only.
     let mut taken: BTreeMap<Source, &Arc<str>> = BTreeMap::new();
+    // One volume may be in points of several policies; that costs, and is worth a word.
+    let mut covered: IdMap<VolumeId, &Arc<str>> = IdMap::default();
+    let mut doubly: BTreeMap<(&Arc<str>, &Arc<str>), usize> = BTreeMap::new();
     for (index, policy) in config.policies.iter().enumerate() {
         let variant = policy.in_region(region);
         if !policy.applies_in(region) || !variant.create {
@@ -222,6 +228,11 @@ fn plan_creations(
                 continue;
             }
             taken.insert(candidate.source, policy_name);
+            for volume in &candidate.volumes {
+                if let Some(first) = covered.insert(volume.id, policy_name) {
+                    *doubly.entry((first, policy_name)).or_default() += 1;
+                }
+            }
             if is_covered {
                 let key = LineageKey { policy: index, is_adopted: false, source: candidate.source };
                 let found = lineages.binary_search_by_key(&key, |lineage| lineage.key).ok();
@@ -229,6 +240,10 @@ fn plan_creations(
                 plan_creation(place, candidate, lineage, &occupied, emitted, plan);
             }
         }
+    }
+    for ((first, second), n) in doubly {
+        let text = format!("{n} volumes are snapshotted for `{first}` and again for `{second}`");
+        note(plan, Severity::Warning, region, text);
     }
 }
 
