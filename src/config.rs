@@ -1,7 +1,7 @@
 //! Configuration: TOML as typed by people → a validated [`Config`].
 //!
 //! `shape` is what may be typed (and the published JSON Schema), `conform` and `layer` find
-//! everything that is wrong at once and `diagnose` shows it, `resolve` and `merge` fill in defaults
+//! everything that is wrong at once, `syntax` helps where it is no TOML and `diagnose` shows it, `resolve` and `merge` fill in defaults
 //! and overrides. Everything below works on [`Config`] alone. Nothing here reads a clock or knows an
 //! inventory.
 
@@ -18,6 +18,7 @@ mod resolved;
 pub mod schedule;
 pub mod select;
 mod shape;
+mod syntax;
 
 pub use diagnose::{Problem, Problems};
 pub use load::{LoadError, load, parse};

@@ -19,6 +19,7 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
 pub(super) struct Global {
     /// Configuration: a file, or a directory of *.toml files [default: config/snapkeep.toml, else
     /// /etc/snapkeep/snapkeep.toml]
@@ -29,7 +30,8 @@ pub(super) struct Global {
     #[arg(long, global = true, env = "SNAPKEEP_NOW", value_name = "INSTANT", value_parser = instant)]
     pub(super) now: Option<DateTime<Utc>>,
 
-    /// Use an account in memory with a year of history; with FILE, keep it there
+    /// Use an account in memory with a year of history; with FILE, keep it there. In the
+    /// environment, `memory` stands for no file
     #[arg(
         long,
         global = true,
@@ -122,6 +124,10 @@ pub(super) struct PlanArgs {
     #[arg(long)]
     pub(super) keeps: bool,
 
+    /// Plan as `run --max-deletes N` would
+    #[arg(long, value_name = "N")]
+    pub(super) max_deletes: Option<u32>,
+
     /// Plan from a saved inventory, without credentials or network
     #[arg(long, value_name = "DIR")]
     pub(super) inventory: Option<PathBuf>,
@@ -140,7 +146,8 @@ pub(super) struct RunArgs {
     #[arg(long)]
     pub(super) extra: bool,
 
-    /// Delete at most so many snapshots per policy and region, whatever the configuration's limits
+    /// Withhold a policy's deletions in a region only if they are more than N; replaces both limits
+    /// of the configuration once
     #[arg(long, value_name = "N")]
     pub(super) max_deletes: Option<u32>,
 

@@ -1,5 +1,7 @@
 //! Logs on stderr, for people or machines.
 
+use std::io::IsTerminal as _;
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
@@ -16,10 +18,20 @@ pub(super) fn start(format: LogFormat, verbosity: u8) {
     let filter = EnvFilter::builder()
         .with_default_directive(others.into())
         .parse_lossy(format!("snapkeep={own}"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let has_colour = std::io::stderr().is_terminal() && !is_plain();
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(has_colour)
+        .with_writer(std::io::stderr);
     // A subscriber that is there already belongs to a test, which then wants it.
     let _ = match format {
         LogFormat::Text => logs.with_target(false).try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
     };
+}
+
+/// Returns true if the environment asks for no colours (no-color.org) or the terminal has none.
+fn is_plain() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_set("NO_COLOR") || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

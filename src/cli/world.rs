@@ -40,10 +40,10 @@ impl World {
         }
         if let Some(path) = &global.sandbox {
             let sandbox = match path {
-                Some(path) => {
-                    Sandbox::open(path, clock.begun_at()).map_err(|err| usage(chain(&err)))?
+                Some(path) if path.as_os_str() != "memory" => {
+                    kept_sandbox(path, global.now, clock)?
                 }
-                None => Sandbox::demo(clock.begun_at()),
+                Some(_) | None => Sandbox::demo(clock.begun_at()),
             };
             return Ok(Self::Sandbox(Box::new(sandbox)));
         }
@@ -103,6 +103,24 @@ impl World {
                 Ok(run::run(cloud.as_ref(), clock, config, request, stop, progress).await)
             }
         }
+    }
+}
+
+/// Opens a sandbox's file; refuses to go back behind its own clock.
+fn kept_sandbox(
+    path: &Path,
+    now: Option<DateTime<Utc>>,
+    clock: SystemClock,
+) -> anyhow::Result<Sandbox> {
+    let sandbox = Sandbox::open(path, clock.begun_at()).map_err(|err| usage(chain(&err)))?;
+    let reached = sandbox.time().now();
+    match now {
+        Some(now) if now < reached => Err(usage(format!(
+            "the sandbox `{}` is at {} already; --now cannot go back",
+            path.display(),
+            reached.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+        ))),
+        Some(_) | None => Ok(sandbox),
     }
 }
 

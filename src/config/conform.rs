@@ -1,8 +1,11 @@
 //! Finds what is wrong with the structure of a file, by the published schema.
 //!
 //! Offending parts are reported and taken out, so that the rest can still be read and checked for
-//! its meaning. Knows nothing of policies: what a key is called and what it may hold stands in the
-//! schema alone.
+//! its meaning. What a key is called and what it may hold stands in the schema alone; what to write
+//! instead is for `hint`, and where a misplaced key belongs for `misplaced`.
+
+mod hint;
+mod misplaced;
 
 use std::collections::BTreeSet;
 
@@ -10,6 +13,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+use crate::config::conform::hint::Mistyped;
 use crate::config::diagnose::{Findings, Place, did_you_mean, either};
 
 /// Paths of what was taken out, such as `policy/0/retention/daily`.
@@ -72,6 +76,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn table(&mut self, form: &'a Value, table: &mut DeTable<'_>, place: &Place, path: &str) {
+        let header = self.findings.text_at(place);
         let properties = form.get("properties").and_then(Value::as_object);
         let others = form.get("additionalProperties").filter(|others| others.is_object());
         for (key, mut value) in std::mem::take(table) {
@@ -82,7 +87,7 @@ impl<'a> Walk<'a, '_> {
                 self.value(schema, &format!("`{name}`"), &mut value, &inner)
             } else {
                 let place = Place::new(self.file, key.span());
-                self.unknown_key(name, properties, &place, path);
+                self.unknown_key(name, properties, &place, path, header);
                 false
             };
             if is_kept {
@@ -95,9 +100,8 @@ impl<'a> Walk<'a, '_> {
             let is_there = table.keys().any(|k| k.get_ref() == key);
             if !is_there && !self.broken.touches(&join(path, key)) {
                 self.broken.add(path, key);
-                let hint = properties.and_then(|p| p.get(key)).map(|s| absence_hint(key, s));
-                let message = format!("missing key `{key}`");
-                self.findings.report(place, message, hint.unwrap_or_default());
+                let message = format!("{} has no `{key}`", called(path));
+                self.findings.report(place, message, hint::example(&join(path, key)));
             }
         }
     }
@@ -108,10 +112,20 @@ impl<'a> Walk<'a, '_> {
         properties: Option<&'a Map<String, Value>>,
         place: &Place,
         path: &str,
+        header: &str,
     ) {
+        if misplaced::is_not_overridable(path, name) {
+            let message = format!("`{name}` cannot be overridden: it belongs to the whole policy");
+            self.findings.report(place, message, "remove it, or write it above in the policy");
+            return;
+        }
         let known: Vec<&str> =
             properties.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
-        let hint = if let Some(meant) = did_you_mean(name, known.iter().copied()) {
+        let hint = if let Some(sunk) = misplaced::sunk(self.schema, path, header, name) {
+            // It is there, so nobody needs to miss it.
+            self.broken.add(sunk.home, name);
+            sunk.hint
+        } else if let Some(meant) = did_you_mean(name, known.iter().copied()) {
             // What is meant is there, so nobody needs to miss it.
             self.broken.add(path, meant);
             format!("did you mean `{meant}`?")
@@ -146,7 +160,7 @@ impl<'a> Walk<'a, '_> {
         let fitting: Vec<&Value> =
             forms.iter().copied().filter(|form| is_of_type(form, value.get_ref())).collect();
         let Some(form) = fitting.first().copied() else {
-            self.wrong_type(schema, &forms, label, value.get_ref(), &place);
+            self.wrong_type(schema, &forms, label, value.get_ref(), path, &place);
             return false;
         };
         match value.get_mut() {
@@ -167,11 +181,13 @@ impl<'a> Walk<'a, '_> {
                     }
                 }
             }
-            DeValue::String(text) => return self.word(&fitting, label, text, &place),
+            DeValue::String(text) => {
+                return self.word(&fitting, label, text, path, &place);
+            }
             DeValue::Integer(number) => {
                 if i64::from_str_radix(number.as_str(), number.radix()).is_err() {
                     let message = format!("{label} is too large a number");
-                    self.findings.report(&place, message, about(self.resolved(schema)));
+                    self.findings.report(&place, message, hint::example(path));
                     return false;
                 }
             }
@@ -181,7 +197,14 @@ impl<'a> Walk<'a, '_> {
     }
 
     /// Returns true if `text` is among the words that the schema lists, or it lists none.
-    fn word(&mut self, forms: &[&'a Value], label: &str, text: &str, place: &Place) -> bool {
+    fn word(
+        &mut self,
+        forms: &[&'a Value],
+        label: &str,
+        text: &str,
+        path: &str,
+        place: &Place,
+    ) -> bool {
         let Some(words) = forms.iter().map(|form| words(form)).collect::<Option<Vec<_>>>() else {
             return true;
         };
@@ -191,6 +214,7 @@ impl<'a> Walk<'a, '_> {
         }
         let hint = match did_you_mean(text, words.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
+            None if path.ends_with("/retention") => hint::retention(text),
             None => format!("expected {}", either(words)),
         };
         self.findings.report(place, format!("{label} cannot be `{text}`"), hint);
@@ -203,6 +227,7 @@ impl<'a> Walk<'a, '_> {
         forms: &[&'a Value],
         label: &str,
         value: &DeValue<'_>,
+        path: &str,
         place: &Place,
     ) {
         let mut expected: Vec<&str> = Vec::new();
@@ -221,59 +246,21 @@ impl<'a> Walk<'a, '_> {
             DeValue::Array(_) => "an array",
             DeValue::Table(_) => "a table",
         };
-        let hint = self.type_hint(schema, &expected, label, value, place);
+        let written = self.findings.text_at(place);
+        let mistyped = Mistyped { schema, forms, expected: &expected, path, value, written };
+        let hint = mistyped.hint();
         let message = format!("{label} must be {}, not {found}", expected.join(" or "));
         self.findings.report(place, message, hint);
     }
+}
 
-    /// Returns what to write instead: what was meant, if that is plain, or what is possible.
-    fn type_hint(
-        &self,
-        schema: &'a Value,
-        expected: &[&str],
-        label: &str,
-        value: &DeValue<'_>,
-        place: &Place,
-    ) -> String {
-        let written = self.findings.text_at(place);
-        let words: Vec<&str> = self.forms(schema).into_iter().filter_map(words).flatten().collect();
-        let examples = schema.get("examples").and_then(Value::as_array).into_iter().flatten();
-        let examples: Vec<String> = examples.map(|example| format!("`{example}`")).collect();
-        match value {
-            DeValue::Table(_) if expected == ["an array"] => {
-                let key = label.trim_matches('`');
-                return format!("write `[[{key}]]`: there may be several");
-            }
-            DeValue::Array(_) if expected == ["a table"] => {
-                return "write single brackets: there is only one".to_owned();
-            }
-            DeValue::Array(_) | DeValue::Table(_) => {}
-            _ if written.contains('\n') => {}
-            _ if expected == ["an array"] => return format!("write `[{written}]`"),
-            DeValue::String(text) => {
-                let is_meant = match expected {
-                    ["true or false"] => matches!(text.as_ref(), "true" | "false"),
-                    ["an integer"] => text.parse::<i64>().is_ok(),
-                    ["a number"] => text.parse::<f64>().is_ok(),
-                    _ => false,
-                };
-                if is_meant {
-                    return format!("write `{text}`");
-                }
-            }
-            _ if expected == ["a string"] && words.is_empty() && examples.is_empty() => {
-                return format!("write `\"{written}\"`");
-            }
-            _ => {}
-        }
-        if !words.is_empty() && expected == ["a string"] {
-            return format!("expected {}", either(words));
-        }
-        match examples.split_last() {
-            Some((last, [])) => format!("write for example {last}"),
-            Some((last, others)) => format!("write for example {} or {last}", others.join(", ")),
-            None => about(schema),
-        }
+/// Returns what messages call the table at `path`.
+fn called(path: &str) -> String {
+    match path.split('/').collect::<Vec<_>>()[..] {
+        [""] => "this file".to_owned(),
+        ["policy", _] => "this policy".to_owned(),
+        [.., name] => format!("`{name}`"),
+        [] => String::new(),
     }
 }
 
@@ -289,18 +276,6 @@ fn words(form: &Value) -> Option<Vec<&str>> {
     }
     let list = form.get("enum").and_then(Value::as_array)?;
     Some(list.iter().filter_map(Value::as_str).collect())
-}
-
-/// Returns what the schema says about a value.
-fn about(schema: &Value) -> String {
-    schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-fn absence_hint(key: &str, schema: &Value) -> String {
-    match schema.get("const") {
-        Some(only) => format!("write `{key} = {only}`"),
-        None => format!("`{key}`: {}", about(schema)),
-    }
 }
 
 fn is_of_type(form: &Value, value: &DeValue<'_>) -> bool {
@@ -328,71 +303,4 @@ fn type_name(name: &str) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use crate::config::schema;
-
-    /// What the walk obeys, and what is for editors alone. Values out of range are found where
-    /// their meaning is read, with better words.
-    const KEYWORDS: [&str; 23] = [
-        "$ref",
-        "anyOf",
-        "oneOf",
-        "type",
-        "properties",
-        "additionalProperties",
-        "required",
-        "items",
-        "const",
-        "enum",
-        "$schema",
-        "$defs",
-        "title",
-        "description",
-        "examples",
-        "pattern",
-        "minimum",
-        "exclusiveMinimum",
-        "maximum",
-        "minLength",
-        "maxLength",
-        "minItems",
-        "uniqueItems",
-    ];
-
-    fn check(root: &Value, schema: &Value) {
-        let Some(keywords) = schema.as_object() else { return };
-        for (keyword, value) in keywords {
-            assert!(KEYWORDS.contains(&keyword.as_str()), "`{keyword}` would be ignored");
-            match (keyword.as_str(), value) {
-                ("properties" | "$defs", Value::Object(inner)) => {
-                    for schema in inner.values() {
-                        check(root, schema);
-                    }
-                }
-                ("anyOf" | "oneOf", Value::Array(forms)) => {
-                    for form in forms {
-                        check(root, form);
-                    }
-                }
-                ("items" | "additionalProperties", schema) => check(root, schema),
-                ("$ref", Value::String(reference)) => {
-                    let target = reference.strip_prefix('#').and_then(|p| root.pointer(p));
-                    assert!(target.is_some(), "{reference} leads nowhere");
-                }
-                _ => {}
-            }
-        }
-        // A table that names its keys has no others.
-        if keywords.contains_key("properties") {
-            assert_eq!(keywords.get("additionalProperties"), Some(&Value::Bool(false)));
-        }
-    }
-
-    #[test]
-    fn the_schema_says_nothing_that_is_not_looked_at() {
-        let schema = schema();
-        check(&schema, &schema);
-    }
-}
+mod tests;

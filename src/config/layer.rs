@@ -16,7 +16,7 @@ use chrono_tz::Tz;
 use crate::config::conform::{Broken, join};
 use crate::config::diagnose::{Findings, Place};
 use crate::config::policy::{Limits, Regions, Retention, Tier};
-use crate::config::schedule::Schedule;
+use crate::config::schedule::{Schedule, dialect};
 use crate::config::select::{Adopt, Select, VolumeChoice};
 use crate::config::shape::{At, KindShape, LimitsShape, OverrideShape, PolicyShape};
 use crate::domain::region::Region;
@@ -116,11 +116,19 @@ impl<'a, 'f> Reader<'a, 'f> {
         let place = |at: &At<bool>| self.place(at.span());
         let create = shape.create.as_ref().map(|at| (place(at), Some(*at.value())));
         let create = self.key(path, "create", create);
-        let regions = shape.regions.as_ref().map(|at| self.at(at, Self::regions));
+        let regions_path = join(path, "regions");
+        let regions = shape
+            .regions
+            .as_ref()
+            .map(|at| self.at(at, |reader, at| reader.regions(at, &regions_path)));
         let owner = shape.owner.as_ref().map(|at| self.at(at, Self::owner));
         let timezone = shape.timezone.as_ref().map(|at| self.at(at, Self::timezone));
         let schedule = shape.schedule.as_ref().map(|at| self.at(at, Self::schedule));
-        let select = shape.select.as_ref().map(|at| self.at(at, Self::select));
+        let select_path = join(path, "select");
+        let select = shape
+            .select
+            .as_ref()
+            .map(|at| self.at(at, |reader, at| reader.select(at, &select_path)));
         let volumes = shape.volumes.as_ref().map(|at| self.at(at, Self::volumes));
         let retention_path = join(path, "retention");
         let retention = shape
@@ -209,7 +217,8 @@ impl<'a, 'f> Reader<'a, 'f> {
         match Schedule::parse(at.value(), Tz::UTC) {
             Ok(schedule) => Some(schedule),
             Err(err) => {
-                let hint = "write a crontab expression such as `0 3 * * *`, every day at 03:00";
+                let usual = "write a crontab expression such as `0 3 * * *`, every day at 03:00";
+                let hint = dialect::translation(at.value()).unwrap_or_else(|| usual.to_owned());
                 self.refuse(&self.place(at.span()), err.to_string(), hint)
             }
         }

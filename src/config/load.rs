@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize as _;
@@ -14,6 +15,7 @@ use crate::config::diagnose::{Findings, Place, Problems};
 use crate::config::policy::Config;
 use crate::config::resolve::{ParsedFile, resolve};
 use crate::config::shape::{FileShape, schema};
+use crate::config::syntax;
 
 /// A configuration could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +40,17 @@ pub enum LoadError {
 /// [`LoadError::Invalid`] holds every problem of every file.
 pub fn load(path: &Path) -> Result<Config, LoadError> {
     let mut files = Vec::new();
+    let mut undecoded = Vec::new();
     for path in files_at(path)? {
-        let text = fs::read_to_string(&path).map_err(|source| io_error(&path, source))?;
+        let bytes = fs::read(&path).map_err(|source| io_error(&path, source))?;
+        let text = String::from_utf8(bytes).unwrap_or_else(|err| {
+            let (text, place) = readable(err.as_bytes(), err.utf8_error().valid_up_to());
+            undecoded.push(Place::new(files.len(), place));
+            text
+        });
         files.push((path.display().to_string(), text));
     }
-    parse(&files).map_err(LoadError::Invalid)
+    parse_decoded(&files, &undecoded).map_err(LoadError::Invalid)
 }
 
 fn files_at(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
@@ -67,6 +75,16 @@ fn files_at(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(paths)
 }
 
+/// Returns what can be shown of bytes that are no UTF-8 from `valid` on, and where that is.
+fn readable(bytes: &[u8], valid: usize) -> (String, Range<usize>) {
+    // Of UTF-16 not even lines can be told.
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return (String::new(), 0..0);
+    }
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    (text, valid..valid + char::REPLACEMENT_CHARACTER.len_utf8())
+}
+
 fn io_error(path: &Path, source: io::Error) -> LoadError {
     LoadError::Io { path: path.to_owned(), source }
 }
@@ -77,10 +95,19 @@ fn io_error(path: &Path, source: io::Error) -> LoadError {
 ///
 /// Every problem of every file, in file order.
 pub fn parse(files: &[(String, String)]) -> Result<Config, Problems> {
+    parse_decoded(files, &[])
+}
+
+/// Does the same where some files have a place that is no UTF-8; these are not read.
+fn parse_decoded(files: &[(String, String)], undecoded: &[Place]) -> Result<Config, Problems> {
     let mut findings = Findings::new(files);
     let schema = schema();
     let mut parsed = Vec::new();
     for (file, (_, text)) in files.iter().enumerate() {
+        if let Some(place) = undecoded.iter().find(|place| place.file == file) {
+            findings.report(place, "this file is not UTF-8", "save it as UTF-8");
+            continue;
+        }
         parsed.extend(parse_file(file, text, &schema, &mut findings));
     }
     let is_complete = parsed.len() == files.len();
@@ -106,7 +133,8 @@ fn parse_file(
         // What follows on the same line is the same mistake.
         if !lines.contains(&line) {
             lines.push(line);
-            findings.report(&place, one_line(err.message()), "");
+            let hint = syntax::hint(text, err.span().unwrap_or(0..0), err.message());
+            findings.report(&place, one_line(err.message()), hint);
         }
     }
     if !errors.is_empty() {

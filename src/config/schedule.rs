@@ -6,6 +6,7 @@
 //! were UTC, and this module turns wall-clock times into instants.
 
 mod crontab;
+pub(super) mod dialect;
 
 use std::fmt;
 

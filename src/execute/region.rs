@@ -74,6 +74,7 @@ impl<'r, C: Cloud, K: Clock> RegionRun<'r, C, K> {
                 return Err(CallEnd::Interrupted);
             }
             n_tries += 1;
+            tracing::debug!(region = %self.region, operation, "call");
             match call().await {
                 Ok(value) => {
                     self.pace.succeeded(operation, self.clock.now());
@@ -136,7 +137,10 @@ impl<'r, C: Cloud, K: Clock> RegionRun<'r, C, K> {
             Outcome::Skipped(why) | Outcome::Waits(why) => {
                 tracing::info!(action = id, policy = %action.policy, outcome = word, why, "action ended");
             }
-            Outcome::Failed(why) | Outcome::NotStarted(why) => {
+            Outcome::NotStarted(why) => {
+                tracing::debug!(action = id, policy = %action.policy, outcome = word, why, "action ended");
+            }
+            Outcome::Failed(why) => {
                 tracing::warn!(action = id, policy = %action.policy, outcome = word, why, "action ended");
             }
         }

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::domain::ids::SnapshotId;
 use crate::domain::inventory::{RegionInventory, Snapshot, SnapshotState};
 use crate::domain::region::Region;
+use crate::domain::source::Source;
 use crate::plan::Request;
 use crate::plan::guard::{Veto, snapshot_vetoes};
 use crate::plan::lineage::{Entry, Point};
@@ -67,7 +68,8 @@ pub fn expire(
         if !scene.request.covers(name, scene.region) {
             continue;
         }
-        let mut pass = Pass { scene, name, region_vetoes, emitted, plan };
+        let source = lineage.key.source;
+        let mut pass = Pass { scene, name, source, region_vetoes, emitted, plan };
         for (point, verdict) in &lineage.points {
             n_future +=
                 usize::from(matches!(verdict, Verdict::Keep(h, _) if h.contains(Hold::Future)));
@@ -128,6 +130,7 @@ fn is_left_to_another(votes: &HashMap<SnapshotId, Votes>, id: SnapshotId, policy
 struct Pass<'p> {
     scene: Scene<'p>,
     name: &'p Arc<str>,
+    source: Source,
     region_vetoes: &'p [Veto],
     emitted: &'p mut Emitted,
     plan: &'p mut Plan,
@@ -181,6 +184,7 @@ impl Pass<'_> {
             policy: Arc::clone(self.name),
             region: self.scene.region.clone(),
             snapshot_id: snapshot.id,
+            source: entry.key.source,
             volume_id: snapshot.volume_id,
             point_time: snapshot.started_at,
             reason: KeepReason::Failed,
@@ -210,6 +214,7 @@ impl Pass<'_> {
             policy: Arc::clone(self.name),
             region: self.scene.region.clone(),
             snapshot_id: snapshot.id,
+            source: self.source,
             volume_id: snapshot.volume_id,
             point_time: point.time,
             reason,
@@ -249,10 +254,11 @@ impl Pass<'_> {
             region: self.scene.region.clone(),
             resource: snapshot.id.to_string(),
             reason: format!(
-                "{}, {} of {} complete",
+                "{}, {} of {} of {} complete",
                 snapshot.state.name(),
                 point.n_completed(),
-                point.wanted
+                point.wanted,
+                self.source
             ),
             since: Some(snapshot.started_at),
         });

@@ -181,6 +181,8 @@ pub struct Keep {
     pub region: Region,
     /// The snapshot.
     pub snapshot_id: SnapshotId,
+    /// What its recovery point protects.
+    pub source: Source,
     /// Its volume.
     pub volume_id: Option<VolumeId>,
     /// The instant of its recovery point.

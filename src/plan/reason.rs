@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 
 use crate::config::Tier;
 use crate::plan::model::{ExpireReason, Keep, KeepReason};
-use crate::plan::retention::{Hold, Lapse};
+use crate::plan::retention::{Hold, Holds, Lapse};
 
 impl fmt::Display for Lapse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ended(tier, at) => write!(f, "{} ended {}", tier.name(), minute(*at)),
-            Self::Beyond(tier, count) => write!(f, "beyond the newest {count} {}", tier.name()),
+            Self::Beyond(tier, count) => write!(f, "past newest {count} {}", tier.name()),
             Self::NotTaken => f.write_str("no tier takes it"),
         }
     }
@@ -45,22 +45,31 @@ impl fmt::Display for Hold {
 
 impl fmt::Display for Keep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why())?;
-        match self.until {
-            Some(until) => write!(f, " until {}", minute(until)),
-            None => Ok(()),
+        match &self.reason {
+            KeepReason::Held(holds) => f.write_str(&held(*holds, self.until)),
+            KeepReason::Vetoed(_) | KeepReason::Failed => {
+                f.write_str(&self.why())?;
+                self.until.map_or(Ok(()), |until| write!(f, " until {}", minute(until)))
+            }
         }
     }
+}
+
+/// Returns what holds a point: its tiers and when the last of them ends, then all else.
+pub fn held(holds: Holds, until: Option<DateTime<Utc>>) -> String {
+    let tiers: Vec<&str> = holds.tiers().map(Tier::name).collect();
+    let until = until.map(|at| format!(" until {}", minute(at))).unwrap_or_default();
+    let others = holds.iter().filter(|hold| !matches!(hold, Hold::Tier(_)));
+    let tiers = Some(format!("{}{until}", tiers.join(", "))).filter(|text| !text.is_empty());
+    let parts: Vec<String> = tiers.into_iter().chain(others.map(|hold| hold.to_string())).collect();
+    parts.join("; ")
 }
 
 impl Keep {
     /// Returns why the snapshot stays, without until when.
     pub fn why(&self) -> String {
         match &self.reason {
-            KeepReason::Held(holds) => {
-                let names: Vec<String> = holds.iter().map(|hold| hold.to_string()).collect();
-                names.join(", ")
-            }
+            KeepReason::Held(holds) => held(*holds, None),
             KeepReason::Vetoed(vetoed) => {
                 let (reason, veto) = vetoed.as_ref();
                 format!("{}; would go: {reason}", veto.cause)

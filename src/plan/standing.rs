@@ -23,8 +23,8 @@ pub enum Standing {
     Ours(Mark),
     /// Made by others, and these policies may expire it; by index, at least one.
     Adopted(Box<[usize]>),
-    /// Made by this installation for a policy that is not there any more.
-    Unowned,
+    /// Made by this installation for a policy of this name, which is not there any more.
+    Unowned(Arc<str>),
     /// Another service manages it.
     Managed(&'static str),
     /// Backs an image and goes with it.
@@ -155,7 +155,11 @@ impl<'a> Judge<'a> {
         }
         if let Some(tags) = OurTags::of(&snapshot.tags) {
             return match self.mark(snapshot, &tags) {
-                Ok(mark) => mark.map_or(Standing::Unowned, Standing::Ours),
+                Ok(Some(mark)) => Standing::Ours(mark),
+                Ok(None) => {
+                    let name = snapshot.tags.get(tags::POLICY).unwrap_or_default();
+                    Standing::Unowned(name.into())
+                }
                 Err(reason) => Standing::Foreign(reason),
             };
         }
@@ -338,7 +342,10 @@ pub fn bystander_text(standing: &Standing) -> Option<Arc<str>> {
     let text: Arc<str> = match standing {
         Standing::Ours(_) | Standing::Adopted(_) | Standing::Stranger => return None,
         Standing::BacksImage(_) => "backs an image and goes with it".into(),
-        Standing::Unowned => "made for a policy that is not in the configuration".into(),
+        Standing::Unowned(name) => {
+            format!("made for the policy `{name}`, which is not here; `renamed_from` takes over")
+                .into()
+        }
         Standing::Managed(service) => format!("managed by {service}").into(),
         Standing::Foreign(reason) => match reason {
             ForeignReason::OtherOwner => "bears another installation's owner tag",

@@ -2,42 +2,45 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::inventory::{Snapshot, SnapshotState};
+use crate::domain::inventory::Snapshot;
 use crate::domain::region::Region;
+use crate::domain::source::Source;
 use crate::domain::tags;
 use crate::plan::Explanation;
 use crate::plan::explain::JudgedBy;
+use crate::plan::guard::Veto;
 use crate::plan::reason::minute;
-use crate::report::text::{count, hanging, printable, row};
+use crate::report::text::{count, hanging, item, printable, row};
 
 /// How many points of a lineage are shown on each side of the one in question.
 const NEIGHBOURS: usize = 5;
 
 /// Returns `explanation` as text.
 pub fn render(explanation: &Explanation) -> String {
-    let Explanation { region, snapshot, standing, judged_by, vetoes } = explanation;
+    let Explanation { region, snapshot, standing, judged_by, vetoes, restorable } = explanation;
     let mut out = String::new();
     facts(&mut out, region, snapshot);
     hanging(&mut out, "whose     ", standing);
     for judged in judged_by {
         judged_text(&mut out, judged);
     }
-    let _ = writeln!(out, "\nin the way of deleting it");
+    in_the_way(&mut out, snapshot, vetoes);
+    restore(&mut out, region, judged_by, restorable);
+    out
+}
+
+fn in_the_way(out: &mut String, snapshot: &Snapshot, vetoes: &[Veto]) {
     if vetoes.is_empty() {
-        let _ = writeln!(out, "  nothing");
+        return;
     }
+    let _ = writeln!(out, "\nin the way of deleting it");
     for veto in vetoes {
         let on = match veto.on {
             Some(id) if id != snapshot.id => format!("{id}, of the same recovery point, is "),
             Some(_) | None => String::new(),
         };
-        let text = format!("{on}{}; lifted by {}", veto.cause, veto.cause.lifted_by());
-        hanging(&mut out, "  ", &text);
+        item(out, &format!("{on}{}; lifted by {}", veto.cause, veto.cause.lifted_by()));
     }
-    if snapshot.state == SnapshotState::Completed {
-        restore(&mut out, region, snapshot);
-    }
-    out
 }
 
 fn facts(out: &mut String, region: &Region, snapshot: &Snapshot) {
@@ -53,7 +56,7 @@ fn facts(out: &mut String, region: &Region, snapshot: &Snapshot) {
     }
     for (n, (key, value)) in snapshot.tags.iter().enumerate() {
         let head = if n == 0 { "tags      " } else { "          " };
-        let _ = writeln!(out, "{head}{} = {}", printable(key), printable(value));
+        hanging(out, head, &format!("{key} = {value}"));
     }
 }
 
@@ -72,7 +75,9 @@ fn judged_text(out: &mut String, judged: &JudgedBy) {
     for (n, rule) in rules.iter().enumerate() {
         hanging(out, if n == 0 { "rules     " } else { "          " }, rule);
     }
-    let it = lineage.iter().position(|(.., is_it)| *is_it).unwrap_or_default();
+    let it = lineage.iter().position(|(.., is_it)| *is_it);
+    // What failed is no point of the lineage; then its newest points are shown.
+    let it = it.unwrap_or(lineage.len());
     let from = it.saturating_sub(NEIGHBOURS);
     let shown = lineage.iter().skip(from).take(2 * NEIGHBOURS + 1);
     let _ = writeln!(out, "lineage   {}; around this one:", count(lineage.len(), "point"));
@@ -82,17 +87,29 @@ fn judged_text(out: &mut String, judged: &JudgedBy) {
     }
 }
 
-/// Appends the AWS CLI commands that bring the data back.
-fn restore(out: &mut String, region: &Region, snapshot: &Snapshot) {
-    let id = snapshot.id;
-    let devices = snapshot.tags.get(tags::DEVICES).unwrap_or_default().split(' ');
-    let of_volume = devices
-        .filter_map(|part| part.split_once('='))
-        .find(|(_, volume_id)| snapshot.volume_id.is_some_and(|id| volume_id.parse() == Ok(id)));
-    let device = of_volume.map_or("<device>", |(device, _)| device);
-    let _ = writeln!(out, "\nto restore it, in the availability zone of the instance:");
-    let _ = writeln!(out, "  aws ec2 create-volume --region {region} --snapshot-id {id} \\");
-    let _ = writeln!(out, "    --availability-zone <zone, such as {region}a>");
-    let _ = writeln!(out, "  aws ec2 attach-volume --region {region} --volume-id <new volume> \\");
-    let _ = writeln!(out, "    --instance-id <instance> --device {}", printable(device));
+/// Appends the AWS CLI commands that bring the data back: of a set, all members.
+fn restore(out: &mut String, region: &Region, judged_by: &[JudgedBy], restorable: &[Snapshot]) {
+    if restorable.is_empty() {
+        let _ = writeln!(out, "\nnothing of it can be restored: it is not complete");
+        return;
+    }
+    let instance = judged_by.iter().find_map(|judged| match judged.source {
+        Source::Instance(id) => Some(id.to_string()),
+        Source::Volume(_) => None,
+    });
+    let instance = instance.unwrap_or_else(|| "<instance>".to_owned());
+    let _ =
+        writeln!(out, "\nto restore it: in the instance's own availability zone, make a volume");
+    let _ = writeln!(out, "of each snapshot and attach it where nothing else is attached");
+    for snapshot in restorable {
+        let devices = snapshot.tags.get(tags::DEVICES).unwrap_or_default().split(' ');
+        let of_volume = devices.filter_map(|part| part.split_once('=')).find(|(_, volume_id)| {
+            snapshot.volume_id.is_some_and(|id| volume_id.parse() == Ok(id))
+        });
+        let device = of_volume.map_or("<device>", |(device, _)| device);
+        let _ = writeln!(out, "  aws ec2 create-volume --region {region} \\");
+        let _ = writeln!(out, "    --snapshot-id {} --availability-zone <zone>", snapshot.id);
+        let _ = writeln!(out, "  aws ec2 attach-volume --region {region} --volume-id <volume> \\");
+        let _ = writeln!(out, "    --instance-id {instance} --device {}", printable(device));
+    }
 }

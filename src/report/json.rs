@@ -8,6 +8,7 @@ use std::io;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::Serialize;
 
 use crate::execute::Outcome;
@@ -238,12 +239,19 @@ pub fn write_run(
 
 /// Returns the JSON Schema of a plan.
 pub fn plan_schema() -> serde_json::Value {
-    schemars::schema_for!(PlanJson).to_value()
+    schema_of::<PlanJson>()
 }
 
 /// Returns the JSON Schema of a run.
 pub fn run_schema() -> serde_json::Value {
-    schemars::schema_for!(RunJson).to_value()
+    schema_of::<RunJson>()
+}
+
+/// Returns the schema of what is written, not of what could be read: absent fields are not
+/// required.
+fn schema_of<T: JsonSchema>() -> serde_json::Value {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
 fn numbers(codes: &[ExitCode]) -> Vec<u8> {

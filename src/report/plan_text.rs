@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::domain::region::Region;
+use crate::domain::source::Source;
 use crate::domain::tags;
 use crate::plan::reason::minute;
 use crate::plan::{
@@ -131,7 +132,11 @@ impl Section<'_> {
                 }
                 Op::CreateSnapshot(one) => {
                     let volume = &one.volume;
-                    ("CreateSnapshot", format!("{}, {} GiB", volume.volume_id, volume.size_gib))
+                    let of_set = match point.source {
+                        Source::Instance(_) => format!("{}, ", volume.volume_id),
+                        Source::Volume(_) => String::new(),
+                    };
+                    ("CreateSnapshot", format!("{of_set}{} GiB", volume.size_gib))
                 }
                 Op::DeleteSnapshot(_) => continue,
             };
@@ -151,9 +156,7 @@ impl Section<'_> {
         if !vetoed.is_empty() {
             let n = count(vetoed.len(), "snapshot");
             let _ = writeln!(out, "  keep {n} although retention is over");
-            for keep in vetoed {
-                row(out, &keep_columns(keep), &keep.to_string());
-            }
+            self::vetoed(out, &vetoed);
         }
         if kept.is_empty() {
             return;
@@ -167,10 +170,31 @@ impl Section<'_> {
             row(out, &format!("{n:>8}"), &why);
         }
         if lists_keeps {
-            for keep in kept {
+            for of_source in kept.chunk_by(|a, b| a.source == b.source) {
+                let _ = writeln!(out, "   {}", of_source[0].source);
+                for keep in of_source {
+                    row(out, &keep_columns(keep), &keep.to_string());
+                }
+            }
+        }
+    }
+}
+
+/// Appends snapshots with vetoes; those of a whole region as a number.
+fn vetoed(out: &mut String, vetoed: &[&Keep]) {
+    let mut by_region: BTreeMap<String, usize> = BTreeMap::new();
+    for keep in vetoed {
+        match &keep.reason {
+            KeepReason::Vetoed(why) if why.1.on.is_none() => {
+                *by_region.entry(why.1.cause.to_string()).or_default() += 1;
+            }
+            KeepReason::Vetoed(_) | KeepReason::Held(_) | KeepReason::Failed => {
                 row(out, &keep_columns(keep), &keep.to_string());
             }
         }
+    }
+    for (cause, n) in by_region {
+        row(out, &format!("{n:>8}"), &cause);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::execute::outcome::Tally;
 use crate::plan::reason::minute;
 use crate::plan::{Action, Op, Plan};
 use crate::report::plan_text;
-use crate::report::text::{count, row};
+use crate::report::text::{count, item, row};
 
 /// Returns the outcomes of `plan` as text: in full what did not go as planned, counts of the rest.
 pub fn render(plan: &Plan, outcomes: &[Outcome]) -> String {
@@ -31,7 +31,7 @@ pub fn render(plan: &Plan, outcomes: &[Outcome]) -> String {
     troubles(&mut out, plan, outcomes);
     if !plan.withheld.is_empty() {
         let n = count(plan.withheld.len(), "deletion");
-        let _ = writeln!(out, "\n{n} withheld by a limit; --max-deletes lifts it once:");
+        let _ = writeln!(out, "\n{n} withheld by a limit; once, --max-deletes N lets N through:");
         let mut limits: BTreeMap<String, usize> = BTreeMap::new();
         for withheld in &plan.withheld {
             let action = &withheld.action;
@@ -75,15 +75,23 @@ fn made(out: &mut String, plan: &Plan, outcomes: &[Outcome]) {
 }
 
 fn troubles(out: &mut String, plan: &Plan, outcomes: &[Outcome]) {
-    let troubled = || {
-        let pairs = plan.actions.iter().zip(outcomes);
-        pairs.filter_map(|(action, outcome)| Some((action, outcome, outcome.reason()?)))
-    };
-    if troubled().next().is_none() {
-        return;
+    let mut not_started: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut lines = String::new();
+    for (action, outcome) in plan.actions.iter().zip(outcomes) {
+        match outcome {
+            // One interruption leaves thousands of these.
+            Outcome::NotStarted(why) => *not_started.entry(why).or_default() += 1,
+            Outcome::Skipped(why) | Outcome::Waits(why) | Outcome::Failed(why) => {
+                row(&mut lines, &format!("  {} {}", outcome.word(), action.id()), why);
+            }
+            Outcome::Done(_) | Outcome::Found(_) | Outcome::AlreadyGone => {}
+        }
     }
-    let _ = writeln!(out, "\nnot done");
-    for (action, outcome, why) in troubled() {
-        row(out, &format!("  {} {}", outcome.word(), action.id()), why);
+    for (why, n) in not_started {
+        let n = count(n, "action");
+        item(&mut lines, &format!("{n} not started: {why}; the next run plans anew"));
+    }
+    if !lines.is_empty() {
+        let _ = writeln!(out, "\nnot done\n{}", lines.trim_end());
     }
 }

@@ -188,7 +188,7 @@ impl Stopwatch {
     }
 
     fn elapsed(&self) -> Duration {
-        let on_core = time_on_core().zip(self.on_core).map(|(now, then)| now - then);
+        let on_core = time_on_core().zip(self.on_core).map(|(now, then)| now.saturating_sub(then));
         on_core.unwrap_or_else(|| self.clock.elapsed())
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use snapbox::data::DataFormat;
-use snapbox::{Data, assert_data_eq};
+use snapbox::{Data, assert_data_eq, str};
 use snapkeep::config::{LoadError, load, parse, render_resolved, schema};
 
 fn root() -> &'static Path {
@@ -147,6 +147,41 @@ fn a_directory_is_read_in_name_order() {
     assert_eq!(load(elsewhere.path()).unwrap().digest, config.digest);
     fs::rename(elsewhere.path().join("20.toml"), elsewhere.path().join("21.toml")).unwrap();
     assert_ne!(load(elsewhere.path()).unwrap().digest, config.digest);
+}
+
+#[test]
+fn what_is_not_utf8_is_to_be_saved_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let problems = |bytes: &[u8]| {
+        let path = dir.path().join("servers.toml");
+        fs::write(&path, bytes).unwrap();
+        let err = load(&path).unwrap_err();
+        assert!(matches!(err, LoadError::Invalid(_)));
+        err.to_string().replace(&path.display().to_string(), "servers.toml")
+    };
+    assert_data_eq!(
+        problems(b"version = 1\n[[policy]]\nname = \"B\xfcro\"\n"),
+        str![[r#"
+error: this file is not UTF-8
+ --> servers.toml:3:10
+  |
+3 | name = "B�ro"
+  |          ^
+  = help: save it as UTF-8
+"#]]
+    );
+    let utf16: Vec<u8> = "\u{feff}version = 1".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_data_eq!(
+        problems(&utf16),
+        str![[r#"
+error: this file is not UTF-8
+ --> servers.toml:1:1
+  |
+1 |
+  | ^
+  = help: save it as UTF-8
+"#]]
+    );
 }
 
 #[test]

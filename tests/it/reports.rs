@@ -1,9 +1,11 @@
 //! What reports look like, whatever they report.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use snapbox::{assert_data_eq, file};
 use snapkeep::cloud::sandbox::Sandbox;
 use snapkeep::config::parse;
+use snapkeep::domain::inventory::SnapshotState;
 use snapkeep::execute::Outcome;
 use snapkeep::plan::{Plan, Request, explain, plan};
 use snapkeep::report::{ExitCode, explain_text, json, plan_text, run_text};
@@ -37,7 +39,8 @@ fn every_snapshot_of_the_demonstration_can_be_explained() {
             let explanation = explain(&config, &inventory, &Request::at(now), snapshot.id).unwrap();
             let text = explain_text::render(&explanation);
             assert!(text.contains("whose     "), "{text}");
-            assert!(text.contains("in the way of deleting it\n  "), "{text}");
+            let is_complete = snapshot.state == SnapshotState::Completed;
+            assert_eq!(text.contains("to restore it: "), is_complete, "{text}");
         }
     }
 }
@@ -62,9 +65,69 @@ fn a_failure_comes_before_a_limit_in_the_exit_code() {
     assert_eq!(ExitCode::of_run(&plan, &outcomes), [ExitCode::Failed, ExitCode::Withheld]);
     let mut out = Vec::new();
     json::write_run(&mut out, &plan, &outcomes, &ExitCode::of_run(&plan, &outcomes)).unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let report: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(report["exit_codes"], serde_json::json!([1, 3]));
     assert_eq!(report["outcomes"][0]["outcome"], "failed");
+}
+
+/// Returns what of `value` the schema forbids: missing required keys, unknown keys, wrong types.
+fn violations(root: &Value, schema: &Value, value: &Value, at: &str) -> Vec<String> {
+    if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
+        let target = root.pointer(name.trim_start_matches('#')).unwrap();
+        return violations(root, target, value, at);
+    }
+    if let Some(choices) = schema.get("anyOf").and_then(Value::as_array) {
+        let fits = |choice: &&Value| violations(root, choice, value, at).is_empty();
+        return if choices.iter().any(|c| fits(&c)) {
+            vec![]
+        } else {
+            vec![format!("{at}: no choice fits")]
+        };
+    }
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let is_kind = match &schema["type"] {
+        Value::String(name) => name == kind,
+        Value::Array(names) => names.iter().any(|name| name == kind),
+        _ => true,
+    };
+    let mut found = if is_kind { vec![] } else { vec![format!("{at}: {kind}")] };
+    for name in schema["required"].as_array().into_iter().flatten() {
+        if value.get(name.as_str().unwrap()).is_none() {
+            found.push(format!("{at}: {name} is missing"));
+        }
+    }
+    for (n, item) in value.as_array().into_iter().flatten().enumerate() {
+        found.extend(violations(root, &schema["items"], item, &format!("{at}/{n}")));
+    }
+    for (key, item) in value.as_object().into_iter().flatten() {
+        let of_key = schema["properties"].get(key).or(schema.get("additionalProperties"));
+        match of_key {
+            Some(of_key) => found.extend(violations(root, of_key, item, &format!("{at}/{key}"))),
+            None => found.push(format!("{at}: {key} is not in the schema")),
+        }
+    }
+    found
+}
+
+#[test]
+fn plans_and_runs_conform_to_their_schemas() {
+    for plan in [demo_plan("", None), demo_plan("", Some(3))] {
+        let outcomes = vec![Outcome::Skipped("held".to_owned()); plan.actions.len()];
+        let (mut of_plan, mut of_run) = (Vec::new(), Vec::new());
+        json::write_plan(&mut of_plan, &plan, &[ExitCode::Done]).unwrap();
+        json::write_run(&mut of_run, &plan, &outcomes, &[ExitCode::Done]).unwrap();
+        for (text, schema) in [(of_plan, json::plan_schema()), (of_run, json::run_schema())] {
+            let value: Value = serde_json::from_slice(&text).unwrap();
+            assert_eq!(violations(&schema, &schema, &value, ""), [] as [&str; 0]);
+        }
+    }
 }
 
 #[test]

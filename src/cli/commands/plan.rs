@@ -17,7 +17,8 @@ use super::print;
 pub(in crate::cli) async fn plan(global: &Global, args: PlanArgs) -> anyhow::Result<ExitCode> {
     let config = scope::config(global)?;
     let world = World::open(global, args.inventory.as_deref()).await?;
-    let request = scope::request(&config, &args.scope, world.now())?;
+    let base = scope::request(&config, &args.scope, world.now())?;
+    let request = Request { max_deletes: args.max_deletes, ..base };
     let plan = planned(&world, &config, &request).await;
     let codes = ExitCode::of_plan(&plan, args.exit_code);
     if let Some(path) = &args.out {

@@ -2,6 +2,8 @@
 
 use std::io::{BufWriter, Write as _};
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use crate::cli::args::{Format, Global, RunArgs};
 use crate::cli::commands::plan::{planned, show};
 use crate::cli::progress::Bar;
@@ -48,25 +50,24 @@ pub(in crate::cli) async fn run(global: &Global, args: RunArgs) -> anyhow::Resul
 /// Sets the wish to stop at the first SIGINT or SIGTERM; at the second the program ends at once.
 fn stop_on_signals() -> Stop {
     let (sender, stop) = Stop::new();
+    // Registered here, not in the task: from now on no signal ends the program by itself.
+    let signals = signal(SignalKind::interrupt()).and_then(|interrupt| {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok((interrupt, terminate))
+    });
+    let Ok((mut interrupt, mut terminate)) = signals else { return stop };
     tokio::spawn(async move {
-        signal().await;
+        let mut next = async || {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        next().await;
         let _ = writeln!(std::io::stderr(), "stopping: what is under way is finished first");
         let _ = sender.send(true);
-        signal().await;
+        next().await;
         std::process::exit(ExitCode::Failed.number().into());
     });
     stop
-}
-
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
 }

@@ -61,9 +61,13 @@ impl Reader<'_, '_> {
         self.refuse(&self.place(at.span()), message, hint)
     }
 
-    pub(super) fn regions(&mut self, at: &At<RegionsShape>) -> Option<Regions> {
+    /// Reads the regions at `path`, which is spelled as in `Broken`.
+    pub(super) fn regions(&mut self, at: &At<RegionsShape>, path: &str) -> Option<Regions> {
         let names = &at.value().0;
         if names.is_empty() {
+            if self.broken.touches(path) {
+                return None;
+            }
             let hint = "name regions, or write `[\"all\"]`";
             return self.refuse(&self.place(at.span()), "`regions` names no region", hint);
         }

@@ -68,7 +68,8 @@ impl Reader<'_, '_> {
             "expire" => Some(Orphans::Expire),
             text => text.parse().map(Orphans::After).ok().or_else(|| {
                 let message = format!("`orphans` cannot be `{text}`");
-                let hint = "expected `keep-last`, `expire` or a span such as `90 days`";
+                let usual = "expected `keep-last`, `expire` or a span such as `90 days`";
+                let hint = in_one_unit(text).unwrap_or_else(|| usual.to_owned());
                 self.refuse(&self.place(at.span()), message, hint)
             }),
         }
@@ -114,7 +115,8 @@ impl Reader<'_, '_> {
         match text.parse::<Span>() {
             Ok(span) => Some(Window::For(span)),
             Err(err) => {
-                let hint = "write a span such as `36 hours`, `30 days` or `7 months`";
+                let usual = "write a span such as `36 hours`, `30 days` or `7 months`";
+                let hint = in_one_unit(text).unwrap_or_else(|| usual.to_owned());
                 self.refuse(place, err.to_string(), hint)
             }
         }
@@ -132,4 +134,47 @@ impl Reader<'_, '_> {
             self.refuse(place, format!("`{name}` cannot keep {count} periods"), hint)
         })
     }
+}
+
+/// Returns what to write instead of `1 year 6 months`; none if it is no sum of spans.
+fn in_one_unit(text: &str) -> Option<String> {
+    let sum = text.replace([',', '+'], " ").replace(" and ", " ");
+    let mut rest = sum.trim();
+    // Each unit is a multiple of another, but for months, which differ in length.
+    let (mut months, mut hours, mut n_parts) = (0_u32, 0_u32, 0);
+    let mut is_in_days = true;
+    while !rest.is_empty() {
+        let is_unit = |c: char| c.is_ascii_alphabetic();
+        let unit_start = rest.find(is_unit)?;
+        let (count, after) = rest.split_at(unit_start);
+        let (unit, after) = after.split_at(after.find(|c| !is_unit(c)).unwrap_or(after.len()));
+        let count: u32 = count.trim().parse().ok()?;
+        let (sum, factor) = match unit {
+            "y" | "year" | "years" => (&mut months, 12),
+            "month" | "months" => (&mut months, 1),
+            "w" | "week" | "weeks" => (&mut hours, 7 * 24),
+            "d" | "day" | "days" => (&mut hours, 24),
+            "h" | "hour" | "hours" => (&mut hours, 1),
+            _ => return None,
+        };
+        is_in_days &= factor != 1;
+        *sum = sum.checked_add(count.checked_mul(factor)?)?;
+        n_parts += 1;
+        rest = after.trim();
+    }
+    if n_parts < 2 {
+        return None;
+    }
+    let rule = "a span is one number and one unit";
+    let span = match (months, hours) {
+        (0, hours) if is_in_days => format!("{} days", hours / 24),
+        (0, hours) => format!("{hours} hours"),
+        (months, 0) => format!("{months} months"),
+        _ => return Some(format!("{rule}, such as `7 months`")),
+    };
+    Some(if span.parse::<Span>().is_ok() {
+        format!("write `{span}`: {rule}")
+    } else {
+        rule.to_owned()
+    })
 }

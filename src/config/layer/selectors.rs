@@ -1,5 +1,6 @@
 //! Selectors: from what was typed to patterns.
 
+use crate::config::conform::join;
 use crate::config::layer::Reader;
 use crate::config::select::{Adopt, Resource, Select, TagPattern, VolumeChoice};
 use crate::config::shape::{
@@ -12,7 +13,8 @@ use crate::domain::pattern::Pattern;
 const KEY_CHARS_MAX: usize = 127;
 
 impl Reader<'_, '_> {
-    pub(super) fn select(&mut self, at: &At<SelectShape>) -> Option<Select> {
+    /// Reads the selection at `path`, which is spelled as in `Broken`.
+    pub(super) fn select(&mut self, at: &At<SelectShape>, path: &str) -> Option<Select> {
         let SelectShape { resource, states, tags, exclude_tags } = at.value();
         let tags = self.tags(tags.as_ref());
         let exclude_tags = self.tags(exclude_tags.as_ref());
@@ -31,7 +33,7 @@ impl Reader<'_, '_> {
             // Equal selections are to compare equal.
             chosen.sort();
             chosen.dedup();
-            if chosen.is_empty() {
+            if chosen.is_empty() && !self.broken.touches(&join(path, "states")) {
                 let hint = "leave `states` out for running and stopped instances";
                 return self.refuse(&place, "`states` selects no instance", hint);
             }

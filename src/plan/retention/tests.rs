@@ -175,7 +175,7 @@ fn a_count_is_of_periods_that_have_a_point() {
 2026-03-09 03  weekly, keep_last
 2026-02-04 03  goes: no tier takes it
 2026-02-02 03  weekly
-2026-01-05 03  goes: beyond the newest 2 weekly
+2026-01-05 03  goes: past newest 2 weekly
 
 "#]]
     );

@@ -78,8 +78,8 @@ us-east-1 · servers
 
 could not be read, so nothing is deleted that depends on it
   us-east-1: DescribeSnapshots
-    `saved/us-east-1/snapshots.json`: EOF while parsing an object at line 102
-    column 10
+      `saved/us-east-1/snapshots.json`: EOF while parsing an object at line 102
+      column 10
 
 notes
   warning: us-east-1: `servers` makes no points: DescribeSnapshots could not

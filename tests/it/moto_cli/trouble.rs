@@ -59,15 +59,16 @@ Run of 2026-11-20 03:00Z
 
 could not be read, so nothing is deleted that depends on it
   eu-west-1, us-east-1: DescribeInstances, DescribeVolumes, DescribeSnapshots,
-  DescribeImages
-    NoCredentials: no AWS credentials found: the credential provider was not
-    enabled: no credentials found in chain. Attempted: Environment: the
-    credential provider was not enabled: environment variable not set Profile:
-    the credential provider was not enabled WebIdentityToken: the credential
-    provider was not enabled: $AWS_WEB_IDENTITY_TOKEN_FILE was not set
-    EcsContainer: the credential provider was not enabled: ECS provider not
-    configured Ec2InstanceMetadata: the credential provider was not enabled:
-    IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`
+    DescribeImages
+      NoCredentials: no AWS credentials found (set AWS_PROFILE, or run `aws
+      configure`): the credential provider was not enabled: no credentials found
+      in chain. Attempted: Environment: the credential provider was not enabled:
+      environment variable not set Profile: the credential provider was not
+      enabled WebIdentityToken: the credential provider was not enabled:
+      $AWS_WEB_IDENTITY_TOKEN_FILE was not set EcsContainer: the credential
+      provider was not enabled: ECS provider not configured Ec2InstanceMetadata:
+      the credential provider was not enabled: IMDS disabled by
+      AWS_EC2_METADATA_DISABLED env var set to `true`
 
 notes
   warning: eu-west-1: `servers` makes no points: DescribeSnapshots could not
@@ -137,9 +138,9 @@ Run of 2026-11-20 03:00Z
 
 could not be read, so nothing is deleted that depends on it
   eu-west-1, us-east-1: DescribeInstances, DescribeVolumes, DescribeSnapshots,
-  DescribeImages
-    ConnectionBroken: io error: client error (Connect): tcp connect error:
-    Connection refused (os error 111)
+    DescribeImages
+      ConnectionBroken: io error: client error (Connect): tcp connect error:
+      Connection refused (os error 111)
 
 notes
   warning: eu-west-1: `servers` makes no points: DescribeSnapshots could not
@@ -185,10 +186,10 @@ made
 
 could not be read, so nothing is deleted that depends on it
   us-east-1: DescribeSnapshots
-    UnauthorizedOperation: You are not authorized to perform this operation.
-    User: arn:aws:iam::123456789012:user/backup is not authorized to perform:
-    ec2:DescribeSnapshots because no identity-based policy allows the
-    ec2:DescribeSnapshots action
+      UnauthorizedOperation: You are not authorized to perform this operation.
+      User: arn:aws:iam::123456789012:user/backup is not authorized to perform:
+      ec2:DescribeSnapshots because no identity-based policy allows the
+      ec2:DescribeSnapshots action
 
 notes
   warning: us-east-1: `servers` makes no points: DescribeSnapshots could not
@@ -219,9 +220,9 @@ made
 
 could not be read, so nothing is deleted that depends on it
   us-east-1: DescribeInstances, DescribeVolumes, DescribeSnapshots,
-  DescribeImages
-    AuthFailure: AWS was not able to validate the provided access credentials
-    (the region may not be enabled for the account)
+    DescribeImages
+      AuthFailure: AWS was not able to validate the provided access credentials
+      (the region may not be enabled for the account)
 
 notes
   warning: us-east-1: `servers` makes no points: DescribeSnapshots could not

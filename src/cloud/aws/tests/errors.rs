@@ -188,7 +188,7 @@ async fn missing_credentials_say_so_and_nothing_is_sent() {
     assert_data_eq!(
         err.to_string(),
         str![
-            "DeleteSnapshot in ap-northeast-2: NoCredentials: no AWS credentials found: the credential provider was not enabled: no credentials found in chain. Attempted: Profile: the credential provider was not enabled"
+            "DeleteSnapshot in ap-northeast-2: NoCredentials: no AWS credentials found (set AWS_PROFILE, or run `aws configure`): the credential provider was not enabled: no credentials found in chain. Attempted: Profile: the credential provider was not enabled"
         ]
     );
     assert_eq!(replay.requests_count(), 0);
