@@ -177,24 +177,30 @@ fn lineage_of<'t>(scene: Scene<'t>, snapshot: &'t Snapshot) -> Option<LineageKey
     lineage_key(scene, &snapshot.tags).filter(|_| has_volume && is_described)
 }
 
-/// A completed snapshot and what its tags say of its point.
+/// What a completed snapshot and its tags say of its point.
 #[derive(Debug)]
 struct Member<'t> {
     slot: Option<&'t str>,
     wanted: usize,
-    snapshot: &'t Snapshot,
+    volume_id: Option<VolumeId>,
+    started_at: DateTime<Utc>,
+    survives: bool,
 }
 
 impl<'t> Member<'t> {
-    fn new(snapshot: &'t Snapshot) -> Self {
-        let wanted = snapshot.tags.get(tags::MEMBERS).and_then(|text| text.parse().ok());
-        let slot = snapshot.tags.get(tags::SLOT);
-        Self { slot, wanted: wanted.unwrap_or(1), snapshot }
+    fn new(snapshot: &'t Snapshot, survives: bool) -> Self {
+        let Snapshot { volume_id, started_at, ref tags, .. } = *snapshot;
+        let wanted = tags.get(tags::MEMBERS).and_then(|text| text.parse().ok()).unwrap_or(1);
+        Self { slot: tags.get(tags::SLOT), wanted, volume_id, started_at, survives }
     }
 
     fn shares_point(&self, other: &Self) -> bool {
         // Somebody may have removed the tag; then the snapshot is a point by itself.
         self.slot.is_some() && (self.slot, self.wanted) == (other.slot, other.wanted)
+    }
+
+    fn shares_volume(&self, other: &Self) -> bool {
+        self.volume_id == other.volume_id
     }
 }
 
@@ -210,7 +216,7 @@ fn newest_points(scene: Scene<'_>, deleted: &IdMap<SnapshotId, &Action>, broken:
         if let Some(members) = lineages.get_mut(&key)
             && snapshot.state == SnapshotState::Completed
         {
-            members.push(Member::new(snapshot));
+            members.push(Member::new(snapshot, !deleted.contains_key(&snapshot.id)));
         }
     }
     for ((policy_name, source), members) in lineages.into_iter().collect::<BTreeMap<_, _>>() {
@@ -221,7 +227,7 @@ fn newest_points(scene: Scene<'_>, deleted: &IdMap<SnapshotId, &Action>, broken:
         if is_gone && retention.orphans != Orphans::KeepLast {
             continue;
         }
-        let n_lost = n_lost(members, retention.keep_last as usize, deleted);
+        let n_lost = n_lost(members, retention.keep_last as usize);
         if 0 < n_lost {
             let text = format!(
                 "`{policy_name}` would lose {n_lost} of the newest {} points of {source}",
@@ -233,28 +239,24 @@ fn newest_points(scene: Scene<'_>, deleted: &IdMap<SnapshotId, &Action>, broken:
 }
 
 /// Returns how many of the newest `keep_last` complete points among `members` would not stay so.
-fn n_lost(
-    mut members: Vec<Member<'_>>,
-    keep_last: usize,
-    deleted: &IdMap<SnapshotId, &Action>,
-) -> usize {
-    members.sort_by_key(|member| (member.slot, member.wanted, member.snapshot.volume_id));
-    let points = members.chunk_by(Member::shares_point);
-    let by_volume = |a: &Member<'_>, b: &Member<'_>| a.snapshot.volume_id == b.snapshot.volume_id;
-    let is_complete = |point: &&[Member<'_>]| point[0].wanted <= point.chunk_by(by_volume).count();
-    let mut complete: Vec<&[Member<'_>]> = points.filter(is_complete).collect();
-    let time = |point: &[Member<'_>]| point.iter().map(|member| member.snapshot.started_at).min();
-    complete.sort_by_key(|point| Reverse(time(point)));
-    let survives = |member: &Member<'_>| !deleted.contains_key(&member.snapshot.id);
-    let stays = |point: &&&[Member<'_>]| {
-        let volumes = point.chunk_by(by_volume);
-        point[0].wanted <= volumes.filter(|of_volume| of_volume.iter().any(survives)).count()
-    };
+fn n_lost(mut members: Vec<Member<'_>>, keep_last: usize) -> usize {
+    members.sort_by_key(|member| (member.slot, member.wanted, member.volume_id));
+    let mut complete = Vec::new();
+    for point in members.chunk_by(Member::shares_point) {
+        let volumes = || point.chunk_by(Member::shares_volume);
+        let survives = |of_volume: &&[Member<'_>]| of_volume.iter().any(|member| member.survives);
+        let time = point.iter().map(|member| member.started_at).min();
+        if point[0].wanted <= volumes().count() {
+            let stays = point[0].wanted <= volumes().filter(survives).count();
+            complete.push((time, stays));
+        }
+    }
+    complete.sort_by_key(|(time, _)| Reverse(*time));
     let n_newest = complete.len().min(keep_last);
-    let Some(oldest) = n_newest.checked_sub(1).map(|n| time(complete[n])) else { return 0 };
+    let Some(oldest) = n_newest.checked_sub(1).map(|n| complete[n].0) else { return 0 };
     // Of points of one instant, any may be the newest.
-    let candidates = complete.iter().filter(|point| oldest <= time(point));
-    n_newest.saturating_sub(candidates.filter(stays).count())
+    let n_staying = complete.iter().filter(|(time, stays)| *stays && oldest <= *time).count();
+    n_newest.saturating_sub(n_staying)
 }
 
 /// Of a volume, the newest of the adopted snapshots that go has one at least as new that survives.

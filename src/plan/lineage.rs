@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::id_map::IdMap;
 use crate::domain::ids::{SnapshotId, VolumeId};
 use crate::domain::inventory::{RegionInventory, Snapshot, SnapshotState};
 use crate::domain::source::Source;
@@ -56,10 +55,11 @@ impl<'a> Entry<'a> {
         Self { key, slot: None, members: 1, attempt: 1, devices: None, snapshot }
     }
 
-    /// Orders one lineage so that slots and requests are runs, each in time order.
+    /// Orders so that lineages, slots and requests are runs, each in time order.
     fn order(&self, other: &Self) -> Ordering {
-        self.slot
-            .cmp(&other.slot)
+        self.key
+            .cmp(&other.key)
+            .then_with(|| self.slot.cmp(&other.slot))
             .then_with(|| self.members.cmp(&other.members))
             .then_with(|| self.devices.cmp(&other.devices))
             .then_with(|| self.snapshot.started_at.cmp(&other.snapshot.started_at))
@@ -85,24 +85,21 @@ pub fn lineages<'a>(
     region: &'a RegionInventory,
     bystanders: &mut Bystanders,
 ) -> BTreeMap<LineageKey, Vec<Entry<'a>>> {
-    let mut lineages: IdMap<LineageKey, Vec<Entry<'a>>> = IdMap::default();
-    let mut add = |entry: Entry<'a>| lineages.entry(entry.key).or_default().push(entry);
+    let mut entries = Vec::with_capacity(region.snapshots.len());
     for snapshot in &region.snapshots {
         match judge.standing(snapshot) {
-            Standing::Ours(mark) => add(Entry::ours(mark, snapshot)),
+            Standing::Ours(mark) => entries.push(Entry::ours(mark, snapshot)),
             Standing::Adopted(policies) => {
                 let Some(volume_id) = snapshot.volume_id else { continue };
-                for policy in policies {
-                    add(Entry::adopted(policy, volume_id, snapshot));
-                }
+                let adopted = policies.iter().map(|n| Entry::adopted(*n, volume_id, snapshot));
+                entries.extend(adopted);
             }
             standing => bystanders.count(&standing),
         }
     }
-    for entries in lineages.values_mut() {
-        entries.sort_unstable_by(Entry::order);
-    }
-    lineages.into_iter().collect()
+    entries.sort_unstable_by(Entry::order);
+    let lineages = entries.chunk_by(|a, b| a.key == b.key);
+    lineages.map(|entries| (entries[0].key, entries.to_vec())).collect()
 }
 
 /// How far a recovery point is.
