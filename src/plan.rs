@@ -10,7 +10,8 @@
 //! | `lineage` | which snapshots are one recovery point, and which points one lineage? |
 //! | `period`, `retention` | which points do the tiers hold, and until when? |
 //! | `verdict` | and with twins, failures, and sources that are gone? |
-//! | `select`, `create`, `point_tags` | which sources are due, and how is their point made? |
+//! | `select`, `claims` | which sources does a policy protect, where several select one? |
+//! | `create`, `point_tags` | which of them are due, and how is their point made? |
 //! | `guard` | what forbids a deletion whatever retention says? |
 //! | `expire` | so which snapshots go, which stay, and why? |
 //! | `limits` | is that more than one run may delete? |
@@ -22,13 +23,12 @@ use std::sync::Arc;
 use chrono::{DateTime, SubsecRound as _, Utc};
 
 use crate::config::{Config, Orphans, RegionalPolicy, Regions};
-use crate::domain::id_map::IdMap;
-use crate::domain::ids::VolumeId;
 use crate::domain::inventory::{InstanceState, Inventory, Listing, RegionInventory};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 
 pub mod check;
+pub mod claims;
 pub mod create;
 pub mod expire;
 pub mod explain;
@@ -50,6 +50,7 @@ pub use model::{
     Note, Op, Plan, PlanGap, Severity, Waiting, Withheld,
 };
 
+use claims::Claims;
 use create::{Occupied, Place};
 use expire::Emitted;
 use lineage::{Entry, LineageKey};
@@ -199,11 +200,7 @@ fn plan_creations(
     plan: &mut Plan,
 ) {
     let occupied = create::occupied(observed, request.now);
-    // A source that two policies match gets points from the first only.
-    let mut taken: BTreeMap<Source, &Arc<str>> = BTreeMap::new();
-    // One volume may be in points of several policies; that costs, and is worth a word.
-    let mut covered: IdMap<VolumeId, &Arc<str>> = IdMap::default();
-    let mut doubly: BTreeMap<(&Arc<str>, &Arc<str>), usize> = BTreeMap::new();
+    let mut claims = Claims::default();
     for (index, policy) in config.policies.iter().enumerate() {
         let variant = policy.in_region(region);
         if !policy.applies_in(region) || !variant.create {
@@ -219,21 +216,8 @@ fn plan_creations(
             note_selection(place, candidates.len(), names_region, plan);
         }
         for candidate in &candidates {
-            if let Some(first) = taken.get(&candidate.source).copied() {
-                let source = candidate.source;
-                let text = format!(
-                    "{source} is selected by `{first}` and `{policy_name}`; it gets points from `{first}` only"
-                );
-                note(plan, Severity::Warning, region, text);
-                continue;
-            }
-            taken.insert(candidate.source, policy_name);
-            for volume in &candidate.volumes {
-                if let Some(first) = covered.insert(volume.id, policy_name) {
-                    *doubly.entry((first, policy_name)).or_default() += 1;
-                }
-            }
-            if is_covered {
+            let is_first = claims.claim(candidate, policy_name);
+            if is_first && is_covered {
                 let key = LineageKey { policy: index, is_adopted: false, source: candidate.source };
                 let found = lineages.binary_search_by_key(&key, |lineage| lineage.key).ok();
                 let lineage = found.map(|n| &lineages[n]);
@@ -241,9 +225,8 @@ fn plan_creations(
             }
         }
     }
-    for ((first, second), n) in doubly {
-        let text = format!("{n} volumes are snapshotted for `{first}` and again for `{second}`");
-        note(plan, Severity::Warning, region, text);
+    for line in claims.lines() {
+        note(plan, Severity::Warning, region, line);
     }
 }
 
