@@ -88,6 +88,12 @@ impl Request {
         }
     }
 
+    /// Tells whether a note is of what the plan is asked for; a fatal one always is.
+    fn is_about(&self, note: &Note) -> bool {
+        let in_scope = |region: &Region| self.regions.is_empty() || self.regions.contains(region);
+        note.severity == Severity::Fatal || note.region.as_ref().is_none_or(in_scope)
+    }
+
     fn covers(&self, policy: &str, region: &Region) -> bool {
         (self.policies.is_empty() || self.policies.iter().any(|name| name == policy))
             && (self.regions.is_empty() || self.regions.contains(region))
@@ -122,6 +128,7 @@ pub fn plan(config: &Config, inventory: &Inventory, request: &Request) -> Plan {
     plan.actions = creations;
     plan.actions.extend(deletions);
     plan.notes.extend(check::check(config, inventory, request, &plan));
+    plan.notes.retain(|note| request.is_about(note));
     plan.notes.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.region.cmp(&b.region)));
     plan
 }
