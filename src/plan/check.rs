@@ -144,12 +144,18 @@ fn why_not(scene: Scene<'_>, snapshot: &Snapshot, action: &Action) -> Option<&'s
     let variant = policy.in_region(scene.region);
     let name = tags.get(tags::POLICY).filter(|name| policy.answers_to(name));
     let is_ours = tags.get(tags::OWNER) == Some(&variant.owner)
-        && name.is_some_and(|name| snapshot.description.starts_with(&format!("snapkeep {name} ")))
+        && name.is_some_and(|name| is_described(snapshot, name))
         && !tags.has(tags::COPY_OF);
     let has_no_marks = !tags.iter().any(|(k, _)| k.starts_with(tags::PREFIX) && k != tags::HOLD);
     let is_adopted =
         has_no_marks && variant.adopt.as_ref().is_some_and(|adopt| adopt.matches(snapshot));
     (!is_ours && !is_adopted).then_some("is neither ours nor adopted")
+}
+
+/// Tags can be copied along, descriptions are the maker's.
+fn is_described(snapshot: &Snapshot, policy_name: &str) -> bool {
+    let rest = snapshot.description.strip_prefix("snapkeep ");
+    rest.and_then(|rest| rest.strip_prefix(policy_name)).is_some_and(|rest| rest.starts_with(' '))
 }
 
 fn is_managed(tags: &Tags) -> bool {
@@ -172,9 +178,8 @@ fn lineage_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<LineageKey<'t>> {
 /// Returns the lineage of `snapshot`; none if it is not ours, whatever its tags say.
 fn lineage_of<'t>(scene: Scene<'t>, snapshot: &'t Snapshot) -> Option<LineageKey<'t>> {
     let has_volume = snapshot.volume_id.is_some_and(|id| !id.is_placeholder());
-    let policy = snapshot.tags.get(tags::POLICY)?;
-    let is_described = snapshot.description.starts_with(&format!("snapkeep {policy} "));
-    lineage_key(scene, &snapshot.tags).filter(|_| has_volume && is_described)
+    let key = lineage_key(scene, &snapshot.tags).filter(|_| has_volume)?;
+    is_described(snapshot, snapshot.tags.get(tags::POLICY)?).then_some(key)
 }
 
 /// What a completed snapshot and its tags say of its point.
@@ -210,7 +215,7 @@ fn newest_points(scene: Scene<'_>, deleted: &IdMap<SnapshotId, &Action>, broken:
         .values()
         .filter_map(|action| lineage_key(scene, &action.as_delete()?.tags))
         .map(|key| (key, Vec::new()));
-    let mut lineages: HashMap<LineageKey<'_>, Vec<Member<'_>>> = touched.collect();
+    let mut lineages: IdMap<LineageKey<'_>, Vec<Member<'_>>> = touched.collect();
     for snapshot in &scene.observed.snapshots {
         let Some(key) = lineage_of(scene, snapshot) else { continue };
         if let Some(members) = lineages.get_mut(&key)
