@@ -18,19 +18,20 @@ mod progress;
 mod scope;
 mod world;
 
-use args::{Args, Command};
+use args::{Args, Command, LogFormat};
 
 /// Runs the program; returns its exit code.
 pub fn main() -> process::ExitCode {
     let args = Args::parse();
-    logs::start(args.global.log, args.global.verbose);
+    let log = args.global.log;
+    logs::start(log, args.global.verbose);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(err) => return fail(&anyhow::Error::new(err).context("could not start")),
+        Err(err) => return fail(&anyhow::Error::new(err).context("could not start"), log),
     };
     match runtime.block_on(dispatch(args)) {
         Ok(code) => code.number().into(),
-        Err(err) => fail(&err),
+        Err(err) => fail(&err, log),
     }
 }
 
@@ -61,8 +62,8 @@ fn chain(err: &dyn std::error::Error) -> String {
     causes.fold(err.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-/// Prints an error with its causes to stderr; returns the exit code for it.
-fn fail(err: &anyhow::Error) -> process::ExitCode {
+/// Tells an error with its causes on stderr, as logs look; returns the exit code for it.
+fn fail(err: &anyhow::Error, log: LogFormat) -> process::ExitCode {
     let is_broken_pipe = err.chain().any(|cause| {
         let io = cause.downcast_ref::<std::io::Error>();
         io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
@@ -79,7 +80,10 @@ fn fail(err: &anyhow::Error) -> process::ExitCode {
             format!("error: {}", printable(&format!("{err:#}")))
         }
     };
-    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+    match log {
+        LogFormat::Text => drop(writeln!(std::io::stderr(), "{}", text.trim_end())),
+        LogFormat::Json => tracing::error!("{}", text.trim_end()),
+    }
     let code = if is_usage { ExitCode::Usage } else { ExitCode::Failed };
     code.number().into()
 }

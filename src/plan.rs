@@ -10,7 +10,8 @@
 //! | `lineage` | which snapshots are one recovery point, and which points one lineage? |
 //! | `period`, `retention` | which points do the tiers hold, and until when? |
 //! | `verdict` | and with twins, failures, and sources that are gone? |
-//! | `select`, `create`, `point_tags` | which sources are due, and how is their point made? |
+//! | `select`, `claims` | which sources does a policy protect, where several select one? |
+//! | `create`, `point_tags` | which of them are due, and how is their point made? |
 //! | `guard` | what forbids a deletion whatever retention says? |
 //! | `expire` | so which snapshots go, which stay, and why? |
 //! | `limits` | is that more than one run may delete? |
@@ -19,7 +20,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 
 use crate::config::{Config, Orphans, RegionalPolicy, Regions};
 use crate::domain::inventory::{InstanceState, Inventory, Listing, RegionInventory};
@@ -27,6 +28,7 @@ use crate::domain::region::Region;
 use crate::domain::source::Source;
 
 pub mod check;
+pub mod claims;
 pub mod create;
 pub mod expire;
 pub mod explain;
@@ -48,6 +50,7 @@ pub use model::{
     Note, Op, Plan, PlanGap, Severity, Waiting, Withheld,
 };
 
+use claims::Claims;
 use create::{Occupied, Place};
 use expire::Emitted;
 use lineage::{Entry, LineageKey};
@@ -76,12 +79,19 @@ impl Request {
     pub fn at(now: DateTime<Utc>) -> Self {
         Self {
             now,
-            run_slot: now,
+            // Slots stand in tags by the second.
+            run_slot: now.trunc_subsecs(0),
             extra: false,
             policies: Vec::new(),
             regions: Vec::new(),
             max_deletes: None,
         }
+    }
+
+    /// Tells whether a note is of what the plan is asked for; a fatal one always is.
+    fn is_about(&self, note: &Note) -> bool {
+        let in_scope = |region: &Region| self.regions.is_empty() || self.regions.contains(region);
+        note.severity == Severity::Fatal || note.region.as_ref().is_none_or(in_scope)
     }
 
     fn covers(&self, policy: &str, region: &Region) -> bool {
@@ -118,6 +128,7 @@ pub fn plan(config: &Config, inventory: &Inventory, request: &Request) -> Plan {
     plan.actions = creations;
     plan.actions.extend(deletions);
     plan.notes.extend(check::check(config, inventory, request, &plan));
+    plan.notes.retain(|note| request.is_about(note));
     plan.notes.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.region.cmp(&b.region)));
     plan
 }
@@ -196,8 +207,7 @@ fn plan_creations(
     plan: &mut Plan,
 ) {
     let occupied = create::occupied(observed, request.now);
-    // A source that two policies match gets points from the first only.
-    let mut taken: BTreeMap<Source, &Arc<str>> = BTreeMap::new();
+    let mut claims = Claims::default();
     for (index, policy) in config.policies.iter().enumerate() {
         let variant = policy.in_region(region);
         if !policy.applies_in(region) || !variant.create {
@@ -213,22 +223,17 @@ fn plan_creations(
             note_selection(place, candidates.len(), names_region, plan);
         }
         for candidate in &candidates {
-            if let Some(first) = taken.get(&candidate.source).copied() {
-                let source = candidate.source;
-                let text = format!(
-                    "{source} is selected by `{first}` and `{policy_name}`; it gets points from `{first}` only"
-                );
-                note(plan, Severity::Warning, region, text);
-                continue;
-            }
-            taken.insert(candidate.source, policy_name);
-            if is_covered {
+            let is_first = claims.claim(candidate, policy_name);
+            if is_first && is_covered {
                 let key = LineageKey { policy: index, is_adopted: false, source: candidate.source };
                 let found = lineages.binary_search_by_key(&key, |lineage| lineage.key).ok();
                 let lineage = found.map(|n| &lineages[n]);
                 plan_creation(place, candidate, lineage, &occupied, emitted, plan);
             }
         }
+    }
+    for line in claims.lines() {
+        note(plan, Severity::Warning, region, line);
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::Hash;
 
-use futures_util::future::{join, join_all, join5};
+use futures_util::future::{join_all, join5};
 
 use crate::cloud::{Cloud, CloudError, FILTER_VALUES_MAX, Page, SnapshotFilter};
 use crate::domain::ids::{InstanceId, SnapshotId, VolumeId};
@@ -123,29 +123,19 @@ async fn ask_in_region<C: Cloud>(cloud: &C, region: &Region, sources: &BTreeSet<
             Source::Volume(id) => volume_ids.push(*id),
         }
     }
-    let instances = instance_ids.chunks(FILTER_VALUES_MAX).map(|ids| async move {
-        (
-            ids,
-            list(|item: &Instance| item.id, |token| cloud.describe_instances(region, ids, token))
-                .await,
-        )
-    });
-    let volumes = volume_ids.chunks(FILTER_VALUES_MAX).map(|ids| async move {
-        (
-            ids,
-            list(|item: &Volume| item.id, |token| cloud.describe_volumes(region, ids, token)).await,
-        )
-    });
-    let (instances, volumes) = join(join_all(instances), join_all(volumes)).await;
-
+    // One request after the other: there may be thousands of ids, and this can take its time.
     let mut answer = Answer::default();
-    for (ids, listed) in instances {
+    for ids in instance_ids.chunks(FILTER_VALUES_MAX) {
+        let next_page = |token| cloud.describe_instances(region, ids, token);
+        let listed = list(|item: &Instance| item.id, next_page).await;
         // EC2 shows an instance for about an hour after its end.
         let alive = listed.items.iter().filter(|item| item.state != InstanceState::Terminated);
         let alive = alive.map(|item| item.id).collect();
         answer.add("DescribeInstances", ids, &alive, listed.error, Source::Instance);
     }
-    for (ids, listed) in volumes {
+    for ids in volume_ids.chunks(FILTER_VALUES_MAX) {
+        let next_page = |token| cloud.describe_volumes(region, ids, token);
+        let listed = list(|item: &Volume| item.id, next_page).await;
         let alive = listed.items.iter().map(|item| item.id).collect();
         answer.add("DescribeVolumes", ids, &alive, listed.error, Source::Volume);
     }

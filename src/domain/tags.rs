@@ -87,8 +87,6 @@ pub struct OurTags<'t> {
     pub source: Option<&'t str>,
     /// [`MEMBERS`].
     pub members: Option<&'t str>,
-    /// [`DEVICES`].
-    pub devices: Option<&'t str>,
     /// [`ATTEMPT`].
     pub attempt: Option<&'t str>,
     /// [`COPY_OF`].
@@ -108,7 +106,6 @@ impl<'t> OurTags<'t> {
                 SLOT => ours.slot = Some(value),
                 SOURCE => ours.source = Some(value),
                 MEMBERS => ours.members = Some(value),
-                DEVICES => ours.devices = Some(value),
                 ATTEMPT => ours.attempt = Some(value),
                 COPY_OF => ours.copy_of = Some(value),
                 _ => {}

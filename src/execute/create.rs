@@ -78,7 +78,7 @@ async fn create<C: Cloud, K: Clock>(run: &RegionRun<'_, C, K>, action: &Action) 
             return Outcome::NotStarted("interrupted".to_owned());
         }
         // Another runner may have made the very point.
-        if let Some(ids) = look(run, &call, &LOOK_PAUSES[..1]).await {
+        if let Look::Found(ids) = look(run, &call, &LOOK_PAUSES[..1]).await {
             return Outcome::Found(ids);
         }
     }
@@ -92,16 +92,20 @@ async fn after_error<C: Cloud, K: Clock>(
 ) -> Outcome {
     match err.kind {
         ErrorKind::Ambiguous => match look(run, call, &LOOK_PAUSES).await {
-            Some(ids) => Outcome::Found(ids),
-            None => Outcome::Failed(format!(
+            Look::Found(ids) => Outcome::Found(ids),
+            Look::Nothing => Outcome::Failed(format!(
                 "no answer ({}), and nothing was found for a minute; the next run looks again",
+                err.reason()
+            )),
+            Look::Unknown(why) => Outcome::Failed(format!(
+                "no answer ({}), and looking for it failed: {why}; the next run looks again",
                 err.reason()
             )),
         },
         // Another runner may be making the very point.
         ErrorKind::Busy => match look(run, call, &LOOK_PAUSES[..1]).await {
-            Some(ids) => Outcome::Found(ids),
-            None => Outcome::Waits(err.reason()),
+            Look::Found(ids) => Outcome::Found(ids),
+            Look::Nothing | Look::Unknown(_) => Outcome::Waits(err.reason()),
         },
         ErrorKind::AccountLimit => {
             run.is_full(err.reason());
@@ -124,8 +128,9 @@ async fn look<C: Cloud, K: Clock>(
     run: &RegionRun<'_, C, K>,
     call: &Call<'_>,
     pauses: &[TimeDelta],
-) -> Option<Vec<SnapshotId>> {
+) -> Look {
     let point = call.point();
+    let mut last_error = None;
     let of_slot = [tags::OWNER, tags::POLICY, tags::SOURCE, tags::SLOT];
     let pairs = point.tags.iter().filter(|(key, _)| of_slot.contains(&key.as_ref()));
     let pairs = pairs.map(|(key, value)| (key.to_string(), value.to_string())).collect();
@@ -138,16 +143,34 @@ async fn look<C: Cloud, K: Clock>(
             let page = run.cloud.describe_snapshots(run.region, filter, token).await;
             page.map_err(CallEnd::Error)
         });
-        let Ok(snapshots) = snapshots.await else { continue };
+        let snapshots = match snapshots.await {
+            Ok(snapshots) => snapshots,
+            Err(CallEnd::Interrupted) => continue,
+            Err(CallEnd::Error(err)) => {
+                last_error = Some(err.reason());
+                continue;
+            }
+        };
+        last_error = None;
         let is_new = |id: &SnapshotId| !point.known.contains(id);
         let made = snapshots.iter().filter(|s| call.is_of(s.volume_id)).map(|s| s.id);
         let mut found: Vec<SnapshotId> = made.filter(is_new).collect();
         if !found.is_empty() {
             found.sort();
-            return Some(found);
+            return Look::Found(found);
         }
     }
-    None
+    last_error.map_or(Look::Nothing, Look::Unknown)
+}
+
+/// What a look for an unanswered call's snapshots brought.
+enum Look {
+    /// They are there.
+    Found(Vec<SnapshotId>),
+    /// The last listing that could be read does not show them.
+    Nothing,
+    /// The last listing could not be read.
+    Unknown(String),
 }
 
 /// A creating call with what it was planned as.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
@@ -60,19 +60,42 @@ async fn delete_batch<'a, C: Cloud, K: Clock>(
 ) -> Vec<(Planned<'a>, Option<Outcome>)> {
     let checked = check_batch(run, batch).await;
     let looked_at = run.clock.now();
-    stream::iter(checked)
-        .map(|(planned, refusal)| async move {
-            let outcome = match refusal.or_else(|| run.why_not().map(Outcome::NotStarted)) {
-                Some(outcome) => outcome,
-                None if looked_at + LOOK_FRESH_FOR < run.clock.now() => return (planned, None),
-                None => delete_one(run, planned.2.snapshot_id).await,
-            };
-            run.ended(planned.1, &outcome);
-            (planned, Some(outcome))
-        })
+    let points = checked.chunk_by(|(a, _), (b, _)| is_one_point(a, b));
+    let points: Vec<_> = points.map(<[_]>::to_vec).collect();
+    let ended: Vec<Vec<_>> = stream::iter(points)
+        .map(|point| delete_point(run, point, looked_at))
         .buffer_unordered(CONCURRENT_CALLS)
         .collect()
-        .await
+        .await;
+    ended.into_iter().flatten().collect()
+}
+
+/// Deletes the members of one recovery point in turn. Once EC2 protects one, the others stay with
+/// it: a lock that may not be listed is known only now.
+async fn delete_point<'a, C: Cloud, K: Clock>(
+    run: &RegionRun<'_, C, K>,
+    point: Vec<(Planned<'a>, Option<Outcome>)>,
+    looked_at: DateTime<Utc>,
+) -> Vec<(Planned<'a>, Option<Outcome>)> {
+    let mut ended = Vec::with_capacity(point.len());
+    let mut protected: Option<String> = None;
+    for (planned, refusal) in point {
+        let refusal = refusal.or_else(|| protected.clone().map(Outcome::Skipped));
+        let outcome = match refusal.or_else(|| run.why_not().map(Outcome::NotStarted)) {
+            Some(outcome) => outcome,
+            None if looked_at + LOOK_FRESH_FOR < run.clock.now() => {
+                ended.push((planned, None));
+                continue;
+            }
+            None => delete_one(run, planned.2.snapshot_id).await,
+        };
+        if let (Outcome::Skipped(why), None) = (&outcome, &protected) {
+            protected = Some(format!("of one point with {}: {why}", planned.2.snapshot_id));
+        }
+        run.ended(planned.1, &outcome);
+        ended.push((planned, Some(outcome)));
+    }
+    ended
 }
 
 /// Returns how many of `planned` make the next batch: what it reads again fits into one request
@@ -82,7 +105,9 @@ fn batch_len(planned: &[Planned<'_>]) -> usize {
     let mut ids = BTreeSet::new();
     for point in planned.chunk_by(is_one_point) {
         ids.extend(point.iter().flat_map(|(_, _, delete)| read_again(delete)));
-        if FILTER_VALUES_MAX < ids.len() && 0 < len {
+        // Much that stays must not make for small batches: it would be read again with each.
+        let fits = ids.len() <= FILTER_VALUES_MAX || len < FILTER_VALUES_MAX / 2;
+        if !fits && 0 < len {
             break;
         }
         len += point.len();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::cloud::{Cloud, CloudError, ErrorKind, Page};
 use crate::domain::ids::VolumeId;
@@ -14,9 +14,8 @@ use crate::execute::clock::{Clock, Stop};
 use crate::execute::outcome::{Outcome, Progress};
 use crate::execute::pace::Pace;
 use crate::plan::Action;
+use crate::plan::create::SPACING;
 
-/// EC2 refuses a second snapshot of one volume within 15 seconds.
-const SPACING: TimeDelta = TimeDelta::seconds(15);
 /// What is asked for here by id or slot fits into one page; empty ones may come before it.
 const PAGES_MAX: usize = 100;
 /// A call that EC2 throttles is tried so often in all.

@@ -16,7 +16,7 @@ use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::tags::{self, OurTags, Tags};
 use crate::plan::Request;
-use crate::plan::model::{Action, NewPoint, Note, Op, Plan, Severity};
+use crate::plan::model::{Action, ExpireReason, NewPoint, Note, Op, Plan, Severity};
 
 /// Returns a fatal note for every promise that `plan` breaks.
 pub fn check(config: &Config, inventory: &Inventory, request: &Request, plan: &Plan) -> Vec<Note> {
@@ -142,8 +142,9 @@ fn why_not(scene: Scene<'_>, snapshot: &Snapshot, action: &Action) -> Option<&'s
         return Some("belongs to no policy");
     };
     let variant = policy.in_region(scene.region);
+    let name = tags.get(tags::POLICY).filter(|name| policy.answers_to(name));
     let is_ours = tags.get(tags::OWNER) == Some(&variant.owner)
-        && tags.get(tags::POLICY).is_some_and(|name| policy.answers_to(name))
+        && name.is_some_and(|name| snapshot.description.starts_with(&format!("snapkeep {name} ")))
         && !tags.has(tags::COPY_OF);
     let has_no_marks = !tags.iter().any(|(k, _)| k.starts_with(tags::PREFIX) && k != tags::HOLD);
     let is_adopted =
@@ -171,7 +172,9 @@ fn lineage_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<LineageKey<'t>> {
 /// Returns the lineage of `snapshot`; none if it is not ours, whatever its tags say.
 fn lineage_of<'t>(scene: Scene<'t>, snapshot: &'t Snapshot) -> Option<LineageKey<'t>> {
     let has_volume = snapshot.volume_id.is_some_and(|id| !id.is_placeholder());
-    lineage_key(scene, &snapshot.tags).filter(|_| has_volume)
+    let policy = snapshot.tags.get(tags::POLICY)?;
+    let is_described = snapshot.description.starts_with(&format!("snapkeep {policy} "));
+    lineage_key(scene, &snapshot.tags).filter(|_| has_volume && is_described)
 }
 
 /// What a completed snapshot and its tags say of its point.
@@ -258,7 +261,8 @@ fn n_lost(mut members: Vec<Member<'_>>, keep_last: usize) -> usize {
 
 /// Of a volume, the newest of the adopted snapshots that go has one at least as new that survives.
 fn newest_adopted(scene: Scene<'_>, deleted: &IdMap<SnapshotId, &Action>, broken: &mut Broken) {
-    let mut newest_gone: BTreeMap<VolumeId, (DateTime<Utc>, &Policy)> = BTreeMap::new();
+    let mut newest_gone: BTreeMap<VolumeId, ((DateTime<Utc>, SnapshotId), &Policy)> =
+        BTreeMap::new();
     for action in deleted.values() {
         let Some(delete) = action.as_delete().filter(|d| !d.tags.has(tags::OWNER)) else {
             continue;
@@ -266,8 +270,11 @@ fn newest_adopted(scene: Scene<'_>, deleted: &IdMap<SnapshotId, &Action>, broken
         let policy = scene.policy(&action.policy);
         let (Some(volume_id), Some(policy)) = (delete.volume_id, policy) else { continue };
         if delete.state == SnapshotState::Completed {
-            let newest = newest_gone.entry(volume_id).or_insert((delete.started_at, policy));
-            newest.0 = newest.0.max(delete.started_at);
+            let this = (delete.started_at, delete.snapshot_id);
+            let newest = newest_gone.entry(volume_id).or_insert((this, policy));
+            if newest.0 < this {
+                *newest = (this, policy);
+            }
         }
     }
     if newest_gone.is_empty() {
@@ -278,7 +285,7 @@ fn newest_adopted(scene: Scene<'_>, deleted: &IdMap<SnapshotId, &Action>, broken
     });
     for survivor in survivors {
         let Some(volume_id) = survivor.volume_id else { continue };
-        if newest_gone.get(&volume_id).is_some_and(|(gone, _)| *gone <= survivor.started_at) {
+        if newest_gone.get(&volume_id).is_some_and(|(gone, _)| gone.0 <= survivor.started_at) {
             newest_gone.remove(&volume_id);
         }
     }
@@ -346,7 +353,11 @@ fn new_tag<'t>(point: &'t NewPoint, key: &str) -> Option<&'t str> {
 /// No policy deletes more in a region than its limit allows.
 fn over_limit(config: &Config, request: &Request, plan: &Plan, broken: &mut Broken) {
     let mut counts: BTreeMap<(&str, &Region), u32> = BTreeMap::new();
-    for action in plan.actions.iter().filter(|action| action.as_delete().is_some()) {
+    let is_counted = |action: &&Action| {
+        // What makes room for a creation is never withheld.
+        action.as_delete().is_some_and(|delete| delete.reason != ExpireReason::FailedInTheWay)
+    };
+    for action in plan.actions.iter().filter(is_counted) {
         *counts.entry((&action.policy, &action.region)).or_default() += 1;
     }
     for ((name, region), n_deletes) in counts {

@@ -134,7 +134,9 @@ fn newest_filled<'l, 'a>(
 ) -> Option<&'l Point<'a>> {
     let past = lineage.points.iter().map(|(point, _)| point);
     // A slot in the future is a clock's mistake and fills nothing.
-    past.filter(|point| point.slot_or_time() <= place.now).max_by_key(|point| point.slot_or_time())
+    let filled = past.filter(|point| point.slot_or_time() <= place.now);
+    // Of twins the complete one: the other needs no repair.
+    filled.max_by_key(|point| (point.slot_or_time(), point.state == PointState::Complete))
 }
 
 /// Returns the volumes of which `point`, which fills the slot, lacks a snapshot that can be made.

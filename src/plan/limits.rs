@@ -40,12 +40,18 @@ pub fn withhold(
     }
     let mut allowed = Vec::new();
     for action in deletions {
-        match exceeded.get(&(Arc::clone(&action.policy), action.region.clone())) {
+        let place = (Arc::clone(&action.policy), action.region.clone());
+        match exceeded.get(&place).filter(|_| is_counted(&action)) {
             Some(limit) => plan.withheld.push(Withheld { action, limit: Arc::clone(limit) }),
             None => allowed.push(action),
         }
     }
     allowed
+}
+
+/// Returns false for what must go so that a creation can be made: those are never withheld.
+fn is_counted(action: &Action) -> bool {
+    action.as_delete().is_none_or(|delete| delete.reason != ExpireReason::FailedInTheWay)
 }
 
 fn limits(config: &Config, (name, region): &(Arc<str>, Region)) -> Limits {
@@ -62,14 +68,12 @@ struct Count {
 
 impl Count {
     fn add(&mut self, run: &[Action]) {
-        let deletes = || run.iter().filter_map(Action::as_delete);
+        let deletes = || run.iter().filter(|a| is_counted(a)).filter_map(Action::as_delete);
         self.n_snapshots += u32::try_from(deletes().count()).unwrap_or(u32::MAX);
         // Snapshots of one point follow each other and share its instant and source. Failed ones
         // are no points.
         let points: Vec<_> = deletes()
-            .filter(|delete| {
-                !matches!(delete.reason, ExpireReason::Failed | ExpireReason::FailedInTheWay)
-            })
+            .filter(|delete| delete.reason != ExpireReason::Failed)
             .map(|delete| {
                 (delete.point_time, delete.tags.get(tags::SOURCE).ok_or(delete.volume_id))
             })

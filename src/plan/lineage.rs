@@ -244,7 +244,8 @@ pub fn points<'a>(lineage: &[Entry<'a>]) -> (Vec<Point<'a>>, Vec<Entry<'a>>) {
 /// Takes second points of one slot out of `points`; with each, the one that stays.
 ///
 /// The earliest complete one of a slot stays, then the smallest id. Another is surplus only once
-/// that one is complete, and while it is pending itself it is left to become what it becomes.
+/// that one is complete and has all its volumes, and while it is pending itself it is left to
+/// become what it becomes.
 pub fn split_surplus<'a>(points: &mut Vec<Point<'a>>) -> Vec<(Point<'a>, Vec<SnapshotId>)> {
     let mut by_slot: Vec<usize> = (0..points.len()).filter(|n| points[*n].slot.is_some()).collect();
     by_slot.sort_by_key(|n| points[*n].slot);
@@ -254,7 +255,10 @@ pub fn split_surplus<'a>(points: &mut Vec<Point<'a>>) -> Vec<(Point<'a>, Vec<Sna
         let is_complete = |n: &&usize| points[**n].state == PointState::Complete;
         let Some(stays) = twins.iter().find(is_complete) else { continue };
         for other in twins.iter().filter(|n| *n != stays) {
-            if points[*other].state != PointState::Pending {
+            // A volume that the one that stays lacks is no surplus.
+            let is_covered =
+                points[*other].snapshots.iter().all(|s| points[*stays].has_volume(s.volume_id));
+            if points[*other].state != PointState::Pending && is_covered {
                 stays_of.insert(*other, points[*stays].ids().collect::<Vec<_>>());
             }
         }

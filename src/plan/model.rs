@@ -237,7 +237,7 @@ pub enum Severity {
     Info,
     /// Somebody should look.
     Warning,
-    /// The plan contradicts an invariant and must not be executed.
+    /// The plan contradicts an invariant and must not be executed, in the note's region or at all.
     Fatal,
 }
 
@@ -250,6 +250,16 @@ pub struct Note {
     pub region: Option<Region>,
     /// What.
     pub message: String,
+}
+
+impl Plan {
+    /// Returns true if a fatal note stands in the way of `action`.
+    pub fn refuses(&self, action: &Action) -> bool {
+        self.notes.iter().any(|note| {
+            let is_here = note.region.as_ref().is_none_or(|region| *region == action.region);
+            note.severity == Severity::Fatal && is_here
+        })
+    }
 }
 
 impl Action {

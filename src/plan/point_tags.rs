@@ -72,6 +72,14 @@ pub fn description(policy: &str, source: Source, slot: &str) -> String {
     format!("snapkeep {policy} {source} {slot}")
 }
 
+/// Returns true if `text` is [`description`] of these; of any slot, where that is not known.
+pub fn is_described(text: &str, policy: &str, source: &str, slot: Option<&str>) -> bool {
+    let rest = ["snapkeep", policy, source].iter().try_fold(text, |rest, part| {
+        rest.strip_prefix(part).and_then(|rest| rest.strip_prefix(' '))
+    });
+    rest.is_some_and(|rest| slot.is_none_or(|slot| slot == rest))
+}
+
 fn new_tags(place: Place<'_>, candidate: &Candidate<'_>) -> Pairs {
     let source = RegionalSource { region: place.region.clone(), source: candidate.source };
     let mut pairs: Pairs = vec![

@@ -196,6 +196,8 @@ fn apply_tier(
     by_period.sort();
     let this_period = Local::new(rules.now, rules.zone).period(rule.tier);
     let mut n_newer = 0;
+    let mut held = Vec::new();
+    let mut beyond = Vec::new();
     for members in by_period.chunk_by(|a, b| a.0 == b.0).rev() {
         let Some(taken) = representative(rule, members, candidates, locals) else { continue };
         // The last of a period that is not over may yet be replaced.
@@ -203,10 +205,17 @@ fn apply_tier(
         apply_window(rules, rule, locals[taken], n_newer, is_final, &mut judgements[taken]);
         n_newer += 1;
         if judgements[taken].holds.contains(Hold::Tier(rule.tier)) {
+            held.push(taken);
             for (_, other) in members.iter().filter(|(_, other)| *other != taken) {
                 judgements[*other].instead.push(taken);
             }
+        } else if matches!(rule.window, Window::Count(_)) {
+            beyond.push(taken);
         }
+    }
+    // A point is beyond the count only as long as all the newer ones are there.
+    for taken in beyond {
+        judgements[taken].instead.extend(&held);
     }
 }
 

@@ -48,7 +48,9 @@ pub fn candidates<'a>(policy: &RegionalPolicy, region: &'a RegionInventory) -> V
     let mut candidates: Vec<Candidate<'a>> = match policy.select.resource {
         Resource::Volume => {
             let volumes = region.volumes.iter().filter(|v| policy.select.matches_volume(v));
-            volumes.map(Candidate::of_volume).collect()
+            // EC2 makes no snapshots of these, ever.
+            let can_be = |v: &&Volume| !matches!(&*v.state, "error" | "deleting" | "deleted");
+            volumes.filter(can_be).map(Candidate::of_volume).collect()
         }
         Resource::Instance => {
             let by_id = region.volumes.iter().map(|volume| (volume.id, volume)).collect();

@@ -3,6 +3,7 @@
 //! Tags alone do not make a thing ours, since people and tools copy them along. What is not
 //! plainly ours or plainly adopted is never touched.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -10,11 +11,11 @@ use chrono::{DateTime, Utc};
 
 use crate::config::{Config, RegionalPolicy};
 use crate::domain::ids::{ImageId, SnapshotId, VolumeId};
-use crate::domain::inventory::{RegionInventory, Snapshot};
+use crate::domain::inventory::{Image, RegionInventory, Snapshot};
 use crate::domain::region::Region;
 use crate::domain::source::{RegionalSource, Source};
 use crate::domain::tags::{OurTags, Tags};
-use crate::plan::point_tags::description;
+use crate::plan::point_tags::is_described;
 
 /// Whose a snapshot is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub enum ForeignReason {
     NoVolume,
     /// Its tags name another source than it was made of.
     OtherSource,
+    /// Its description is not the one that we give: somebody copied our tags onto it.
+    OtherMaker,
     /// Owner, policy or source is missing or unreadable.
     Incomplete,
     /// It says of itself that it is a copy.
@@ -129,9 +132,11 @@ impl<'a> Judge<'a> {
             }
         }
         let owners = config.policies.iter().map(|p| p.in_region(region).owner.as_ref()).collect();
-        let backing = inventory
-            .images
-            .iter()
+        // Of several images over one snapshot the smallest id, whatever order they came in.
+        let mut images: Vec<&Image> = inventory.images.iter().collect();
+        images.sort_by_key(|image| Reverse(image.id));
+        let backing = images
+            .into_iter()
             .flat_map(|image| image.snapshot_ids.iter().map(|id| (*id, image.id)))
             .collect();
         let policies = (0..config.policies.len()).map(variant).collect();
@@ -223,30 +228,19 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Checks that `snapshot` was made of `source`, as far as EC2 and our tags tell.
+/// Checks that we made `snapshot`, and of `source`, as far as EC2 tells.
 fn made_of(snapshot: &Snapshot, source: Source, tags: &OurTags<'_>) -> Result<(), ForeignReason> {
     let volume_id = real_volume(snapshot).ok_or(ForeignReason::NoVolume)?;
-    let is_made_of = match source {
-        Source::Volume(id) => id == volume_id,
-        Source::Instance(_) => {
-            let devices = tags.devices.unwrap_or_default();
-            let named = || {
-                devices.split_ascii_whitespace().filter_map(|part| Some(part.split_once('=')?.1))
-            };
-            let is_named = || named().any(|id| id.parse() == Ok(volume_id));
-            // The tag names every volume of the point, unless it ran out of room.
-            let members = || tags.members.and_then(|text| text.parse().ok());
-            // A volume that was attached between plan and call joins the set. People copy tags, but
-            // not descriptions.
-            let is_described = || {
-                let policy = tags.policy.unwrap_or_default();
-                let text = description(policy, source, tags.slot.unwrap_or_default());
-                snapshot.description.as_ref() == text
-            };
-            is_named() || members() != Some(named().count()) || is_described()
-        }
-    };
-    if is_made_of { Ok(()) } else { Err(ForeignReason::OtherSource) }
+    if matches!(source, Source::Volume(id) if id != volume_id) {
+        return Err(ForeignReason::OtherSource);
+    }
+    // People and tools copy tags along, but not descriptions, which nobody can change later. So
+    // the description also tells a member of a set: its volume may have been attached after the
+    // plan, and the tag that names volumes has no room for many.
+    let source = tags.source.and_then(|text| text.split_once('/')).map_or("", |(_, id)| id);
+    let is_described =
+        is_described(&snapshot.description, tags.policy.unwrap_or_default(), source, tags.slot);
+    if is_described { Ok(()) } else { Err(ForeignReason::OtherMaker) }
 }
 
 /// Returns the volume that `snapshot` was made of, if EC2 says one that means something.
@@ -311,6 +305,9 @@ pub fn bystander_text(standing: &Standing) -> Option<Arc<str>> {
             ForeignReason::OtherOwner => "bears another installation's owner tag",
             ForeignReason::NoVolume => "bears snapkeep's tags but is a copy or an import",
             ForeignReason::OtherSource => "bears snapkeep's tags but was made of something else",
+            ForeignReason::OtherMaker => {
+                "bears snapkeep's tags, but not its description: somebody copied the tags"
+            }
             ForeignReason::Incomplete => {
                 "bears some of snapkeep's tags, but not owner, policy and source"
             }

@@ -100,11 +100,15 @@ pub fn judge_lineage<'a>(
         };
     }
     let mut points: Vec<(Point<'a>, Verdict)> = points.into_iter().zip(verdicts).collect();
-    points.extend(
-        surplus
-            .into_iter()
-            .map(|(point, stays)| (point, Verdict::Expire(ExpireReason::Surplus, stays.into()))),
-    );
+    for (point, twin) in surplus {
+        // Where the twin that stays goes itself, what it relies on is what must be there.
+        let of_twin = points.iter().find(|(point, _)| point.ids().eq(twin.iter().copied()));
+        let stays = match of_twin {
+            Some((_, Verdict::Expire(_, stays))) => Arc::clone(stays),
+            Some(_) | None => twin.into(),
+        };
+        points.push((point, Verdict::Expire(ExpireReason::Surplus, stays)));
+    }
     JudgedLineage { key, points, failed }
 }
 
@@ -181,8 +185,8 @@ fn with_instead(
 
 /// Tells which failed snapshots go.
 ///
-/// The newest failed attempt stays as the memory of how often was tried, until a later attempt is
-/// complete or nothing will be tried any more.
+/// The newest failed attempt stays as the memory of how often was tried, while its slot is the one
+/// that is due and no later attempt is complete. The memory of older slots says nothing.
 fn judge_failed<'a>(
     policy: &RegionalPolicy,
     is_gone: bool,
@@ -202,9 +206,12 @@ fn judge_failed<'a>(
             is_later && point.state == PointState::Complete
         })
     };
+    let due = policy.schedule.as_ref().filter(|_| !failed.is_empty());
+    let due = due.and_then(|schedule| schedule.slot_at(now));
     let is_memory = |entry: &Entry<'_>| {
         policy.create
             && !is_gone
+            && due.is_some_and(|due| Some(due) <= entry.slot)
             && !entry.key.is_adopted
             && Some(rank(entry)) == newest
             && !is_done(entry)

@@ -171,7 +171,7 @@ struct WaitingJson {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct NoteJson {
-    /// `info`, `warning` or `fatal`; a plan with a fatal note is not executed.
+    /// `info`, `warning` or `fatal`; nothing is executed where a note is fatal.
     severity: &'static str,
     region: Option<String>,
     message: String,

@@ -259,7 +259,7 @@ pub(super) fn notes(out: &mut String, plan: &Plan) {
         let severity = match note.severity {
             Severity::Info => "",
             Severity::Warning => "warning: ",
-            Severity::Fatal => "FATAL, nothing is executed: ",
+            Severity::Fatal => "FATAL, nothing is executed there: ",
         };
         let region = note.region.as_ref().map(|region| format!("{region}: ")).unwrap_or_default();
         item(out, &format!("{severity}{region}{}", note.message));

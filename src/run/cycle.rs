@@ -3,7 +3,7 @@
 use crate::cloud::Cloud;
 use crate::config::Config;
 use crate::execute::{Clock, Outcome, Progress, Stop, execute};
-use crate::plan::{Plan, Request, Severity, plan};
+use crate::plan::{Plan, Request, plan};
 use crate::run::observe::observe;
 
 /// What a cycle planned and did.
@@ -17,7 +17,8 @@ pub struct Report {
 
 /// Runs one cycle.
 ///
-/// A plan with a fatal note is not executed; each of its actions is reported as not started.
+/// A fatal note refuses its region, or everything if it names none: those actions are reported as
+/// not started, the others are carried out.
 pub async fn run<C: Cloud, K: Clock>(
     cloud: &C,
     clock: &K,
@@ -27,14 +28,15 @@ pub async fn run<C: Cloud, K: Clock>(
     progress: &dyn Progress,
 ) -> Report {
     let inventory = observe(cloud, config).await;
-    let plan = plan(config, &inventory, request);
+    let mut plan = plan(config, &inventory, request);
     drop(inventory);
-    let is_refused = plan.notes.iter().any(|note| note.severity == Severity::Fatal);
-    let outcomes = if is_refused {
-        let refused = Outcome::NotStarted("the plan was refused, see its notes".to_owned());
-        vec![refused; plan.actions.len()]
-    } else {
-        execute(cloud, clock, &plan, config.api_share, stop, progress).await
-    };
+    let actions = std::mem::take(&mut plan.actions);
+    let (allowed, refused): (Vec<_>, Vec<_>) =
+        actions.into_iter().partition(|action| !plan.refuses(action));
+    plan.actions = allowed;
+    let mut outcomes = execute(cloud, clock, &plan, config.api_share, stop, progress).await;
+    let why = "the plan was refused, see its fatal notes";
+    outcomes.extend(refused.iter().map(|_| Outcome::NotStarted(why.to_owned())));
+    plan.actions.extend(refused);
     Report { plan, outcomes }
 }

@@ -13,6 +13,7 @@ mod deleting;
 mod gaps;
 mod limits;
 mod orphans;
+mod reviewed;
 mod runners;
 mod twins;
 mod world;

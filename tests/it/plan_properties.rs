@@ -136,7 +136,15 @@ fn snapshot(n: usize, seed: &Seed) -> Snapshot {
         started_at,
         volume_size_gib: 8,
         is_encrypted: false,
-        description: if seed.whose == 8 { "old script" } else { "" }.into(),
+        description: match seed.whose {
+            8 => "old script".into(),
+            7.. => "".into(),
+            _ if seed.mark == 6 => "made by hand, tags copied".into(),
+            _ => {
+                let slot = slot.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+                format!("snapkeep {policy} {source} {slot}").into()
+            }
+        },
         tags: tags.into_iter().collect(),
     }
 }
@@ -299,6 +307,7 @@ proptest! {
             let n = (0..seeds.len()).find(|n| snapshot_id(*n) == id).unwrap();
             prop_assert!(![0, 1, 3, 4, 5].contains(&seeds[n].mark), "{:?}", seeds[n]);
             prop_assert!(seeds[n].whose != 6, "{:?}", seeds[n]);
+            prop_assert!(seeds[n].whose > 6 || seeds[n].mark != 6, "{:?}", seeds[n]);
             prop_assert!(seeds[n].state != 0, "{:?}", seeds[n]);
         }
     }

@@ -175,7 +175,7 @@ impl Demo<'_> {
         Snapshot {
             is_encrypted: server.is_encrypted,
             tags: tags.into_iter().collect(),
-            description: format!("snapkeep: servers, {}", server.name).into(),
+            description: format!("snapkeep servers {} {}", server.id, slot_tag(slot)).into(),
             ..self.of_volume(volume.id, volume.size_gib, slot + TimeDelta::seconds(4))
         }
     }

@@ -212,3 +212,39 @@ async fn a_volume_attached_after_the_plan_joins_the_point_and_leaves_with_it() {
     let sizes: Vec<usize> = world.slots(&eu()).into_values().collect();
     assert_eq!(sizes, [3, 3, 3]);
 }
+
+#[tokio::test]
+async fn a_source_that_two_policies_select_gets_points_from_the_first_only() {
+    let second = r#"
+[[policy]]
+name = "second"
+regions = ["eu-west-1"]
+schedule = "0 3 * * *"
+select = { resource = "instance" }
+retention = { daily = "3 days" }
+"#;
+    let world = World::new();
+    world.server(&["gp3"]);
+    let report = world.cycle(&format!("{DAILY}{second}")).await;
+    let policies: Vec<&str> = report.plan.actions.iter().map(|action| &*action.policy).collect();
+    assert_eq!(policies, ["servers"]);
+    let expected = "selected by `servers` and `second`; only `servers` makes points";
+    assert!(notes(&report.plan).contains(expected), "{}", notes(&report.plan));
+}
+
+#[tokio::test]
+async fn a_volume_in_points_of_two_policies_is_worth_a_word() {
+    let disks = r#"
+[[policy]]
+name = "disks"
+regions = ["eu-west-1"]
+schedule = "0 3 * * *"
+select = { resource = "volume" }
+retention = { daily = "3 days" }
+"#;
+    let world = World::new();
+    world.server(&["gp3", "gp3"]);
+    let plan = world.plan(&format!("{DAILY}{disks}")).await;
+    let expected = "volumes in points of `servers` and again of `disks`: 2";
+    assert!(notes(&plan).contains(expected), "{}", notes(&plan));
+}

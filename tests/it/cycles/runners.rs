@@ -110,8 +110,8 @@ async fn snapshots_that_others_made_with_our_tags_stop_nothing() {
     let made = world.snapshots(&eu()).remove(0);
     let tags: Vec<(&str, &str)> = made.tags.iter().collect();
     let placeholder = "vol-ffffffff".parse().unwrap();
-    let copy = world.snapshot(&eu(), placeholder, world.now(), &tags);
-    let elsewhere = world.snapshot(&eu(), world.volume(&eu(), "gp3"), world.now(), &tags);
+    let copy = world.by_hand(&eu(), placeholder, world.now(), &tags);
+    let elsewhere = world.by_hand(&eu(), world.volume(&eu(), "gp3"), world.now(), &tags);
     world.sandbox.remove_snapshot(&eu(), made.id);
     let report = world.cycle(DAILY).await;
     assert_eq!(words(&report), ["done"]);

@@ -158,6 +158,9 @@ impl World {
         tags: &[(&str, &str)],
     ) -> SnapshotId {
         let id = self.sandbox.new_snapshot_id();
+        let value = |key| tags.iter().find(|(k, _)| *k == key).map_or("", |(_, value)| *value);
+        let source = value(tags::SOURCE).rsplit('/').next().unwrap_or_default();
+        let described = [value(tags::POLICY), source, value(tags::SLOT)];
         let snapshot = Snapshot {
             id,
             volume_id: Some(volume_id),
@@ -167,10 +170,28 @@ impl World {
             started_at,
             volume_size_gib: 8,
             is_encrypted: false,
-            description: "".into(),
+            // As snapkeep describes its own.
+            description: match described {
+                ["", ..] => "".into(),
+                [policy, source, slot] => format!("snapkeep {policy} {source} {slot}").into(),
+            },
             tags: tags.iter().copied().collect(),
         };
         self.sandbox.add_snapshot(region, snapshot);
+        id
+    }
+
+    /// A snapshot that somebody made and put these tags on.
+    pub(super) fn by_hand(
+        &self,
+        region: &Region,
+        volume_id: VolumeId,
+        started_at: DateTime<Utc>,
+        tags: &[(&str, &str)],
+    ) -> SnapshotId {
+        let id = self.snapshot(region, volume_id, started_at, tags);
+        let snapshot = self.find(region, id).unwrap();
+        self.sandbox.add_snapshot(region, Snapshot { description: "by hand".into(), ..snapshot });
         id
     }
 

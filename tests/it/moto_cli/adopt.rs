@@ -36,8 +36,8 @@ eu-west-1 · servers
     2026-10-19 03:00Z snap-31261019
         backs ami-00000002; would go: daily ended 2026-11-19 03:00Z
   keep 3 snapshots
-       1  daily, keep_last
        1  daily, monthly
+       1  daily; keep_last
        1  monthly
 
 us-east-1 · servers
@@ -50,8 +50,8 @@ us-east-1 · servers
     2026-10-18 03:00Z snap-11261018
         backs ami-00000001; would go: daily ended 2026-11-18 03:00Z
   keep 3 snapshots
-       1  daily, keep_last
        1  daily, monthly
+       1  daily; keep_last
        1  monthly
 
 "#]]
@@ -130,7 +130,7 @@ us-east-1 · servers
     2026-08-01 01:00Z snap-00000013
         held by the tag snapkeep:hold; would go: no tier takes it
   keep 1 snapshot
-       1  daily, keep_last
+       1  daily; keep_last
 
 notes
   us-east-1: 1 snapshot left alone: managed by AWS Backup

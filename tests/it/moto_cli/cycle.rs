@@ -49,8 +49,8 @@ eu-west-1 · servers
     2026-10-20 03:00Z snap-32261020    8 GiB  daily ended 2026-11-20
   keep 72 snapshots
       56  daily
-       2  daily, keep_last
        2  daily, monthly
+       2  daily; keep_last
       12  monthly
 
 us-east-1 · servers
@@ -86,8 +86,8 @@ us-east-1 · servers
     2026-10-20 03:00Z snap-21261020    8 GiB  daily ended 2026-11-20
   keep 108 snapshots
       84  daily
-       3  daily, keep_last
        3  daily, monthly
+       3  daily; keep_last
       18  monthly
 
 "#]]

@@ -62,8 +62,8 @@ eu-west-1 · servers
     2026-10-18 03:00Z snap-31261018    8 GiB  daily ended 2026-11-18
     2026-10-19 03:00Z snap-31261019    8 GiB  daily ended 2026-11-19
   keep 3 snapshots
-       1  daily, keep_last
        1  daily, monthly
+       1  daily; keep_last
        1  monthly
 
 us-east-1 · servers
@@ -74,8 +74,8 @@ us-east-1 · servers
     2026-10-18 03:00Z snap-11261018    8 GiB  daily ended 2026-11-18
     2026-10-19 03:00Z snap-11261019    8 GiB  daily ended 2026-11-19
   keep 3 snapshots
-       1  daily, keep_last
        1  daily, monthly
+       1  daily; keep_last
        1  monthly
 
 "#]]
@@ -92,7 +92,7 @@ made
   eu-west-1      i-00000003  snap-[CREATED-HERE.]
   us-east-1      i-00000001  snap-[CREATED-HERE.]
 
-4 deletions withheld by a limit; --max-deletes lifts it once:
+4 deletions withheld by a limit; once, --max-deletes N lets N through:
        2  eu-west-1 · servers: 2 deletions, max_deletes = 1
        2  us-east-1 · servers: 2 deletions, max_deletes = 1
 

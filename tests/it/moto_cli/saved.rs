@@ -67,8 +67,8 @@ eu-west-1 · servers
     2026-10-18 03:00Z snap-31261018    8 GiB  daily ended 2026-11-18
     2026-10-19 03:00Z snap-31261019    8 GiB  daily ended 2026-11-19
   keep 3 snapshots
-       1  daily, keep_last
        1  daily, monthly
+       1  daily; keep_last
        1  monthly
 
 us-east-1 · servers
@@ -78,8 +78,8 @@ us-east-1 · servers
 
 could not be read, so nothing is deleted that depends on it
   us-east-1: DescribeSnapshots
-      `saved/us-east-1/snapshots.json`: EOF while parsing an object at line 102
-      column 10
+      `saved/us-east-1/snapshots.json`: EOF while parsing a value at line 101
+      column 4
 
 notes
   warning: us-east-1: `servers` makes no points: DescribeSnapshots could not

@@ -84,6 +84,7 @@ pub(super) fn point(region: &str, instance: u32, n_volumes: u32, day: NaiveDate)
             "id": format!("snap-{instance}{v}{}", day.format("%y%m%d")),
             "volume": volume_id(instance, v),
             "start_time": format!("{day}T03:00:10Z"),
+            "description": format!("snapkeep servers i-{instance:08} {day}T03:00:00Z"),
             "tags": {
                 "Team": "web",
                 "snapkeep:owner": "main",
