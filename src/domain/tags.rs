@@ -73,3 +73,45 @@ impl<K: Into<Arc<str>>, V: Into<Arc<str>>> FromIterator<(K, V)> for Tags {
         Self(tags.into())
     }
 }
+
+/// The values of our tags on one resource, read in one pass.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OurTags<'t> {
+    /// [`OWNER`].
+    pub owner: Option<&'t str>,
+    /// [`POLICY`].
+    pub policy: Option<&'t str>,
+    /// [`SLOT`].
+    pub slot: Option<&'t str>,
+    /// [`SOURCE`].
+    pub source: Option<&'t str>,
+    /// [`MEMBERS`].
+    pub members: Option<&'t str>,
+    /// [`ATTEMPT`].
+    pub attempt: Option<&'t str>,
+    /// [`COPY_OF`].
+    pub copy_of: Option<&'t str>,
+}
+
+impl<'t> OurTags<'t> {
+    /// Returns our tags among `tags`; none if there is not one, or but a hold.
+    pub fn of(tags: &'t Tags) -> Option<Self> {
+        let mut ours = Self::default();
+        let mut is_empty = true;
+        for (key, value) in tags.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
+            match key {
+                HOLD => continue,
+                OWNER => ours.owner = Some(value),
+                POLICY => ours.policy = Some(value),
+                SLOT => ours.slot = Some(value),
+                SOURCE => ours.source = Some(value),
+                MEMBERS => ours.members = Some(value),
+                ATTEMPT => ours.attempt = Some(value),
+                COPY_OF => ours.copy_of = Some(value),
+                _ => {}
+            }
+            is_empty = false;
+        }
+        (!is_empty).then_some(ours)
+    }
+}

@@ -14,7 +14,7 @@ use crate::domain::ids::{SnapshotId, VolumeId};
 use crate::domain::inventory::{Inventory, Listing, RegionInventory, Snapshot, SnapshotState};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
-use crate::domain::tags::{self, Tags};
+use crate::domain::tags::{self, OurTags, Tags};
 use crate::plan::Request;
 use crate::plan::model::{Action, ExpireReason, NewPoint, Note, Op, Plan, Severity};
 
@@ -168,11 +168,11 @@ type LineageKey<'t> = (&'t str, &'t str);
 
 /// Returns the lineage that `tags` name; none if they are not of this installation.
 fn lineage_key<'t>(scene: Scene<'t>, tags: &'t Tags) -> Option<LineageKey<'t>> {
-    let policy = scene.policy(tags.get(tags::POLICY)?)?;
+    let ours = OurTags::of(tags)?;
+    let policy = scene.policy(ours.policy?)?;
     let owner = policy.in_region(scene.region).owner.as_ref();
-    let is_ours =
-        tags.get(tags::OWNER) == Some(owner) && !tags.has(tags::COPY_OF) && !is_managed(tags);
-    is_ours.then_some((policy.name.as_ref(), tags.get(tags::SOURCE)?))
+    let is_ours = ours.owner == Some(owner) && ours.copy_of.is_none() && !is_managed(tags);
+    is_ours.then_some((policy.name.as_ref(), ours.source?))
 }
 
 /// Returns the lineage of `snapshot`; none if it is not ours, whatever its tags say.

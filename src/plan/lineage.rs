@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::id_map::IdMap;
 use crate::domain::ids::{SnapshotId, VolumeId};
 use crate::domain::inventory::{RegionInventory, Snapshot, SnapshotState};
 use crate::domain::source::Source;
@@ -55,11 +56,10 @@ impl<'a> Entry<'a> {
         Self { key, slot: None, members: 1, attempt: 1, devices: None, snapshot }
     }
 
-    /// Orders so that lineages, slots and requests are runs, each in time order.
+    /// Orders one lineage so that slots and requests are runs, each in time order.
     fn order(&self, other: &Self) -> Ordering {
-        self.key
-            .cmp(&other.key)
-            .then_with(|| self.slot.cmp(&other.slot))
+        self.slot
+            .cmp(&other.slot)
             .then_with(|| self.members.cmp(&other.members))
             .then_with(|| self.devices.cmp(&other.devices))
             .then_with(|| self.snapshot.started_at.cmp(&other.snapshot.started_at))
@@ -97,9 +97,25 @@ pub fn lineages<'a>(
             standing => bystanders.count(&standing),
         }
     }
-    entries.sort_unstable_by(Entry::order);
-    let lineages = entries.chunk_by(|a, b| a.key == b.key);
-    lineages.map(|entries| (entries[0].key, entries.to_vec())).collect()
+    group(entries)
+}
+
+/// Groups `entries` by lineage, each in order.
+fn group(entries: Vec<Entry<'_>>) -> BTreeMap<LineageKey, Vec<Entry<'_>>> {
+    // Many small sorts are cheaper than a large one.
+    let mut sizes: IdMap<LineageKey, usize> = IdMap::default();
+    for entry in &entries {
+        *sizes.entry(entry.key).or_default() += 1;
+    }
+    let empty = sizes.into_iter().map(|(key, size)| (key, Vec::with_capacity(size)));
+    let mut lineages: IdMap<LineageKey, Vec<Entry<'_>>> = empty.collect();
+    for entry in entries {
+        lineages.entry(entry.key).or_default().push(entry);
+    }
+    for entries in lineages.values_mut() {
+        entries.sort_unstable_by(Entry::order);
+    }
+    lineages.into_iter().collect()
 }
 
 /// How far a recovery point is.

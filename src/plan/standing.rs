@@ -14,7 +14,7 @@ use crate::domain::ids::{ImageId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, RegionInventory, Snapshot};
 use crate::domain::region::Region;
 use crate::domain::source::{RegionalSource, Source};
-use crate::domain::tags::{self, Tags};
+use crate::domain::tags::{OurTags, Tags};
 use crate::plan::point_tags::is_described;
 
 /// Whose a snapshot is.
@@ -161,10 +161,7 @@ impl<'a> Judge<'a> {
         if let Some(tags) = OurTags::of(&snapshot.tags) {
             return match self.mark(snapshot, &tags) {
                 Ok(Some(mark)) => Standing::Ours(mark),
-                Ok(None) => {
-                    let name = snapshot.tags.get(tags::POLICY).unwrap_or_default();
-                    Standing::Unowned(name.into())
-                }
+                Ok(None) => Standing::Unowned(tags.policy.unwrap_or_default().into()),
                 Err(reason) => Standing::Foreign(reason),
             };
         }
@@ -228,41 +225,6 @@ impl<'a> Judge<'a> {
             Some(reason) => Standing::Unadoptable(reason),
             None => Standing::Adopted(adopting.into()),
         }
-    }
-}
-
-/// The values of our tags on one resource, read in one pass.
-#[derive(Debug, Default)]
-struct OurTags<'t> {
-    owner: Option<&'t str>,
-    policy: Option<&'t str>,
-    slot: Option<&'t str>,
-    source: Option<&'t str>,
-    members: Option<&'t str>,
-    attempt: Option<&'t str>,
-    copy_of: Option<&'t str>,
-}
-
-impl<'t> OurTags<'t> {
-    /// Returns our tags among `tags`; none if there is not one, or but a hold.
-    fn of(tags: &'t Tags) -> Option<Self> {
-        let mut ours = Self::default();
-        let mut is_empty = true;
-        for (key, value) in tags.iter().filter(|(key, _)| key.starts_with(tags::PREFIX)) {
-            match key {
-                tags::HOLD => continue,
-                tags::OWNER => ours.owner = Some(value),
-                tags::POLICY => ours.policy = Some(value),
-                tags::SLOT => ours.slot = Some(value),
-                tags::SOURCE => ours.source = Some(value),
-                tags::MEMBERS => ours.members = Some(value),
-                tags::ATTEMPT => ours.attempt = Some(value),
-                tags::COPY_OF => ours.copy_of = Some(value),
-                _ => {}
-            }
-            is_empty = false;
-        }
-        (!is_empty).then_some(ours)
     }
 }
 

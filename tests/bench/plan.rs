@@ -42,15 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     println!(
         "{:>9} {:>9} {:>9} {:>8} {:>7} {:>9} {:>9} {:>10} {:>10}",
-        "snapshots",
-        "best",
-        "median",
-        "ns each",
-        "growth",
-        "peak",
-        "account",
-        "of which",
-        "questions"
+        "snapshots", "best", "median", "ns each", "growth", "peak", "account", "of it", "questions"
     );
     let mut smaller = None;
     let sizes = if is_quick { &PER_VOLUME[..1] } else { &PER_VOLUME };
