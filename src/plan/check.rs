@@ -3,7 +3,6 @@
 //! Written from the inventory and the tags alone, without the code that plans, so that one mistake
 //! there does not excuse itself here. A fatal note means that nothing may be executed.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,6 +16,8 @@ use crate::domain::source::Source;
 use crate::domain::tags::{self, OurTags, Tags};
 use crate::plan::Request;
 use crate::plan::model::{Action, ExpireReason, NewPoint, Note, Op, Plan, Severity};
+
+mod newest;
 
 /// Returns a fatal note for every promise that `plan` breaks.
 pub fn check(config: &Config, inventory: &Inventory, request: &Request, plan: &Plan) -> Vec<Note> {
@@ -34,7 +35,7 @@ pub fn check(config: &Config, inventory: &Inventory, request: &Request, plan: &P
             .filter_map(|action| Some((action.as_delete()?.snapshot_id, *action)))
             .collect();
         deletions(scene, &deleted, &mut broken);
-        newest_points(scene, &deleted, &mut broken);
+        newest::newest_points(scene, &deleted, &mut broken);
         newest_adopted(scene, &deleted, &mut broken);
         creations(scene, &actions, &deleted, &mut broken);
     }
@@ -182,88 +183,6 @@ fn lineage_of<'t>(scene: Scene<'t>, snapshot: &'t Snapshot) -> Option<LineageKey
     is_described(snapshot, snapshot.tags.get(tags::POLICY)?).then_some(key)
 }
 
-/// What a completed snapshot and its tags say of its point.
-#[derive(Debug)]
-struct Member<'t> {
-    slot: Option<&'t str>,
-    wanted: usize,
-    volume_id: Option<VolumeId>,
-    started_at: DateTime<Utc>,
-    survives: bool,
-}
-
-impl<'t> Member<'t> {
-    fn new(snapshot: &'t Snapshot, survives: bool) -> Self {
-        let Snapshot { volume_id, started_at, ref tags, .. } = *snapshot;
-        let wanted = tags.get(tags::MEMBERS).and_then(|text| text.parse().ok()).unwrap_or(1);
-        Self { slot: tags.get(tags::SLOT), wanted, volume_id, started_at, survives }
-    }
-
-    fn shares_point(&self, other: &Self) -> bool {
-        // Somebody may have removed the tag; then the snapshot is a point by itself.
-        self.slot.is_some() && (self.slot, self.wanted) == (other.slot, other.wanted)
-    }
-
-    fn shares_volume(&self, other: &Self) -> bool {
-        self.volume_id == other.volume_id
-    }
-}
-
-/// The newest `keep_last` complete points of every lineage survive, unless its source is gone.
-fn newest_points(scene: Scene<'_>, deleted: &IdMap<SnapshotId, &Action>, broken: &mut Broken) {
-    let touched = deleted
-        .values()
-        .filter_map(|action| lineage_key(scene, &action.as_delete()?.tags))
-        .map(|key| (key, Vec::new()));
-    let mut lineages: IdMap<LineageKey<'_>, Vec<Member<'_>>> = touched.collect();
-    for snapshot in &scene.observed.snapshots {
-        let Some(key) = lineage_of(scene, snapshot) else { continue };
-        if let Some(members) = lineages.get_mut(&key)
-            && snapshot.state == SnapshotState::Completed
-        {
-            members.push(Member::new(snapshot, !deleted.contains_key(&snapshot.id)));
-        }
-    }
-    for ((policy_name, source), members) in lineages.into_iter().collect::<BTreeMap<_, _>>() {
-        let Some(policy) = scene.policy(policy_name) else { continue };
-        let retention = &policy.in_region(scene.region).retention;
-        let source_id = source.rsplit('/').next().and_then(|id| id.parse::<Source>().ok());
-        let is_gone = source_id.is_some_and(|id| scene.observed.gone.contains(&id));
-        if is_gone && retention.orphans != Orphans::KeepLast {
-            continue;
-        }
-        let n_lost = n_lost(members, retention.keep_last as usize);
-        if 0 < n_lost {
-            let text = format!(
-                "`{policy_name}` would lose {n_lost} of the newest {} points of {source}",
-                retention.keep_last
-            );
-            broken.add(Some(scene.region), text);
-        }
-    }
-}
-
-/// Returns how many of the newest `keep_last` complete points among `members` would not stay so.
-fn n_lost(mut members: Vec<Member<'_>>, keep_last: usize) -> usize {
-    members.sort_by_key(|member| (member.slot, member.wanted, member.volume_id));
-    let mut complete = Vec::new();
-    for point in members.chunk_by(Member::shares_point) {
-        let volumes = || point.chunk_by(Member::shares_volume);
-        let survives = |of_volume: &&[Member<'_>]| of_volume.iter().any(|member| member.survives);
-        let time = point.iter().map(|member| member.started_at).min();
-        if point[0].wanted <= volumes().count() {
-            let stays = point[0].wanted <= volumes().filter(survives).count();
-            complete.push((time, stays));
-        }
-    }
-    complete.sort_by_key(|(time, _)| Reverse(*time));
-    let n_newest = complete.len().min(keep_last);
-    let Some(oldest) = n_newest.checked_sub(1).map(|n| complete[n].0) else { return 0 };
-    // Of points of one instant, any may be the newest.
-    let n_staying = complete.iter().filter(|(time, stays)| *stays && oldest <= *time).count();
-    n_newest.saturating_sub(n_staying)
-}
-
 /// Of a volume, the newest of the adopted snapshots that go has one at least as new that survives.
 fn newest_adopted(scene: Scene<'_>, deleted: &IdMap<SnapshotId, &Action>, broken: &mut Broken) {
     let mut newest_gone: BTreeMap<VolumeId, ((DateTime<Utc>, SnapshotId), &Policy)> =
@@ -324,7 +243,10 @@ fn creations(
     let slots: BTreeSet<&str> =
         creations().filter_map(|(_, point)| new_tag(point, tags::SLOT)).collect();
     let mut filled: HashMap<_, BTreeSet<Option<VolumeId>>> = HashMap::new();
-    for snapshot in &scene.observed.snapshots {
+    // EC2 starts a snapshot after its slot; a day is more than any clock is off.
+    let earliest = creations().map(|(_, point)| point.slot).min().unwrap_or_default();
+    let may_fill = |s: &&Snapshot| earliest - TimeDelta::days(1) <= s.started_at;
+    for snapshot in scene.observed.snapshots.iter().filter(may_fill) {
         let slot = snapshot.tags.get(tags::SLOT).filter(|slot| slots.contains(slot));
         let is_live = snapshot.state != SnapshotState::Error && !deleted.contains_key(&snapshot.id);
         let Some(slot) = slot.filter(|_| is_live) else { continue };

@@ -218,6 +218,7 @@ fn making_a_point_that_is_there_is_found() {
         unreachable!("the demonstration makes sets")
     };
     there.volume_id = Some(set.volumes[0].volume_id);
+    there.started_at = point.slot;
     let region = scene.inventory.regions.get_mut(&creation.region).unwrap();
     region.snapshots.push(there);
     scene.assert_broken("is there already");
@@ -228,4 +229,17 @@ fn deleting_more_than_the_limit_is_found() {
     let mut scene = Scene::new();
     scene.request.max_deletes = Some(3);
     scene.assert_broken("over its limit");
+}
+
+#[test]
+fn deleting_the_newest_adopted_snapshot_is_found() {
+    let mut scene = Scene::with("[policy.adopt]\nall = true");
+    let mut adopted = scene.snapshot(is_ours);
+    adopted.id = "snap-00000000000000001".parse().unwrap();
+    adopted.volume_id = Some("vol-00000000000000009".parse().unwrap());
+    adopted.tags = Tags::default();
+    let region = scene.inventory.regions.get_mut(&region()).unwrap();
+    region.snapshots.push(adopted.clone());
+    scene.delete(&adopted);
+    scene.assert_broken("the newest adopted snapshot of vol-00000000000000009 would be deleted");
 }

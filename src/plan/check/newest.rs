@@ -1,0 +1,169 @@
+//! Do the newest `keep_last` complete points of every lineage survive?
+//!
+//! Most lineages are settled by a look at the newest survivors of each volume: as many newer
+//! complete points as the policy keeps are proof enough. Only the others are gone through whole.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::config::{Orphans, Retention};
+use crate::domain::id_map::IdMap;
+use crate::domain::ids::{SnapshotId, VolumeId};
+use crate::domain::inventory::{Snapshot, SnapshotState};
+use crate::domain::source::Source;
+use crate::domain::tags;
+use crate::plan::check::{Broken, LineageKey, Scene, lineage_key, lineage_of};
+use crate::plan::model::Action;
+
+/// The newest `keep_last` complete points of every lineage survive, unless its source is gone.
+pub(super) fn newest_points(
+    scene: Scene<'_>,
+    deleted: &IdMap<SnapshotId, &Action>,
+    broken: &mut Broken,
+) {
+    let mut open = newest_deleted(scene, deleted);
+    for key in with_enough_newer(scene, deleted, &open) {
+        open.remove(&key);
+    }
+    if open.is_empty() {
+        return;
+    }
+    let mut lineages: BTreeMap<LineageKey<'_>, Vec<Member<'_>>> = BTreeMap::new();
+    let completed = |s: &&Snapshot| s.state == SnapshotState::Completed;
+    for snapshot in scene.observed.snapshots.iter().filter(completed) {
+        if let Some(key) = lineage_of(scene, snapshot).filter(|key| open.contains_key(key)) {
+            let member = Member::new(snapshot, !deleted.contains_key(&snapshot.id));
+            lineages.entry(key).or_default().push(member);
+        }
+    }
+    for (key, members) in lineages {
+        let Some(retention) = retention(scene, key) else { continue };
+        let n_lost = n_lost(members, retention.keep_last as usize);
+        if 0 < n_lost {
+            let text = format!(
+                "`{}` would lose {n_lost} of the newest {} points of {}",
+                key.0, retention.keep_last, key.1
+            );
+            broken.add(Some(scene.region), text);
+        }
+    }
+}
+
+/// Returns the lineages that lose anything whole, with the start of the newest snapshot they lose.
+/// Those whose source is gone may lose everything, where `orphans` says so.
+fn newest_deleted<'s>(
+    scene: Scene<'s>,
+    deleted: &IdMap<SnapshotId, &'s Action>,
+) -> BTreeMap<LineageKey<'s>, DateTime<Utc>> {
+    let mut newest = BTreeMap::new();
+    for delete in deleted.values().filter_map(|action| action.as_delete()) {
+        let Some(key) = lineage_key(scene, &delete.tags) else { continue };
+        if delete.state != SnapshotState::Completed || may_lose_all(scene, key) {
+            continue;
+        }
+        let time = newest.entry(key).or_insert(delete.started_at);
+        *time = delete.started_at.max(*time);
+    }
+    newest
+}
+
+fn retention<'s>(scene: Scene<'s>, key: LineageKey<'_>) -> Option<&'s Retention> {
+    scene.policy(key.0).map(|policy| &policy.in_region(scene.region).retention)
+}
+
+fn may_lose_all(scene: Scene<'_>, key: LineageKey<'_>) -> bool {
+    let source = key.1.rsplit('/').next().and_then(|id| id.parse::<Source>().ok());
+    let is_gone = source.is_some_and(|id| scene.observed.gone.contains(&id));
+    is_gone && retention(scene, key).is_some_and(|r| r.orphans != Orphans::KeepLast)
+}
+
+/// Returns the lineages of which so many complete points as the policy keeps survive and are newer
+/// than all that they lose.
+fn with_enough_newer<'s>(
+    scene: Scene<'s>,
+    deleted: &IdMap<SnapshotId, &Action>,
+    open: &BTreeMap<LineageKey<'s>, DateTime<Utc>>,
+) -> Vec<LineageKey<'s>> {
+    let keep_last = |key: &LineageKey<'_>| retention(scene, *key).map_or(1, |r| r.keep_last);
+    let n_most = open.keys().map(keep_last).max().unwrap_or(1) as usize;
+    let mut newest: IdMap<VolumeId, BTreeSet<(DateTime<Utc>, usize)>> = IdMap::default();
+    for (n, snapshot) in scene.observed.snapshots.iter().enumerate() {
+        let Some(volume_id) = snapshot.volume_id else { continue };
+        let of_volume = newest.entry(volume_id).or_default();
+        let is_newer = of_volume.len() < n_most
+            || of_volume.first().is_some_and(|(oldest, _)| *oldest < snapshot.started_at);
+        let is_completed = snapshot.state == SnapshotState::Completed;
+        if is_newer && is_completed && !deleted.contains_key(&snapshot.id) {
+            of_volume.insert((snapshot.started_at, n));
+            if n_most < of_volume.len() {
+                of_volume.pop_first();
+            }
+        }
+    }
+    let mut points: BTreeMap<LineageKey<'s>, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
+    for (_, n) in newest.into_values().flatten() {
+        let snapshot = &scene.observed.snapshots[n];
+        let Some(key) = lineage_of(scene, snapshot) else { continue };
+        let member = Member::new(snapshot, true);
+        if open.get(&key).is_some_and(|lost| *lost < snapshot.started_at) && member.slot.is_some() {
+            let of_lineage = points.entry(key).or_default();
+            let point = of_lineage.entry((member.slot, member.wanted)).or_default();
+            point.insert(member.volume_id);
+        }
+    }
+    let has_enough = |(key, points): &(LineageKey<'s>, BTreeMap<(_, usize), BTreeSet<_>>)| {
+        let complete = points.iter().filter(|((_, wanted), volumes)| *wanted <= volumes.len());
+        keep_last(key) as usize <= complete.count()
+    };
+    points.into_iter().filter(has_enough).map(|(key, _)| key).collect()
+}
+
+/// What a completed snapshot and its tags say of its point.
+#[derive(Debug)]
+struct Member<'t> {
+    slot: Option<&'t str>,
+    wanted: usize,
+    volume_id: Option<VolumeId>,
+    started_at: DateTime<Utc>,
+    survives: bool,
+}
+
+impl<'t> Member<'t> {
+    fn new(snapshot: &'t Snapshot, survives: bool) -> Self {
+        let Snapshot { volume_id, started_at, ref tags, .. } = *snapshot;
+        let wanted = tags.get(tags::MEMBERS).and_then(|text| text.parse().ok()).unwrap_or(1);
+        Self { slot: tags.get(tags::SLOT), wanted, volume_id, started_at, survives }
+    }
+
+    fn shares_point(&self, other: &Self) -> bool {
+        // Somebody may have removed the tag; then the snapshot is a point by itself.
+        self.slot.is_some() && (self.slot, self.wanted) == (other.slot, other.wanted)
+    }
+
+    fn shares_volume(&self, other: &Self) -> bool {
+        self.volume_id == other.volume_id
+    }
+}
+
+/// Returns how many of the newest `keep_last` complete points among `members` would not stay so.
+fn n_lost(mut members: Vec<Member<'_>>, keep_last: usize) -> usize {
+    members.sort_by_key(|member| (member.slot, member.wanted, member.volume_id));
+    let mut complete = Vec::new();
+    for point in members.chunk_by(Member::shares_point) {
+        let volumes = || point.chunk_by(Member::shares_volume);
+        let survives = |of_volume: &&[Member<'_>]| of_volume.iter().any(|member| member.survives);
+        let time = point.iter().map(|member| member.started_at).min();
+        if point[0].wanted <= volumes().count() {
+            let stays = point[0].wanted <= volumes().filter(survives).count();
+            complete.push((time, stays));
+        }
+    }
+    complete.sort_by_key(|(time, _)| Reverse(*time));
+    let n_newest = complete.len().min(keep_last);
+    let Some(oldest) = n_newest.checked_sub(1).map(|n| complete[n].0) else { return 0 };
+    // Of points of one instant, any may be the newest.
+    let n_staying = complete.iter().filter(|(time, stays)| *stays && oldest <= *time).count();
+    n_newest.saturating_sub(n_staying)
+}
