@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use chrono::TimeDelta;
 use snapkeep::cloud::sandbox::{Fault, Rule};
 use snapkeep::domain::ids::SnapshotId;
-use snapkeep::domain::tags;
+use snapkeep::domain::inventory::{Snapshot, SnapshotState};
+use snapkeep::domain::tags::{self, Tags};
 use snapkeep::execute::{Outcome, Progress, Stop};
 use snapkeep::plan::Action;
 use snapkeep::report::ExitCode;
@@ -258,4 +259,26 @@ async fn a_deletion_that_may_have_happened_is_never_reported_as_not_started() {
     assert!(!world.has(&points[4]));
     let outcome = outcome_of(&report, first);
     assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn whatever_changed_since_the_plan_saves_the_point() {
+    type Change = fn(Snapshot) -> Snapshot;
+    let changes: [(&str, Change); 4] = [
+        ("start time", |s| Snapshot { started_at: s.started_at + TimeDelta::seconds(1), ..s }),
+        ("volume", |s| Snapshot { volume_id: None, ..s }),
+        ("state", |s| Snapshot { state: SnapshotState::Error, ..s }),
+        ("tags", |s| Snapshot { tags: Tags::default(), ..s }),
+    ];
+    for (what, change) in changes {
+        let (world, points) = world();
+        let plan = world.plan(DAILY).await;
+        let snapshot = world.find(&eu(), points[4][0]).unwrap();
+        world.sandbox.add_snapshot(&eu(), change(snapshot));
+        let report = world.execute(plan).await;
+        let outcome = outcome_of(&report, points[4][0]);
+        let why = outcome.reason().unwrap_or_default();
+        assert!(why.starts_with(&format!("its {what} changed since the plan")), "{what}: {why}");
+        assert!(world.has(&points[4]), "{what}");
+    }
 }
