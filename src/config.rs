@@ -23,8 +23,8 @@ mod syntax;
 pub use diagnose::{Problem, Problems};
 pub use load::{LoadError, load, parse};
 pub use policy::{
-    Config, Limits, Orphans, Policy, RegionalPolicy, Regions, Retention, Take, Tier, TierRule,
-    Window,
+    Config, CopyRule, Encrypt, ImageRules, Kind, Limits, Orphans, Policy, RegionalPolicy, Regions,
+    Retention, Take, Tier, TierRule, Window,
 };
 pub use resolved::render_resolved;
 pub use shape::schema;

@@ -159,7 +159,7 @@ fn plan_region(
     );
 
     plan.gaps.extend(observed.gaps.iter().map(|gap| PlanGap {
-        region: Some(region.clone()),
+        region: Some(*region),
         operation: gap.listing.operation(),
         error: gap.error.clone(),
     }));
@@ -253,7 +253,7 @@ fn plan_creation(
     }
     let wait = |reason: String, since| Waiting {
         policy: Arc::clone(policy_name),
-        region: region.clone(),
+        region: *region,
         resource: candidate.source.to_string(),
         reason,
         since,
@@ -304,7 +304,7 @@ pub fn questions(config: &Config, inventory: &Inventory) -> BTreeMap<Region, BTr
         let asked: BTreeSet<Source> =
             keys.map(|key| key.source).filter(|source| !listed.contains(source)).collect();
         if !asked.is_empty() {
-            questions.insert(region.clone(), asked);
+            questions.insert(*region, asked);
         }
     }
     questions
@@ -345,5 +345,5 @@ fn note_clock(inventory: &Inventory, plan: &mut Plan) {
 }
 
 fn note(plan: &mut Plan, severity: Severity, region: &Region, message: String) {
-    plan.notes.push(Note { severity, region: Some(region.clone()), message });
+    plan.notes.push(Note { severity, region: Some(*region), message });
 }

@@ -94,7 +94,7 @@ impl Files {
     pub fn load(&self) -> Inventory {
         let regions = self.regions.iter();
         let mut inventory = Inventory {
-            regions: regions.map(|region| (region.clone(), self.load_region(region))).collect(),
+            regions: regions.map(|region| (*region, self.load_region(region))).collect(),
             ..Inventory::default()
         };
         settle_account(&mut inventory);
@@ -193,6 +193,7 @@ pub fn ask_for_sources(inventory: &mut Inventory, questions: &BTreeMap<Region, B
             let listing = match source {
                 Source::Instance(_) => Listing::Instances,
                 Source::Volume(_) => Listing::Volumes,
+                Source::Family(_) => return false,
             };
             !found.has_gap(listing) && !alive.contains(source)
         };

@@ -7,7 +7,7 @@ use std::hash::Hash;
 
 use futures_util::future::{join_all, join5};
 
-use crate::cloud::{Cloud, CloudError, FILTER_VALUES_MAX, Page, SnapshotFilter};
+use crate::cloud::{Cloud, CloudError, FILTER_VALUES_MAX, ImageFilter, Page, SnapshotFilter};
 use crate::domain::ids::{InstanceId, SnapshotId, VolumeId};
 use crate::domain::inventory::{
     Gap, Image, Instance, InstanceState, Inventory, Listing, RegionInventory, Snapshot, Volume,
@@ -26,7 +26,7 @@ const PAGES_MAX: usize = 10_000;
 pub async fn observe<C: Cloud>(cloud: &C, regions: &[Region]) -> Inventory {
     let observed = join_all(regions.iter().map(|region| observe_region(cloud, region))).await;
     let mut inventory = Inventory {
-        regions: regions.iter().cloned().zip(observed).collect(),
+        regions: regions.iter().copied().zip(observed).collect(),
         clock_skew: cloud.clock_skew(),
         ..Inventory::default()
     };
@@ -36,11 +36,12 @@ pub async fn observe<C: Cloud>(cloud: &C, regions: &[Region]) -> Inventory {
 
 async fn observe_region<C: Cloud>(cloud: &C, region: &Region) -> RegionInventory {
     let all = &SnapshotFilter::All;
+    let images_all = &ImageFilter::All;
     let (instances, volumes, snapshots, images, locked) = join5(
         list(|item: &Instance| item.id, |token| cloud.describe_instances(region, &[], token)),
         list(|item: &Volume| item.id, |token| cloud.describe_volumes(region, &[], token)),
         list(|item: &Snapshot| item.id, |token| cloud.describe_snapshots(region, all, token)),
-        list(|item: &Image| item.id, |token| cloud.describe_images(region, token)),
+        list(|item: &Image| item.id, |token| cloud.describe_images(region, images_all, token)),
         list(|id: &SnapshotId| *id, |token| cloud.describe_locked_snapshots(region, token)),
     )
     .await;
@@ -63,9 +64,9 @@ async fn observe_region<C: Cloud>(cloud: &C, region: &Region) -> RegionInventory
         snapshots: snapshots.items,
         images: images.items,
         locked: locked.items.into_iter().collect(),
-        gone: BTreeSet::new(),
         gaps,
         notes: note.into_iter().collect(),
+        ..RegionInventory::default()
     }
 }
 
@@ -121,6 +122,8 @@ async fn ask_in_region<C: Cloud>(cloud: &C, region: &Region, sources: &BTreeSet<
         match source {
             Source::Instance(id) => instance_ids.push(*id),
             Source::Volume(id) => volume_ids.push(*id),
+            // A family is as long as an image bears its name.
+            Source::Family(_) => {}
         }
     }
     // One request after the other: there may be thousands of ids, and this can take its time.

@@ -235,13 +235,13 @@ impl Sandbox {
         let account = Some(Arc::clone(&state.account));
         let regions = state.regions.iter_mut().map(|(region, state)| {
             state.settle(now);
-            (region.clone(), observed(state))
+            (*region, observed(state))
         });
         Inventory { account, regions: regions.collect(), ..Inventory::default() }
     }
 
     fn change<T>(&self, region: &Region, change: impl FnOnce(&mut RegionState) -> T) {
-        change(self.lock().regions.entry(region.clone()).or_default());
+        change(self.lock().regions.entry(*region).or_default());
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -72,11 +72,11 @@ fn common_regions(a: &Policy, b: &Policy) -> Vec<Option<Region>> {
                 Regions::All => true,
                 Regions::Named(others) => others.contains(region),
             };
-            named.iter().filter(is_common).cloned().map(Some).collect()
+            named.iter().filter(is_common).copied().map(Some).collect()
         }
         (Regions::All, Regions::All) => {
             let named: BTreeSet<&Region> = a.overrides.keys().chain(b.overrides.keys()).collect();
-            std::iter::once(None).chain(named.into_iter().cloned().map(Some)).collect()
+            std::iter::once(None).chain(named.into_iter().copied().map(Some)).collect()
         }
     }
 }

@@ -11,9 +11,10 @@ use chrono_tz::Tz;
 use crate::config::diagnose::{Findings, Place};
 use crate::config::feasible;
 use crate::config::layer::{Key, Layer, Override};
-use crate::config::policy::{Limits, RegionalPolicy, Regions};
+use crate::config::policy::{ImageRules, Kind, Limits, RegionalPolicy, Regions};
 use crate::config::select::{Resource, VolumeChoice};
 use crate::domain::region::Region;
+use crate::domain::span::Span;
 
 /// Where a policy applies, what it says, and what it says elsewhere.
 pub(super) type Parts = (Regions, RegionalPolicy, BTreeMap<Region, RegionalPolicy>);
@@ -47,7 +48,7 @@ impl<'a> Merge<'a> {
             }
             match self.in_layers(Some(&given.layer), findings) {
                 Some(policy) => {
-                    overrides.insert(given.region.clone(), policy);
+                    overrides.insert(given.region, policy);
                 }
                 None => is_complete = false,
             }
@@ -154,11 +155,17 @@ impl<'a> Merge<'a> {
         let policy = RegionalPolicy {
             owner: owner?,
             timezone,
+            kind: Kind::Snapshots,
             schedule: schedule.ok()?.map(|schedule| schedule.in_zone(timezone)),
             create: create?,
             select: select?.clone(),
             volumes: volumes?,
             retention: rules?.retention.clone(),
+            images: ImageRules::default(),
+            copies: Vec::new(),
+            encrypt: None,
+            copy_grace: Span::days(3),
+            copy_give_up: Span::days(30),
             adopt: adopt.ok()?,
             limits: limits?,
         };

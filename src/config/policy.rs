@@ -1,6 +1,6 @@
 //! What a valid configuration says, with all defaults filled in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,6 +20,22 @@ pub struct Config {
     pub api_share: f64,
     /// `sha256:` and the hex digest of the files as they were read.
     pub digest: String,
+}
+
+impl Config {
+    /// Returns every region that the configuration names: where policies apply, and where their
+    /// copies go.
+    pub fn named_regions(&self) -> BTreeSet<Region> {
+        let mut regions = BTreeSet::new();
+        for policy in &self.policies {
+            if let Regions::Named(named) = &policy.regions {
+                regions.extend(named.iter().copied());
+            }
+            let variants = std::iter::once(&policy.base).chain(policy.overrides.values());
+            regions.extend(variants.flat_map(|v| &v.copies).map(|copy| copy.to));
+        }
+        regions
+    }
 }
 
 /// One policy with its variants by region.
@@ -73,9 +89,12 @@ pub struct RegionalPolicy {
     pub owner: Arc<str>,
     /// Whose calendar schedules and retention follow.
     pub timezone: Tz,
+    /// What recovery points are made of.
+    pub kind: Kind,
     /// When points are due; none makes one at the start of each run.
     pub schedule: Option<Schedule>,
-    /// Whether recovery points are made at all.
+    /// Whether recovery points are made at all. Images that are selected are made elsewhere: with
+    /// [`Resource::Image`](crate::config::select::Resource::Image) this is false.
     pub create: bool,
     /// What is protected.
     pub select: Select,
@@ -83,10 +102,93 @@ pub struct RegionalPolicy {
     pub volumes: VolumeChoice,
     /// How long points are kept.
     pub retention: Retention,
-    /// Which snapshots made by others may be expired too.
+    /// What is special to images; the defaults, where snapshots are made.
+    pub images: ImageRules,
+    /// Where copies go; at most one rule for each destination.
+    pub copies: Vec<CopyRule>,
+    /// How unencrypted points become encrypted ones, if at all.
+    pub encrypt: Option<Encrypt>,
+    /// How long a copy may be unfinished or missing before that is an alarm, from the time of the
+    /// point.
+    pub copy_grace: Span,
+    /// How long a point that no rule keeps waits for its copies, from its time.
+    pub copy_give_up: Span,
+    /// Which snapshots or images, as its kind is, made by others may be expired too.
     pub adopt: Option<Adopt>,
     /// How much may be deleted in one run.
     pub limits: Limits,
+}
+
+impl RegionalPolicy {
+    /// Returns the rule for copies from `from` to `to`; none onto the region itself.
+    pub fn copy_rule(&self, from: &Region, to: &Region) -> Option<&CopyRule> {
+        self.copies.iter().find(|rule| rule.to == *to && to != from)
+    }
+}
+
+/// What recovery points are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// EBS snapshots.
+    Snapshots,
+    /// AMIs with their backing snapshots.
+    Images,
+}
+
+impl Kind {
+    /// Returns the spelling in a policy.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Snapshots => "snapshots",
+            Self::Images => "images",
+        }
+    }
+}
+
+/// What is special to images.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImageRules {
+    /// Whether CreateImage may reboot the instance.
+    pub reboot: bool,
+    /// Images younger than this are never deregistered.
+    pub min_age: Option<Span>,
+    /// How long after its point's time an image is deprecated.
+    pub deprecate_after: Option<Span>,
+    /// The tag whose value names the family of an image made elsewhere; without it, all that the
+    /// policy selects or adopts in a region are one.
+    pub family_tag: Option<Arc<str>>,
+}
+
+/// One rule for copies: `[[policy.copy]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyRule {
+    /// The destination.
+    pub to: Region,
+    /// Whether copies are encrypted even if their source is not.
+    pub encrypted: bool,
+    /// The key for what is encrypted there: the rule's, else the region's; none is the region's
+    /// default EBS key.
+    pub kms_key: Option<Arc<str>>,
+    /// Only points that this tier of the policy keeps are copied.
+    pub only: Option<Tier>,
+    /// Whether points older than the rule's first copy are copied too.
+    pub existing: bool,
+    /// How long copies are kept.
+    pub retention: Retention,
+    /// Accounts that may use the copies; 12 digits each, ordered, without repetition.
+    pub share_with: Vec<Arc<str>>,
+    /// CompletionDurationMinutes of a time-based copy: a multiple of 15, from 15 to 2880.
+    pub complete_within_minutes: Option<u32>,
+}
+
+/// `[policy.encrypt]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encrypt {
+    /// The key: the policy's, else the region's; none is the region's default EBS key.
+    pub kms_key: Option<Arc<str>>,
+    /// Whether the unencrypted original goes once the encrypted copy, and every copy asked for, is
+    /// complete.
+    pub retire_unencrypted: bool,
 }
 
 /// How long points are kept. A point stays if any rule keeps it.

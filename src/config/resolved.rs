@@ -46,11 +46,17 @@ fn render_regional(out: &mut String, path: &str, policy: &RegionalPolicy) {
     let RegionalPolicy {
         owner,
         timezone,
+        kind: _,
         schedule,
         create,
         select,
         volumes,
         retention,
+        images: _,
+        copies: _,
+        encrypt: _,
+        copy_grace: _,
+        copy_give_up: _,
         adopt,
         limits,
     } = policy;
@@ -71,6 +77,7 @@ fn render_regional(out: &mut String, path: &str, policy: &RegionalPolicy) {
             entry(out, "states", strings(select.states.iter().map(|state| state.name())));
         }
         Resource::Volume => entry(out, "resource", "volume"),
+        Resource::Image => entry(out, "resource", "image"),
     }
     render_tags(out, "tags", &select.tags);
     render_tags(out, "exclude_tags", &select.exclude_tags);

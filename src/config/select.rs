@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::inventory::{Instance, InstanceState, Snapshot, Volume};
+use crate::domain::inventory::{Image, Instance, InstanceState, Snapshot, Volume};
 use crate::domain::pattern::Pattern;
 use crate::domain::tags::Tags;
 
@@ -13,6 +13,8 @@ pub struct Select {
     pub resource: Resource,
     /// States of an instance that is selected.
     pub states: Vec<InstanceState>,
+    /// What the name of an image that is selected must be like.
+    pub name: Option<Pattern>,
     /// All must match.
     pub tags: Vec<TagPattern>,
     /// None may match.
@@ -26,6 +28,8 @@ pub enum Resource {
     Instance,
     /// Volumes, each by itself, attached or not.
     Volume,
+    /// Images made elsewhere: they are copied, encrypted and, where adopted, expired.
+    Image,
 }
 
 /// A tag key with a pattern for its value. The key is literal.
@@ -56,6 +60,13 @@ impl Select {
         self.resource == Resource::Volume && self.matches_tags(&volume.tags)
     }
 
+    /// Returns true if `image` is one of those meant. Says nothing about who made it.
+    pub fn matches_image(&self, image: &Image) -> bool {
+        self.resource == Resource::Image
+            && self.name.as_ref().is_none_or(|pattern| pattern.matches(&image.name))
+            && self.matches_tags(&image.tags)
+    }
+
     fn matches_tags(&self, tags: &Tags) -> bool {
         self.tags.iter().all(|tag| tag.matches(tags))
             && !self.exclude_tags.iter().any(|tag| tag.matches(tags))
@@ -78,7 +89,7 @@ impl VolumeChoice {
     }
 }
 
-/// Which snapshots made by others may be expired. All that is given must match.
+/// Which snapshots or images made by others may be expired. All that is given must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adopt {
     /// All must match.
@@ -93,8 +104,17 @@ impl Adopt {
     /// Returns true if `snapshot` is one of those meant. Says nothing about whether it may be
     /// adopted at all.
     pub fn matches(&self, snapshot: &Snapshot) -> bool {
-        self.tags.iter().all(|tag| tag.matches(&snapshot.tags))
-            && !self.exclude_tags.iter().any(|tag| tag.matches(&snapshot.tags))
-            && self.description.as_ref().is_none_or(|p| p.matches(&snapshot.description))
+        self.matches_all(&snapshot.tags, &snapshot.description)
+    }
+
+    /// Does the same for an image.
+    pub fn matches_image(&self, image: &Image) -> bool {
+        self.matches_all(&image.tags, &image.description)
+    }
+
+    fn matches_all(&self, tags: &Tags, description: &str) -> bool {
+        self.tags.iter().all(|tag| tag.matches(tags))
+            && !self.exclude_tags.iter().any(|tag| tag.matches(tags))
+            && self.description.as_ref().is_none_or(|pattern| pattern.matches(description))
     }
 }

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::domain::region::Region;
+
 /// A string was not the EC2 identifier it was used as.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{value}` is not a {kind} id (expected `{prefix}` and 8 or 17 hex digits)")]
@@ -136,6 +138,95 @@ ec2_id! {
 ec2_id! {
     /// An AMI, such as `ami-0abcdef1234567890`.
     ImageId, "image", "ami-"
+}
+
+/// A snapshot or an image.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceId {
+    /// An EBS snapshot.
+    Snapshot(SnapshotId),
+    /// An AMI.
+    Image(ImageId),
+}
+
+impl ResourceId {
+    /// Returns the snapshot, if it is one.
+    pub fn snapshot(self) -> Option<SnapshotId> {
+        match self {
+            Self::Snapshot(id) => Some(id),
+            Self::Image(_) => None,
+        }
+    }
+
+    /// Returns the image, if it is one.
+    pub fn image(self) -> Option<ImageId> {
+        match self {
+            Self::Image(id) => Some(id),
+            Self::Snapshot(_) => None,
+        }
+    }
+}
+
+impl From<SnapshotId> for ResourceId {
+    fn from(id: SnapshotId) -> Self {
+        Self::Snapshot(id)
+    }
+}
+
+impl From<ImageId> for ResourceId {
+    fn from(id: ImageId) -> Self {
+        Self::Image(id)
+    }
+}
+
+impl FromStr for ResourceId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if text.starts_with("ami-") {
+            return text.parse().map(Self::Image);
+        }
+        text.parse().map(Self::Snapshot)
+    }
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Snapshot(id) => id.fmt(f),
+            Self::Image(id) => id.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A snapshot or image with its region: the value of the tags `snapkeep:copy-of` and
+/// `snapkeep:origin`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegionalId {
+    /// Where it is.
+    pub region: Region,
+    /// Which one.
+    pub id: ResourceId,
+}
+
+impl RegionalId {
+    /// Reads `REGION/snap-…` or `REGION/ami-…`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (region, id) = text.split_once('/')?;
+        Some(Self { region: region.parse().ok()?, id: id.parse().ok()? })
+    }
+}
+
+impl fmt::Display for RegionalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.region, self.id)
+    }
 }
 
 impl VolumeId {

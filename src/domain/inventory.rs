@@ -42,6 +42,10 @@ pub struct RegionInventory {
     pub locked: BTreeSet<SnapshotId>,
     /// Sources that EC2 said are gone when asked for their ids.
     pub gone: BTreeSet<Source>,
+    /// What refers to images that were asked about.
+    pub image_uses: BTreeMap<ImageId, ImageUse>,
+    /// The KMS keys that were asked about, by the name that the configuration gives them.
+    pub keys: BTreeMap<Arc<str>, KeyAnswer>,
     /// Listings that are missing or incomplete.
     pub gaps: Vec<Gap>,
     /// What is worth telling but stops nothing, such as an optional call that was denied.
@@ -109,6 +113,10 @@ pub struct Instance {
     pub state: InstanceState,
     /// The device of the root volume, such as `/dev/xvda`.
     pub root_device: Option<Arc<str>>,
+    /// Whether the root device is an instance store, of which EC2 makes no snapshot.
+    pub is_instance_store: bool,
+    /// The image that it was launched from.
+    pub image_id: Option<ImageId>,
     /// Its EBS volumes.
     pub volumes: Vec<AttachedVolume>,
     /// Its tags.
@@ -206,6 +214,8 @@ pub struct Snapshot {
     pub volume_size_gib: u32,
     /// Whether it is encrypted.
     pub is_encrypted: bool,
+    /// The ARN of the key that it is encrypted with.
+    pub kms_key_id: Option<Arc<str>>,
     /// Its description; empty if it has none.
     pub description: Arc<str>,
     /// Its tags.
@@ -250,15 +260,147 @@ impl SnapshotState {
 
 /// An AMI.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "EC2 says each of them by itself")]
 pub struct Image {
     /// Its id.
     pub id: ImageId,
-    /// Its name.
+    /// Its name, unique in the account and region.
     pub name: Arc<str>,
-    /// EC2's word for its state, such as `available` or `disabled`.
-    pub state: Arc<str>,
-    /// The snapshots that back it.
+    /// Its description; empty if it has none.
+    pub description: Arc<str>,
+    /// Where it is in its life.
+    pub state: ImageState,
+    /// EC2's words on a failure.
+    pub state_message: Option<Arc<str>>,
+    /// EC2's CreationDate; none if it says none that can be read.
+    pub created_at: Option<DateTime<Utc>>,
+    /// The snapshots that back it; may be empty while it is pending.
     pub snapshot_ids: Vec<SnapshotId>,
+    /// The size in GiB of the volumes that are made of it.
+    pub size_gib: u32,
+    /// Whether all its EBS devices are encrypted.
+    pub is_encrypted: bool,
+    /// The image that it is a copy of, as EC2 reports it.
+    pub source_image_id: Option<ImageId>,
+    /// Where that image is.
+    pub source_image_region: Option<Region>,
+    /// Whether everyone may launch it.
+    pub is_public: bool,
+    /// Whether its root device is an instance store.
+    pub is_instance_store: bool,
+    /// Whether it bears product codes, of the Marketplace say.
+    pub has_product_codes: bool,
+    /// Whether it is protected against deregistration.
+    pub is_protected: bool,
+    /// When it is or was deprecated.
+    pub deprecated_at: Option<DateTime<Utc>>,
     /// Its tags.
     pub tags: Tags,
+}
+
+impl Image {
+    /// Returns an available image with nothing special about it.
+    pub fn plain(id: ImageId, name: &str) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            description: "".into(),
+            state: ImageState::Available,
+            state_message: None,
+            created_at: None,
+            snapshot_ids: Vec::new(),
+            size_gib: 0,
+            is_encrypted: false,
+            source_image_id: None,
+            source_image_region: None,
+            is_public: false,
+            is_instance_store: false,
+            has_product_codes: false,
+            is_protected: false,
+            deprecated_at: None,
+            tags: Tags::default(),
+        }
+    }
+}
+
+/// EC2's states of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ImageState {
+    /// Being made; it may not list its snapshots yet.
+    Pending,
+    /// Registered and usable.
+    Available,
+    /// Registered, but cannot be launched.
+    Invalid,
+    /// Gone.
+    Deregistered,
+    /// On its way to another state.
+    Transient,
+    /// Failed.
+    Failed,
+    /// Failed.
+    Error,
+    /// Registered; cannot be launched or copied until it is enabled again.
+    Disabled,
+}
+
+impl ImageState {
+    /// Every state with EC2's spelling.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Pending, "pending"),
+        (Self::Available, "available"),
+        (Self::Invalid, "invalid"),
+        (Self::Deregistered, "deregistered"),
+        (Self::Transient, "transient"),
+        (Self::Failed, "failed"),
+        (Self::Error, "error"),
+        (Self::Disabled, "disabled"),
+    ];
+
+    /// Returns the state that EC2 spells as `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, n)| *n == name).map(|(state, _)| *state)
+    }
+
+    /// Returns EC2's spelling.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(state, _)| *state == self).map_or("", |(_, name)| name)
+    }
+
+    /// Returns true if it will never be usable.
+    pub fn is_failed(self) -> bool {
+        matches!(self, Self::Invalid | Self::Failed | Self::Error)
+    }
+}
+
+/// What refers to an image, so that it must not be deregistered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImageUse {
+    /// What does, such as `instance i-…` or `launch template lt-…`; empty if nothing.
+    pub used_by: Vec<Arc<str>>,
+    /// With whom it is shared: accounts, groups, organisations; none if that could not be read.
+    pub shared_with: Option<Vec<Arc<str>>>,
+    /// Whether DescribeImageReferences answered. If not, only instances and launch templates were
+    /// looked at.
+    pub is_complete: bool,
+}
+
+/// What KMS said of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyAnswer {
+    /// It is this.
+    Known(Key),
+    /// It could not be found out, for this reason.
+    Unknown(String),
+}
+
+/// A KMS key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its ARN.
+    pub arn: Arc<str>,
+    /// Whether it is enabled.
+    pub is_enabled: bool,
+    /// Whether it is a symmetric encryption key, which EBS needs.
+    pub is_symmetric: bool,
 }

@@ -42,6 +42,11 @@ pub struct InvalidSpan {
 const COUNT_MAX: u32 = 36_500;
 
 impl Span {
+    /// Returns so many days.
+    pub const fn days(count: u32) -> Self {
+        Self { count, unit: Unit::Day }
+    }
+
     /// Returns the instant at which the span ends that starts at `start`.
     ///
     /// Days and longer units are added on the local calendar of `zone`: 31 January + 1 month is

@@ -10,7 +10,7 @@ pub const OWNER: &str = "snapkeep:owner";
 pub const POLICY: &str = "snapkeep:policy";
 /// The slot it fills, RFC 3339 in UTC.
 pub const SLOT: &str = "snapkeep:slot";
-/// What it protects, as `REGION/i-…` or `REGION/vol-…`.
+/// What it protects, as `REGION/i-…`, `REGION/vol-…` or `REGION/family:NAME`.
 pub const SOURCE: &str = "snapkeep:source";
 /// How many snapshots its recovery point was asked for.
 pub const MEMBERS: &str = "snapkeep:members";
@@ -18,8 +18,19 @@ pub const MEMBERS: &str = "snapkeep:members";
 pub const DEVICES: &str = "snapkeep:devices";
 /// Which attempt made it, from the second on.
 pub const ATTEMPT: &str = "snapkeep:attempt";
-/// On copies: the parent, as `REGION/snap-…`.
+/// On copies: the parent, as `REGION/snap-…` or `REGION/ami-…`.
 pub const COPY_OF: &str = "snapkeep:copy-of";
+/// On copies: the first original, as `REGION/snap-…` or `REGION/ami-…`.
+pub const ORIGIN: &str = "snapkeep:origin";
+/// On copies: the instant of the data, RFC 3339 in UTC.
+pub const TIME: &str = "snapkeep:time";
+/// On copies of snapshots: the volume that the first original was made of.
+pub const VOLUME: &str = "snapkeep:volume";
+/// On copies that are shared: the accounts, separated by spaces.
+pub const SHARED_WITH: &str = "snapkeep:shared-with";
+/// On the snapshots of an adopted image that is about to be deregistered: `ami-…/snap-…`, the image
+/// and the snapshot itself, so that the tag says nothing on anything that it is copied to.
+pub const BACKED: &str = "snapkeep:backed";
 /// Written by people: never delete this.
 pub const HOLD: &str = "snapkeep:hold";
 
@@ -91,6 +102,14 @@ pub struct OurTags<'t> {
     pub attempt: Option<&'t str>,
     /// [`COPY_OF`].
     pub copy_of: Option<&'t str>,
+    /// [`ORIGIN`].
+    pub origin: Option<&'t str>,
+    /// [`TIME`].
+    pub time: Option<&'t str>,
+    /// [`VOLUME`].
+    pub volume: Option<&'t str>,
+    /// [`BACKED`].
+    pub backed: Option<&'t str>,
 }
 
 impl<'t> OurTags<'t> {
@@ -108,6 +127,10 @@ impl<'t> OurTags<'t> {
                 MEMBERS => ours.members = Some(value),
                 ATTEMPT => ours.attempt = Some(value),
                 COPY_OF => ours.copy_of = Some(value),
+                ORIGIN => ours.origin = Some(value),
+                TIME => ours.time = Some(value),
+                VOLUME => ours.volume = Some(value),
+                BACKED => ours.backed = Some(value),
                 _ => {}
             }
             is_empty = false;

@@ -170,7 +170,7 @@ where
     Err(CallEnd::Error(CloudError {
         kind: ErrorKind::Refused,
         operation: "DescribeSnapshots",
-        region: region.clone(),
+        region: *region,
         code: "EndlessListing".to_owned(),
         message: format!("no end after {PAGES_MAX} pages"),
     }))

@@ -50,7 +50,7 @@ struct Broken {
 
 impl Broken {
     fn add(&mut self, region: Option<&Region>, message: String) {
-        let (severity, region) = (Severity::Fatal, region.cloned());
+        let (severity, region) = (Severity::Fatal, region.copied());
         self.notes.push(Note { severity, region, message });
     }
 }

@@ -278,7 +278,7 @@ impl Build<'_> {
                 Op::CreateSnapshot(CreateOne { point: self.point(tags), volume })
             }
         };
-        Action { policy: Arc::clone(policy_name), region: region.clone(), op }
+        Action { policy: Arc::clone(policy_name), region: *region, op }
     }
 
     fn chosen(&self, volume: &Volume) -> ChosenVolume {

@@ -63,7 +63,7 @@ pub fn expire(
         let name = &scene.config.policies[lineage.key.policy].name;
         // Not those that this very run makes: they must not lift a limit that it met.
         let n_points = lineage.points.iter().filter(|(p, _)| p.time < scene.request.now).count();
-        *plan.n_points.entry((Arc::clone(name), scene.region.clone())).or_default() +=
+        *plan.n_points.entry((Arc::clone(name), *scene.region)).or_default() +=
             u32::try_from(n_points).unwrap_or(u32::MAX);
         if !scene.request.covers(name, scene.region) {
             continue;
@@ -84,7 +84,7 @@ pub fn expire(
     if 0 < n_future {
         plan.notes.push(Note {
             severity: Severity::Warning,
-            region: Some(scene.region.clone()),
+            region: Some(*scene.region),
             message: format!(
                 "{n_future} points are of the future; they stay and stand for nothing"
             ),
@@ -182,7 +182,7 @@ impl Pass<'_> {
             if is_in_the_way { ExpireReason::FailedInTheWay } else { ExpireReason::Failed };
         let mut keep = Keep {
             policy: Arc::clone(self.name),
-            region: self.scene.region.clone(),
+            region: *self.scene.region,
             snapshot_id: snapshot.id,
             source: entry.key.source,
             volume_id: snapshot.volume_id,
@@ -212,7 +212,7 @@ impl Pass<'_> {
     fn keep(&self, snapshot: &Snapshot, point: &Point<'_>, reason: KeepReason) -> Keep {
         Keep {
             policy: Arc::clone(self.name),
-            region: self.scene.region.clone(),
+            region: *self.scene.region,
             snapshot_id: snapshot.id,
             source: self.source,
             volume_id: snapshot.volume_id,
@@ -231,7 +231,7 @@ impl Pass<'_> {
     ) {
         self.emitted.deletions.push(Action {
             policy: Arc::clone(self.name),
-            region: self.scene.region.clone(),
+            region: *self.scene.region,
             op: Op::DeleteSnapshot(Delete {
                 snapshot_id: snapshot.id,
                 volume_id: snapshot.volume_id,
@@ -251,7 +251,7 @@ impl Pass<'_> {
         let Some(snapshot) = pending else { return };
         self.plan.waiting.push(Waiting {
             policy: Arc::clone(self.name),
-            region: self.scene.region.clone(),
+            region: *self.scene.region,
             resource: snapshot.id.to_string(),
             reason: format!(
                 "{}, {} of {} of {} complete",

@@ -93,7 +93,7 @@ pub fn explain(
     }
     let standing = standing_text(&judge.standing(snapshot));
     Some(Explanation {
-        region: region.clone(),
+        region: *region,
         snapshot: snapshot.clone(),
         standing,
         judged_by,

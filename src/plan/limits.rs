@@ -23,7 +23,7 @@ pub fn withhold(
 ) -> Vec<Action> {
     let mut counts: BTreeMap<(Arc<str>, Region), Count> = BTreeMap::new();
     for run in deletions.chunk_by(|a, b| a.policy == b.policy && a.region == b.region) {
-        let place = (Arc::clone(&run[0].policy), run[0].region.clone());
+        let place = (Arc::clone(&run[0].policy), run[0].region);
         counts.entry(place).or_default().add(run);
     }
     let exceeded: BTreeMap<(Arc<str>, Region), Arc<str>> = counts
@@ -40,7 +40,7 @@ pub fn withhold(
     }
     let mut allowed = Vec::new();
     for action in deletions {
-        let place = (Arc::clone(&action.policy), action.region.clone());
+        let place = (Arc::clone(&action.policy), action.region);
         match exceeded.get(&place).filter(|_| is_counted(&action)) {
             Some(limit) => plan.withheld.push(Withheld { action, limit: Arc::clone(limit) }),
             None => allowed.push(action),

@@ -81,7 +81,7 @@ pub fn is_described(text: &str, policy: &str, source: &str, slot: Option<&str>) 
 }
 
 fn new_tags(place: Place<'_>, candidate: &Candidate<'_>) -> Pairs {
-    let source = RegionalSource { region: place.region.clone(), source: candidate.source };
+    let source = RegionalSource { region: *place.region, source: candidate.source };
     let mut pairs: Pairs = vec![
         (tags::OWNER.into(), Arc::clone(&place.policy.owner)),
         (tags::POLICY.into(), Arc::clone(place.policy_name)),

@@ -52,6 +52,8 @@ pub fn candidates<'a>(policy: &RegionalPolicy, region: &'a RegionInventory) -> V
             let can_be = |v: &&Volume| !matches!(&*v.state, "error" | "deleting" | "deleted");
             volumes.filter(can_be).map(Candidate::of_volume).collect()
         }
+        // Made elsewhere.
+        Resource::Image => Vec::new(),
         Resource::Instance => {
             let by_id = region.volumes.iter().map(|volume| (volume.id, volume)).collect();
             let instances = region.instances.iter().filter(|i| policy.select.matches_instance(i));

@@ -95,7 +95,7 @@ fn restore(out: &mut String, region: &Region, judged_by: &[JudgedBy], restorable
     }
     let instance = judged_by.iter().find_map(|judged| match judged.source {
         Source::Instance(id) => Some(id.to_string()),
-        Source::Volume(_) => None,
+        Source::Volume(_) | Source::Family(_) => None,
     });
     let instance = instance.unwrap_or_else(|| "<instance>".to_owned());
     let _ =

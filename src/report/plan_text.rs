@@ -69,7 +69,7 @@ type Place = (Region, Arc<str>);
 
 fn sections(plan: &Plan) -> BTreeMap<Place, Section<'_>> {
     let mut sections: BTreeMap<Place, Section<'_>> = BTreeMap::new();
-    let place = |region: &Region, policy: &Arc<str>| (region.clone(), Arc::clone(policy));
+    let place = |region: &Region, policy: &Arc<str>| (*region, Arc::clone(policy));
     for action in &plan.actions {
         let section = sections.entry(place(&action.region, &action.policy)).or_default();
         section.creations.extend(action.as_creation().map(|point| (&action.op, point)));
@@ -134,7 +134,7 @@ impl Section<'_> {
                     let volume = &one.volume;
                     let of_set = match point.source {
                         Source::Instance(_) => format!("{}, ", volume.volume_id),
-                        Source::Volume(_) => String::new(),
+                        Source::Volume(_) | Source::Family(_) => String::new(),
                     };
                     ("CreateSnapshot", format!("{of_set}{} GiB", volume.size_gib))
                 }

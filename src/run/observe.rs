@@ -50,5 +50,5 @@ fn named_regions(config: &Config) -> BTreeSet<Region> {
         Regions::All => None,
         Regions::Named(named) => Some(named),
     });
-    named.flatten().cloned().collect()
+    named.flatten().copied().collect()
 }

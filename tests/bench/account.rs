@@ -85,7 +85,7 @@ pub(crate) fn inventory(
             let made = build.database(n)?;
             build.points(databases, slots.choose(), made);
         }
-        inventory.regions.insert(region.clone(), build.snapshots()?);
+        inventory.regions.insert(*region, build.snapshots()?);
     }
     Some(inventory)
 }
@@ -158,6 +158,8 @@ impl<'b> Build<'b> {
             owner_id: Some(self.interner.share("123456789012")),
             state: InstanceState::Running,
             root_device: Some(self.interner.share(devices[0])),
+            is_instance_store: false,
+            image_id: None,
             volumes: volumes.clone(),
             tags: self.user_tags(&name).into_iter().collect(),
         };
@@ -217,7 +219,7 @@ impl<'b> Build<'b> {
 
     fn snapshot(&mut self, id: SnapshotId, volume_id: VolumeId, point: &Point<'_>) -> Snapshot {
         let Point { policy, source, name, volumes, slot, started_at } = point;
-        let regional = RegionalSource { region: self.region.clone(), source: *source }.to_string();
+        let regional = RegionalSource { region: *self.region, source: *source }.to_string();
         let parts = volumes.iter().map(|v| format!("{}={}", v.device, v.volume_id));
         let devices = parts.collect::<Vec<_>>().join(" ");
         let slot = slot.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
@@ -243,6 +245,7 @@ impl<'b> Build<'b> {
             started_at: *started_at,
             volume_size_gib: 100,
             is_encrypted: true,
+            kms_key_id: None,
             description: self.interner.share(&format!("snapkeep {} {source} {slot}", policy.name)),
             tags: pairs.into_iter().collect(),
         }

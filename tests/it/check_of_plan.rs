@@ -179,7 +179,7 @@ fn deleting_twice_and_deleting_what_is_kept_is_found() {
         snapshots.iter().find(|s| s.id == kept.snapshot_id).unwrap().clone()
     };
     scene.delete(&snapshot);
-    scene.plan.actions.last_mut().unwrap().region = kept.region.clone();
+    scene.plan.actions.last_mut().unwrap().region = kept.region;
     scene.plan.keeps.push(kept);
     scene.assert_broken("is both kept and deleted");
 }

@@ -136,6 +136,7 @@ fn snapshot(n: usize, seed: &Seed) -> Snapshot {
         started_at,
         volume_size_gib: 8,
         is_encrypted: false,
+        kms_key_id: None,
         description: match seed.whose {
             8 => "old script".into(),
             7.. => "".into(),
@@ -155,6 +156,8 @@ fn account(seeds: &[Seed], has_sources: bool) -> Inventory {
         owner_id: Some("123456789012".into()),
         state: InstanceState::Running,
         root_device: Some("/dev/xvda".into()),
+        is_instance_store: false,
+        image_id: None,
         volumes: volumes
             .iter()
             .map(|n| AttachedVolume {
@@ -173,11 +176,8 @@ fn account(seeds: &[Seed], has_sources: bool) -> Inventory {
     });
     let snapshots: Vec<Snapshot> = seeds.iter().enumerate().map(|(n, s)| snapshot(n, s)).collect();
     let images = seeds.iter().enumerate().filter(|(_, seed)| seed.mark == 4).map(|(n, _)| Image {
-        id: format!("ami-{n:017x}").parse().unwrap(),
-        name: "image".into(),
-        state: "available".into(),
         snapshot_ids: vec![snapshot_id(n)],
-        tags: snapkeep::domain::tags::Tags::default(),
+        ..Image::plain(format!("ami-{n:017x}").parse().unwrap(), "image")
     });
     let locked = seeds.iter().enumerate().filter(|(_, seed)| seed.mark == 5);
     let gone: Vec<Source> =
@@ -226,6 +226,7 @@ fn carry_out(inventory: &mut Inventory, actions: &[Action]) {
                 started_at: now(),
                 volume_size_gib: volume.size_gib,
                 is_encrypted: false,
+                kms_key_id: None,
                 description: point.description.as_str().into(),
                 tags: point.tags.iter().cloned().collect(),
             });

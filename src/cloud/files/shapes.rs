@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::{InvalidId, SnapshotId};
 use crate::domain::intern::Interner;
 use crate::domain::inventory::{
-    AttachedVolume, Image, Instance, InstanceState, Snapshot, SnapshotState, Volume,
+    AttachedVolume, Image, ImageState, Instance, InstanceState, Snapshot, SnapshotState, Volume,
 };
 use crate::domain::tags::Tags;
 
@@ -192,6 +192,8 @@ impl InstanceShape<'_> {
             owner_id: None,
             state,
             root_device: self.root_device_name.map(|name| interner.share(&name)),
+            is_instance_store: false,
+            image_id: None,
             volumes,
             tags: tags(&self.tags, interner),
         })
@@ -240,6 +242,7 @@ impl SnapshotShape<'_> {
             started_at: started_at.with_timezone(&Utc),
             volume_size_gib: self.volume_size,
             is_encrypted: self.encrypted,
+            kms_key_id: None,
             description: interner.share(&self.description),
             tags: tags(&self.tags, interner),
         })
@@ -274,7 +277,20 @@ impl ImageShape<'_> {
         Ok(Image {
             id,
             name: interner.share(&self.name),
-            state: interner.share(&self.state),
+            description: "".into(),
+            state: ImageState::from_name(&self.state)
+                .ok_or_else(|| unknown(&self.image_id, "state", &self.state))?,
+            state_message: None,
+            created_at: None,
+            size_gib: 0,
+            is_encrypted: false,
+            source_image_id: None,
+            source_image_region: None,
+            is_public: false,
+            is_instance_store: false,
+            has_product_codes: false,
+            is_protected: false,
+            deprecated_at: None,
             snapshot_ids: snapshot_ids.collect::<Result<_, _>>()?,
             tags: tags(&self.tags, interner),
         })
@@ -290,7 +306,7 @@ impl<'a> From<&'a Image> for ImageShape<'a> {
         Self {
             image_id: image.id.to_string().into(),
             name: image.name.as_ref().into(),
-            state: image.state.as_ref().into(),
+            state: image.state.name().into(),
             block_device_mappings: backing.map(|ebs| ImageDeviceShape { ebs: Some(ebs) }).collect(),
             tags: tag_shapes(&image.tags),
         }

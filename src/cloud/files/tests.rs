@@ -225,7 +225,7 @@ fn a_source_is_gone_if_its_whole_listing_does_not_show_it() {
         ["i-0123456789abcdef0", "i-00000002", "i-00000009", "vol-00000001", "vol-00000009"]
             .map(|id| id.parse().unwrap())
             .into();
-    let questions = BTreeMap::from([(region.clone(), sources)]);
+    let questions = BTreeMap::from([(region, sources)]);
     for (changes, expected) in [
         (&[][..], &["i-00000002", "i-00000009", "vol-00000009"][..]),
         (&[("volumes.json", None)], &["i-00000002", "i-00000009"]),

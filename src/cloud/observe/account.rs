@@ -76,6 +76,8 @@ mod tests {
             owner_id: Some((*owner).into()),
             state: InstanceState::Running,
             root_device: None,
+            is_instance_store: false,
+            image_id: None,
             volumes: vec![],
             tags: Tags::default(),
         });
@@ -88,6 +90,7 @@ mod tests {
             started_at: chrono::DateTime::UNIX_EPOCH,
             volume_size_gib: 1,
             is_encrypted: false,
+            kms_key_id: None,
             description: "".into(),
             tags: Tags::default(),
         });

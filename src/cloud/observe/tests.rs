@@ -94,7 +94,7 @@ async fn observing_takes_no_more_calls_than_pages() {
     ] {
         let calls = sandbox.calls();
         assert_eq!(calls[&(region(), operation)], n_here, "{operation}");
-        assert_eq!(calls[&(other.clone(), operation)], n_elsewhere, "{operation}");
+        assert_eq!(calls[&(other, operation)], n_elsewhere, "{operation}");
     }
 }
 

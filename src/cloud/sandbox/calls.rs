@@ -9,10 +9,11 @@ use crate::cloud::sandbox::state::{RegionState, State};
 use crate::cloud::sandbox::throttle::Bucket;
 use crate::cloud::sandbox::{Sandbox, delete, listing};
 use crate::cloud::{
-    Cloud, CloudError, CreateSnapshot, CreateSnapshots, Created, Page, SnapshotFilter,
+    Cloud, CloudError, CopyImage, CopySnapshot, CreateImage, CreateSnapshot, CreateSnapshots,
+    Created, EbsEncryption, ImageFilter, ImageReference, Page, Permissions, Probe, SnapshotFilter,
 };
-use crate::domain::ids::{InstanceId, SnapshotId, VolumeId};
-use crate::domain::inventory::{Image, Instance, InstanceState, Snapshot, Volume};
+use crate::domain::ids::{ImageId, InstanceId, ResourceId, SnapshotId, VolumeId};
+use crate::domain::inventory::{Image, Instance, InstanceState, Key, Snapshot, Volume};
 use crate::domain::region::Region;
 
 /// What a call is carried out on.
@@ -58,7 +59,7 @@ impl Sandbox {
     fn arrive(&self, operation: &'static str, region: &Region, resource: &str) -> Option<Fault> {
         let now = self.time.now();
         let mut state = self.lock();
-        *state.calls.entry((region.clone(), operation)).or_default() += 1;
+        *state.calls.entry((*region, operation)).or_default() += 1;
         let fault = state.faults.meet(operation, region, resource);
         let is_throttling = state.settings.is_throttling;
         let region = state.regions.get_mut(region).filter(|_| is_throttling);
@@ -117,9 +118,9 @@ fn terminate(region: &mut RegionState, instance_id: &str) {
 
 impl Cloud for Sandbox {
     async fn describe_regions(&self) -> Result<Vec<Region>, CloudError> {
-        let regions: Vec<Region> = self.lock().regions.keys().cloned().collect();
+        let regions: Vec<Region> = self.lock().regions.keys().copied().collect();
         // As with EC2, the call itself goes to some region.
-        let Some(first) = regions.first().cloned() else { return Ok(regions) };
+        let Some(first) = regions.first().copied() else { return Ok(regions) };
         self.call("DescribeRegions", &first, String::new(), |_| Ok(regions)).await
     }
 
@@ -165,6 +166,7 @@ impl Cloud for Sandbox {
     async fn describe_images(
         &self,
         region: &Region,
+        _filter: &ImageFilter,
         token: Option<String>,
     ) -> Result<Page<Image>, CloudError> {
         self.call("DescribeImages", region, String::new(), |effect| {
@@ -219,7 +221,90 @@ impl Cloud for Sandbox {
         .await
     }
 
+    async fn create_image(&self, region: &Region, _: &CreateImage) -> Result<ImageId, CloudError> {
+        Err(unsupported("CreateImage", region))
+    }
+    async fn copy_snapshot(
+        &self,
+        region: &Region,
+        _: &CopySnapshot,
+    ) -> Result<SnapshotId, CloudError> {
+        Err(unsupported("CopySnapshot", region))
+    }
+    async fn copy_image(&self, region: &Region, _: &CopyImage) -> Result<ImageId, CloudError> {
+        Err(unsupported("CopyImage", region))
+    }
+    async fn deregister_image(&self, region: &Region, _: ImageId) -> Result<(), CloudError> {
+        Err(unsupported("DeregisterImage", region))
+    }
+    async fn create_tags(
+        &self,
+        region: &Region,
+        _: ResourceId,
+        _: &[(String, String)],
+    ) -> Result<(), CloudError> {
+        Err(unsupported("CreateTags", region))
+    }
+    async fn modify_permissions(
+        &self,
+        region: &Region,
+        _: ResourceId,
+        _: &Permissions,
+    ) -> Result<(), CloudError> {
+        Err(unsupported("ModifyImageAttribute", region))
+    }
+    async fn enable_image_deprecation(
+        &self,
+        region: &Region,
+        _: ImageId,
+        _: DateTime<Utc>,
+    ) -> Result<(), CloudError> {
+        Err(unsupported("EnableImageDeprecation", region))
+    }
+    async fn describe_image_references(
+        &self,
+        region: &Region,
+        _: &[ImageId],
+        _: Option<String>,
+    ) -> Result<Page<ImageReference>, CloudError> {
+        Err(unsupported("DescribeImageReferences", region))
+    }
+    async fn describe_launch_template_images(
+        &self,
+        region: &Region,
+        _: Option<String>,
+    ) -> Result<Page<ImageReference>, CloudError> {
+        Err(unsupported("DescribeLaunchTemplateVersions", region))
+    }
+    async fn describe_launch_permissions(
+        &self,
+        region: &Region,
+        _: ImageId,
+    ) -> Result<Vec<String>, CloudError> {
+        Err(unsupported("DescribeImageAttribute", region))
+    }
+    async fn describe_key(&self, region: &Region, _: &str) -> Result<Key, CloudError> {
+        Err(unsupported("DescribeKey", region))
+    }
+    async fn ebs_encryption(&self, region: &Region) -> Result<EbsEncryption, CloudError> {
+        Err(unsupported("GetEbsDefaultKmsKeyId", region))
+    }
+    async fn dry_run(&self, region: &Region, probe: &Probe) -> Result<(), CloudError> {
+        Err(unsupported(probe.operation(), region))
+    }
+
     fn clock_skew(&self) -> Option<TimeDelta> {
         self.lock().settings.clock_skew
+    }
+}
+
+fn unsupported(operation: &'static str, region: &Region) -> CloudError {
+    let (code, message) = ("UnsupportedOperation".to_owned(), String::new());
+    CloudError {
+        kind: crate::cloud::ErrorKind::Unsupported,
+        operation,
+        region: *region,
+        code,
+        message,
     }
 }

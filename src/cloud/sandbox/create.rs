@@ -187,6 +187,7 @@ fn make(
             state_message: None,
             started_at: maker.now,
             volume_size_gib: volume.size_gib,
+            kms_key_id: None,
             is_encrypted: region.encrypted_volumes.contains(&volume.id),
             description: description.into(),
             tags,

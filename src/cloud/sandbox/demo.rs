@@ -125,11 +125,13 @@ impl Demo<'_> {
             owner_id: Some(ACCOUNT.into()),
             state,
             root_device: volumes.first().map(|(device, _)| (*device).into()),
+            is_instance_store: false,
+            image_id: None,
             volumes: attached.collect(),
             tags: [("Name", name), ("Backup", backup)].into_iter().collect(),
         };
         self.sandbox.add_instance(region, instance);
-        Server { region: region.clone(), name, id, volumes, is_encrypted }
+        Server { region: *region, name, id, volumes, is_encrypted }
     }
 
     /// Makes the points of a year: the firsts of the months, and the last days one by one.
@@ -191,6 +193,7 @@ impl Demo<'_> {
             started_at,
             volume_size_gib: size,
             is_encrypted: false,
+            kms_key_id: None,
             description: Arc::from(""),
             tags: tags::Tags::default(),
         }
@@ -198,11 +201,8 @@ impl Demo<'_> {
 
     fn image(&self, region: &Region, name: &str, snapshot_id: SnapshotId) {
         let image = Image {
-            id: self.sandbox.new_image_id(),
-            name: name.into(),
-            state: "available".into(),
             snapshot_ids: vec![snapshot_id],
-            tags: tags::Tags::default(),
+            ..Image::plain(self.sandbox.new_image_id(), name)
         };
         self.sandbox.add_image(region, image);
     }

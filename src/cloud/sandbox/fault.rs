@@ -56,7 +56,7 @@ impl Rule {
     /// Only calls to `region`.
     #[must_use]
     pub fn in_region(self, region: &Region) -> Self {
-        Self { region: Some(region.clone()), ..self }
+        Self { region: Some(*region), ..self }
     }
 
     /// Only calls that name this resource: an instance or volume to snapshot, a snapshot to

@@ -150,7 +150,7 @@ impl<'a> SandboxShape<'a> {
             clock,
             account: state.account.as_ref().to_owned(),
             ids: [instances.0, volumes.0, snapshots.0, images.0],
-            regions: regions.map(|(region, state)| (region.clone(), state.into())).collect(),
+            regions: regions.map(|(region, state)| (*region, state.into())).collect(),
         }
     }
 

@@ -44,7 +44,7 @@ impl Refusal {
         CloudError {
             kind: ErrorKind::of(self.code, &self.message, self.http_status),
             operation,
-            region: region.clone(),
+            region: *region,
             code: self.code.to_owned(),
             message: self.message,
         }

@@ -44,6 +44,7 @@ pub(in crate::cloud) fn snapshot(id: &str, state: SnapshotState) -> Snapshot {
         started_at: start() - TimeDelta::seconds(20),
         volume_size_gib: 8,
         is_encrypted: false,
+        kms_key_id: None,
         description: "".into(),
         tags: Tags::default(),
     }
@@ -57,6 +58,8 @@ pub(in crate::cloud) fn sandbox() -> Sandbox {
         owner_id: Some(ACCOUNT.into()),
         state: InstanceState::Running,
         root_device: Some("/dev/xvda".into()),
+        is_instance_store: false,
+        image_id: None,
         volumes: vec![
             AttachedVolume { device: "/dev/xvda".into(), volume_id: ROOT.parse().unwrap() },
             AttachedVolume { device: "/dev/sdf".into(), volume_id: DATA.parse().unwrap() },

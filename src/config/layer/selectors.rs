@@ -38,7 +38,13 @@ impl Reader<'_, '_> {
                 return self.refuse(&place, "`states` selects no instance", hint);
             }
         }
-        Some(Select { resource, states: chosen, tags: tags?, exclude_tags: exclude_tags? })
+        Some(Select {
+            resource,
+            states: chosen,
+            name: None,
+            tags: tags?,
+            exclude_tags: exclude_tags?,
+        })
     }
 
     pub(super) fn volumes(&mut self, at: &At<VolumesShape>) -> Option<VolumeChoice> {

@@ -8,7 +8,7 @@ use snapkeep::cloud::sandbox::{ACCOUNT, Sandbox};
 use snapkeep::config::Config;
 use snapkeep::domain::ids::{ImageId, InstanceId, SnapshotId, VolumeId};
 use snapkeep::domain::inventory::{
-    AttachedVolume, Image, Instance, InstanceState, Snapshot, SnapshotState, Volume,
+    AttachedVolume, Image, ImageState, Instance, InstanceState, Snapshot, SnapshotState, Volume,
 };
 use snapkeep::domain::region::Region;
 use snapkeep::domain::tags::{self, Tags};
@@ -130,13 +130,15 @@ impl World {
             owner_id: Some(ACCOUNT.into()),
             state: InstanceState::Running,
             root_device: Some(device(0)),
+            is_instance_store: false,
+            image_id: None,
             volumes: attached
                 .map(|(n, id)| AttachedVolume { device: device(n), volume_id: *id })
                 .collect(),
             tags: Tags::default(),
         };
         self.sandbox.add_instance(region, instance);
-        Server { region: region.clone(), id, volumes }
+        Server { region: *region, id, volumes }
     }
 
     /// Attaches one more volume to `server`.
@@ -170,6 +172,7 @@ impl World {
             started_at,
             volume_size_gib: 8,
             is_encrypted: false,
+            kms_key_id: None,
             // As snapkeep describes its own.
             description: match described {
                 ["", ..] => "".into(),
@@ -249,11 +252,9 @@ impl World {
     pub(super) fn image(&self, region: &Region, snapshot_ids: &[SnapshotId]) -> ImageId {
         let id = self.sandbox.new_image_id();
         let image = Image {
-            id,
-            name: "golden".into(),
-            state: "disabled".into(),
+            state: ImageState::Disabled,
             snapshot_ids: snapshot_ids.to_vec(),
-            tags: Tags::default(),
+            ..Image::plain(id, "golden")
         };
         self.sandbox.add_image(region, image);
         id

@@ -6,25 +6,22 @@ use crate::cloud::observe::observe;
 use crate::cloud::sandbox::{Fault, Rule, Sandbox};
 use crate::cloud::{Cloud as _, CloudError, SnapshotFilter};
 use crate::domain::ids::SnapshotId;
-use crate::domain::inventory::{Image, SnapshotState};
-use crate::domain::tags::Tags;
+use crate::domain::inventory::{Image, ImageState, SnapshotState};
 
 #[tokio::test]
 async fn what_is_protected_is_not_deleted() {
     let id: SnapshotId = "snap-00000001".parse().unwrap();
-    let image = |state: &str| Image {
-        id: "ami-00000001".parse().unwrap(),
-        name: "i".into(),
-        state: state.into(),
+    let image = |state| Image {
+        state,
         snapshot_ids: vec!["snap-00000001".parse().unwrap()],
-        tags: Tags::default(),
+        ..Image::plain("ami-00000001".parse().unwrap(), "i")
     };
     let in_use =
         "InvalidSnapshot.InUse: The snapshot snap-00000001 is currently in use by ami-00000001";
     for (change, expected) in [
         (Box::new(|_: &_| ()) as Box<dyn Fn(&Sandbox)>, "ok"),
-        (Box::new(|s| s.add_image(&region(), image("available"))), in_use),
-        (Box::new(|s| s.add_image(&region(), image("disabled"))), in_use),
+        (Box::new(|s| s.add_image(&region(), image(ImageState::Available))), in_use),
+        (Box::new(|s| s.add_image(&region(), image(ImageState::Disabled))), in_use),
         (
             Box::new(|s| s.lock_snapshot(&region(), id)),
             "OperationNotPermitted: The snapshot snap-00000001 is locked and can't be deleted.",
