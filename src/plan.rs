@@ -27,19 +27,27 @@ use crate::domain::inventory::{InstanceState, Inventory, Listing, RegionInventor
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 
+pub mod attempts;
 pub mod check;
 pub mod claims;
+pub mod copies;
+pub mod copy_action;
+pub mod copy_queue;
 pub mod create;
 pub mod expire;
 pub mod explain;
 pub mod guard;
 pub mod limits;
+pub mod image_name;
+pub mod image_standing;
 pub mod lineage;
 pub mod model;
 pub mod period;
+pub mod point;
 pub mod point_tags;
 pub mod reason;
 pub mod retention;
+pub mod scene;
 pub mod select;
 pub mod standing;
 pub mod verdict;

@@ -280,7 +280,11 @@ pub struct Image {
     pub size_gib: u32,
     /// Whether all its EBS devices are encrypted.
     pub is_encrypted: bool,
-    /// The image that it is a copy of, as EC2 reports it.
+    /// The instance that it was made of; EC2 reports it for what CreateImage made, and for nothing
+    /// else (EC2 API reference, `Image`).
+    pub source_instance_id: Option<InstanceId>,
+    /// The image that it was made from: of a copy the one that was copied, of what CreateImage made
+    /// the one that the instance was launched from (EC2 user guide, "AMI ancestry").
     pub source_image_id: Option<ImageId>,
     /// Where that image is.
     pub source_image_region: Option<Region>,
@@ -311,6 +315,7 @@ impl Image {
             snapshot_ids: Vec::new(),
             size_gib: 0,
             is_encrypted: false,
+            source_instance_id: None,
             source_image_id: None,
             source_image_region: None,
             is_public: false,

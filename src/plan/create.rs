@@ -8,18 +8,20 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::config::RegionalPolicy;
-use crate::domain::ids::{SnapshotId, VolumeId};
-use crate::domain::inventory::{RegionInventory, SnapshotState, Volume};
+use crate::config::{Kind, RegionalPolicy};
+use crate::domain::ids::{ResourceId, SnapshotId, VolumeId};
+use crate::domain::inventory::{Instance, RegionInventory, SnapshotState, Volume};
 use crate::domain::region::Region;
-use crate::plan::lineage::{Point, PointState};
-use crate::plan::model::{Action, ChosenVolume, CreateOne, CreateSet, NewPoint, Op, slot_text};
+use crate::plan::attempts::{Attempt, next_attempt};
+use crate::plan::image_name;
+use crate::plan::lineage::{Entry, Role};
+use crate::plan::model::{
+    Action, ChosenVolume, CreateImage, CreateOne, CreateSet, NewPoint, Op, Pairs, slot_text,
+};
+use crate::plan::point::{Point, PointState};
 use crate::plan::point_tags::{self, PointTags};
 use crate::plan::select::{Candidate, Request, requests};
 use crate::plan::verdict::JudgedLineage;
-
-/// Attempts of one slot, in all.
-const ATTEMPTS_MAX: u32 = 5;
 
 /// Where and for whom creations are planned.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +49,8 @@ pub struct Creation {
     pub in_the_way: Vec<SnapshotId>,
     /// Why nothing is made although something is due, and since when.
     pub waiting: Option<(String, Option<DateTime<Utc>>)>,
+    /// Nothing will be made before, where that is known.
+    pub not_before: Option<DateTime<Utc>>,
     /// What a person should know.
     pub warning: Option<String>,
 }
@@ -107,7 +111,10 @@ pub fn create(
     if volumes.is_empty() {
         return Creation::default();
     }
-    let attempt = match next_attempt(place, lineage) {
+    if let Some(warning) = why_no_image(place, candidate) {
+        return Creation::warns(warning);
+    }
+    let attempt = match due_attempt(place, lineage) {
         Ok(attempt) => attempt,
         Err(creation) => return creation,
     };
@@ -120,11 +127,32 @@ pub fn create(
     let known = known(lineage, repaired.map_or(place.slot, Point::slot_or_time));
     let after = in_the_way.clone();
     let build = Build { place, candidate, occupied, tags: &tags, attempt, known, after, repaired };
-    let actions = requests(candidate, &volumes, repaired.is_some())
-        .into_iter()
-        .map(|request| build.action(request))
-        .collect();
-    Creation { actions, in_the_way, waiting: None, warning: tags.warning.clone() }
+    let actions = match (place.policy.kind, candidate.instance) {
+        (Kind::Images, Some(instance)) => vec![build.image(instance)],
+        (Kind::Images, None) => Vec::new(),
+        (Kind::Snapshots, _) => requests(candidate, &volumes, repaired.is_some())
+            .into_iter()
+            .map(|request| build.action(request))
+            .collect(),
+    };
+    Creation { actions, in_the_way, warning: tags.warning.clone(), ..Creation::default() }
+}
+
+/// Returns why EC2 makes no image of the candidate as the policy wants it.
+fn why_no_image(place: Place<'_>, candidate: &Candidate<'_>) -> Option<String> {
+    let instance = candidate.instance.filter(|_| place.policy.kind == Kind::Images)?;
+    let source = candidate.source;
+    if instance.is_instance_store {
+        let why = "its root device is an instance store, of which CreateImage makes no image";
+        return Some(format!("{source}: {why}"));
+    }
+    let root = instance.volumes.iter().find(|a| Some(&a.device) == instance.root_device.as_ref());
+    let is_chosen = |id| candidate.volumes.iter().any(|volume| volume.id == id);
+    if root.is_some_and(|root| !is_chosen(root.volume_id)) {
+        let why = "`volumes` leaves out its root volume, without which there is no image";
+        return Some(format!("{source}: {why}"));
+    }
+    None
 }
 
 /// Returns the newest point that fills a slot up to now.
@@ -148,19 +176,19 @@ fn missing<'c>(
     lineage: Option<&JudgedLineage<'_>>,
     point: &Point<'_>,
 ) -> Vec<&'c Volume> {
-    let is_full = point.wanted as usize <= point.snapshots.len();
+    let is_full = point.wanted as usize <= point.members.len();
     // Without its slot, which somebody removed, nothing could join the point.
-    if point.state == PointState::Complete || is_full || point.slot.is_none() {
+    if point.state == PointState::Complete || is_full || point.slot().is_none() {
         return Vec::new();
     }
     let failed: BTreeSet<Option<VolumeId>> = lineage
         .into_iter()
         .flat_map(|lineage| &lineage.failed)
-        .filter(|(entry, _)| entry.slot == point.slot)
-        .map(|(entry, _)| entry.snapshot.volume_id)
+        .filter(|(entry, _)| entry.slot == point.slot() && entry.role == Role::Original)
+        .map(|(entry, _)| entry.volume_id)
         .collect();
-    let is_there = |id| point.snapshots.iter().any(|s| s.volume_id == Some(id));
-    let room = point.wanted as usize - point.snapshots.len();
+    let is_there = |id| point.has_volume(Some(id));
+    let room = point.wanted as usize - point.members.len();
     candidate
         .volumes
         .iter()
@@ -172,29 +200,24 @@ fn missing<'c>(
 }
 
 /// Returns which attempt is due; or what to say while none is.
-fn next_attempt(place: Place<'_>, lineage: Option<&JudgedLineage<'_>>) -> Result<u32, Creation> {
+fn due_attempt(place: Place<'_>, lineage: Option<&JudgedLineage<'_>>) -> Result<u32, Creation> {
     let failed = lineage.into_iter().flat_map(|lineage| &lineage.failed).map(|(entry, _)| entry);
     // A slot in the future is a clock's mistake, and its failures are none of this slot's.
     let is_of_slot = |slot| place.slot <= slot && slot <= place.now;
-    let of_slot = failed.filter(|entry| entry.slot.is_some_and(is_of_slot));
-    let Some(last) = of_slot.max_by_key(|entry| (entry.attempt, entry.snapshot.started_at)) else {
-        return Ok(1);
-    };
-    let why = last.snapshot.state_message.as_deref().unwrap_or("EC2 gives no reason");
-    if ATTEMPTS_MAX <= last.attempt {
-        return Err(Creation::warns(format!(
-            "{}: {ATTEMPTS_MAX} attempts failed, the last as {}: {why}; the next slot tries again",
-            last.key.source, last.snapshot.id
-        )));
+    let is_original = |entry: &&Entry<'_>| entry.role == Role::Original;
+    let of_slot = failed.filter(|entry| entry.slot.is_some_and(is_of_slot)).filter(is_original);
+    match next_attempt(of_slot, place.now) {
+        Attempt::Now(attempt) => Ok(attempt),
+        Attempt::Later(reason, since, not_before) => {
+            let mut creation = Creation::waits(reason, Some(since));
+            creation.not_before = Some(not_before);
+            Err(creation)
+        }
+        Attempt::GivenUp(why) => {
+            let source = lineage.map(|lineage| lineage.key.source.to_string()).unwrap_or_default();
+            Err(Creation::warns(format!("{source}: {why}; the next slot tries again")))
+        }
     }
-    let pause = TimeDelta::hours((1 << (last.attempt - 1)).min(24));
-    let due_at = last.snapshot.started_at + pause;
-    if place.now < due_at {
-        let due_at = due_at.format("%F %RZ");
-        let reason = format!("attempt {} failed ({why}); the next is at {due_at}", last.attempt);
-        return Err(Creation::waits(reason, Some(last.snapshot.started_at)));
-    }
-    Ok(last.attempt + 1)
 }
 
 /// Returns failed snapshots of ours that have to go so that EC2 accepts one more of each volume.
@@ -211,8 +234,8 @@ fn make_room(
         let failed: Vec<SnapshotId> = lineage
             .into_iter()
             .flat_map(|lineage| &lineage.failed)
-            .filter(|(entry, _)| entry.snapshot.volume_id == Some(volume.id))
-            .map(|(entry, _)| entry.snapshot.id)
+            .filter(|(entry, _)| entry.volume_id == Some(volume.id) && entry.role == Role::Original)
+            .filter_map(|(entry, _)| entry.thing.id().snapshot())
             .take(n_to_go)
             .collect();
         if failed.len() < n_to_go {
@@ -229,14 +252,13 @@ fn make_room(
     Ok(in_the_way)
 }
 
-/// Returns the snapshots of `slot` that are there already.
-fn known(lineage: Option<&JudgedLineage<'_>>, slot: DateTime<Utc>) -> Vec<SnapshotId> {
+/// Returns what of `slot` is there already.
+fn known(lineage: Option<&JudgedLineage<'_>>, slot: DateTime<Utc>) -> Vec<ResourceId> {
     let Some(lineage) = lineage else { return Vec::new() };
-    let points = lineage.points.iter().filter(|(point, _)| point.slot == Some(slot));
+    let points = lineage.points.iter().filter(|(point, _)| point.slot() == Some(slot));
     let failed = lineage.failed.iter().filter(|(entry, _)| entry.slot == Some(slot));
     let ids = points.flat_map(|(point, _)| point.ids());
-    let mut known: Vec<SnapshotId> =
-        ids.chain(failed.map(|(entry, _)| entry.snapshot.id)).collect();
+    let mut known: Vec<ResourceId> = ids.chain(failed.map(|(entry, _)| entry.thing.id())).collect();
     known.sort();
     known
 }
@@ -248,7 +270,7 @@ struct Build<'b> {
     occupied: &'b Occupied,
     tags: &'b PointTags,
     attempt: u32,
-    known: Vec<SnapshotId>,
+    known: Vec<ResourceId>,
     after: Vec<SnapshotId>,
     repaired: Option<&'b Point<'b>>,
 }
@@ -281,6 +303,25 @@ impl Build<'_> {
         Action { policy: Arc::clone(policy_name), region: *region, op }
     }
 
+    fn image(&self, instance: &Instance) -> Action {
+        let Place { policy_name, policy, region, inventory, slot, .. } = self.place;
+        let chosen = &self.candidate.volumes;
+        let is_left_out = |volume_id| chosen.iter().all(|volume| volume.id != volume_id);
+        let left_out = instance.volumes.iter().filter(|a| is_left_out(a.volume_id));
+        let wanted = format!("snapkeep {policy_name} {} {}", instance.id, slot_text(slot));
+        let (tags, snapshot_tags) = self.tags.of_image(instance);
+        let op = Op::CreateImage(CreateImage {
+            point: self.point(tags),
+            instance_id: instance.id,
+            name: image_name::take(&wanted, &mut image_name::taken(inventory)),
+            volumes: chosen.iter().map(|volume| self.chosen(volume)).collect(),
+            no_reboot: !policy.images.reboot,
+            left_out_devices: left_out.map(|a| Arc::clone(&a.device)).collect(),
+            snapshot_tags,
+        });
+        Action { policy: Arc::clone(policy_name), region: *region, op }
+    }
+
     fn chosen(&self, volume: &Volume) -> ChosenVolume {
         ChosenVolume {
             volume_id: volume.id,
@@ -290,8 +331,8 @@ impl Build<'_> {
         }
     }
 
-    fn point(&self, tags: Vec<(Arc<str>, Arc<str>)>) -> NewPoint {
-        let slot = self.repaired.and_then(|point| point.slot).unwrap_or(self.place.slot);
+    fn point(&self, tags: Pairs) -> NewPoint {
+        let slot = self.repaired.and_then(Point::slot).unwrap_or(self.place.slot);
         NewPoint {
             source: self.candidate.source,
             slot,

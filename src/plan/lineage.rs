@@ -1,6 +1,6 @@
-//! Recovery points and lineages, put together from single snapshots by their tags.
+//! Lineages: which snapshots and images are of one policy, source and region.
 //!
-//! No verdicts here: only what belongs together, and how complete it is.
+//! No verdicts here, and no points yet: only what belongs together.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::domain::id_map::IdMap;
-use crate::domain::ids::{SnapshotId, VolumeId};
-use crate::domain::inventory::{RegionInventory, Snapshot, SnapshotState};
+use crate::domain::ids::{RegionalId, ResourceId, VolumeId};
+use crate::domain::inventory::{Image, ImageState, RegionInventory, Snapshot};
+use crate::domain::region::Region;
 use crate::domain::source::Source;
-use crate::domain::tags;
-use crate::plan::create::SPACING;
+use crate::domain::tags::{self, Tags};
+use crate::plan::image_standing::ImageStanding;
+use crate::plan::model::ResourceState;
 use crate::plan::standing::{Bystanders, Judge, Mark, Standing};
 
 /// Which lineage a point belongs to, within one region.
@@ -20,40 +22,167 @@ use crate::plan::standing::{Bystanders, Judge, Mark, Standing};
 pub struct LineageKey {
     /// The policy, by index.
     pub policy: usize,
-    /// Whether the points were made by others. Those are a lineage apart.
-    pub is_adopted: bool,
-    /// What they protect. For adopted ones the volume.
+    /// Whose points they are. Each kind is a lineage apart.
+    pub kind: LineageKind,
+    /// Of copies, the region of what they are copies of.
+    pub from: Option<Region>,
+    /// What they protect. For adopted ones the volume or the family.
     pub source: Source,
 }
 
-/// One snapshot with what its tags say.
+/// Whose points a lineage has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LineageKind {
+    /// The policy's own, with their encrypted forms; or the images that it selects.
+    Own,
+    /// Made by others; retention is all they get.
+    Adopted,
+    /// Copies from another region.
+    Copies,
+}
+
+impl LineageKey {
+    /// Returns true if its points were made by others and get nothing but retention.
+    pub fn is_adopted(&self) -> bool {
+        self.kind == LineageKind::Adopted
+    }
+}
+
+/// A snapshot or an image.
+#[derive(Debug, Clone, Copy)]
+pub enum Thing<'a> {
+    /// An EBS snapshot.
+    Snapshot(&'a Snapshot),
+    /// An AMI.
+    Image(&'a Image),
+}
+
+impl<'a> Thing<'a> {
+    /// Returns its id.
+    pub fn id(self) -> ResourceId {
+        match self {
+            Self::Snapshot(snapshot) => snapshot.id.into(),
+            Self::Image(image) => image.id.into(),
+        }
+    }
+
+    /// Returns when EC2 began it; of an image without a readable date, long ago.
+    pub fn started_at(self) -> DateTime<Utc> {
+        match self {
+            Self::Snapshot(snapshot) => snapshot.started_at,
+            Self::Image(image) => image.created_at.unwrap_or_default(),
+        }
+    }
+
+    /// Returns its state.
+    pub fn state(self) -> ResourceState {
+        match self {
+            Self::Snapshot(snapshot) => ResourceState::Snapshot(snapshot.state),
+            Self::Image(image) => ResourceState::Image(image.state),
+        }
+    }
+
+    /// Returns EC2's words on its failure.
+    pub fn state_message(self) -> Option<&'a str> {
+        match self {
+            Self::Snapshot(snapshot) => snapshot.state_message.as_deref(),
+            Self::Image(image) => image.state_message.as_deref(),
+        }
+    }
+
+    /// Returns whether it is encrypted.
+    pub fn is_encrypted(self) -> bool {
+        match self {
+            Self::Snapshot(snapshot) => snapshot.is_encrypted,
+            Self::Image(image) => image.is_encrypted,
+        }
+    }
+
+    /// Returns its tags.
+    pub fn tags(self) -> &'a Tags {
+        match self {
+            Self::Snapshot(snapshot) => &snapshot.tags,
+            Self::Image(image) => &image.tags,
+        }
+    }
+
+    /// Returns the size of its volumes in GiB.
+    pub fn size_gib(self) -> u32 {
+        match self {
+            Self::Snapshot(snapshot) => snapshot.volume_size_gib,
+            Self::Image(image) => image.size_gib,
+        }
+    }
+
+    /// Returns the image, if it is one.
+    pub fn image(self) -> Option<&'a Image> {
+        match self {
+            Self::Image(image) => Some(image),
+            Self::Snapshot(_) => None,
+        }
+    }
+}
+
+/// What a thing is within its lineage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Made of the source itself; it may go when its time has come.
+    Original,
+    /// Selected, and made elsewhere; nobody has adopted it, so it is never deleted here.
+    Selected,
+    /// A copy from another region.
+    Copy,
+    /// An encrypted copy of an original of the same region.
+    Encrypted,
+}
+
+/// One snapshot or image with what its tags say.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
     /// Its lineage.
     pub key: LineageKey,
     /// The slot it fills.
     pub slot: Option<DateTime<Utc>>,
-    /// How many snapshots its point was asked for.
+    /// How many snapshots its point was asked for; an image is one.
     pub members: u32,
     /// Which attempt made it.
     pub attempt: u32,
+    /// What it is within its lineage.
+    pub role: Role,
+    /// The instant of its data.
+    pub time: DateTime<Utc>,
+    /// The volume whose data it is; none for an image.
+    pub volume_id: Option<VolumeId>,
     /// Which volumes the request that made it was for.
     pub devices: Option<&'a str>,
-    /// The snapshot.
-    pub snapshot: &'a Snapshot,
+    /// The snapshot or image.
+    pub thing: Thing<'a>,
 }
 
 impl<'a> Entry<'a> {
-    fn ours(mark: Mark, snapshot: &'a Snapshot) -> Self {
-        let Mark { policy, source, slot, members, attempt } = mark;
-        let key = LineageKey { policy, is_adopted: false, source };
-        let devices = snapshot.tags.get(tags::DEVICES);
-        Self { key, slot, members, attempt, devices, snapshot }
+    fn ours(mark: Mark, thing: Thing<'a>) -> Self {
+        let Mark { policy, source, slot, members, attempt, copy } = mark;
+        let devices = thing.tags().get(tags::DEVICES);
+        let (kind, role, from) = match copy {
+            None => (LineageKind::Own, Role::Original, None),
+            Some(copy) if copy.is_encrypted_form => (LineageKind::Own, Role::Encrypted, None),
+            Some(copy) => (LineageKind::Copies, Role::Copy, Some(copy.from)),
+        };
+        let volume_id = match (thing, copy) {
+            (Thing::Image(_), _) => None,
+            (Thing::Snapshot(_), Some(copy)) => copy.volume_id,
+            (Thing::Snapshot(snapshot), None) => snapshot.volume_id,
+        };
+        let time = copy.map_or_else(|| thing.started_at(), |copy| copy.time);
+        let key = LineageKey { policy, kind, from, source };
+        // The snapshots of an image are its own affair.
+        let members = if thing.image().is_some() { 1 } else { members };
+        Self { key, slot, members, attempt, role, time, volume_id, devices, thing }
     }
 
-    fn adopted(policy: usize, volume_id: VolumeId, snapshot: &'a Snapshot) -> Self {
-        let key = LineageKey { policy, is_adopted: true, source: Source::Volume(volume_id) };
-        Self { key, slot: None, members: 1, attempt: 1, devices: None, snapshot }
+    fn others(key: LineageKey, role: Role, volume_id: Option<VolumeId>, thing: Thing<'a>) -> Self {
+        let (slot, devices, time) = (None, None, thing.started_at());
+        Self { key, slot, members: 1, attempt: 1, role, time, volume_id, devices, thing }
     }
 
     /// Orders one lineage so that slots and requests are runs, each in time order.
@@ -62,21 +191,51 @@ impl<'a> Entry<'a> {
             .cmp(&other.slot)
             .then_with(|| self.members.cmp(&other.members))
             .then_with(|| self.devices.cmp(&other.devices))
-            .then_with(|| self.snapshot.started_at.cmp(&other.snapshot.started_at))
-            .then_with(|| self.snapshot.id.cmp(&other.snapshot.id))
+            .then_with(|| self.thing.started_at().cmp(&other.thing.started_at()))
+            .then_with(|| self.thing.id().cmp(&other.thing.id()))
     }
 
-    fn is_failed(&self) -> bool {
-        self.snapshot.state == SnapshotState::Error
+    /// Returns true if it failed.
+    pub fn is_failed(&self) -> bool {
+        self.thing.state().is_failed()
+    }
+
+    /// Returns what tells its point from others of the lineage: the slot, else the first original.
+    pub fn identity(&self, region: Region) -> Identity {
+        match (self.slot, self.role) {
+            (Some(slot), _) => Identity::Slot(slot),
+            (None, Role::Original | Role::Selected) => {
+                Identity::Origin(RegionalId { region, id: self.thing.id() })
+            }
+            (None, Role::Copy | Role::Encrypted) => origin_of(self.thing).map_or(
+                Identity::Origin(RegionalId { region, id: self.thing.id() }),
+                Identity::Origin,
+            ),
+        }
     }
 
     /// Returns true if both were asked for by requests for the same volumes and slot.
-    fn shares_request(&self, other: &Self) -> bool {
+    pub(super) fn shares_request(&self, other: &Self) -> bool {
         self.slot.is_some()
             && self.slot == other.slot
             && self.members == other.members
             && self.devices == other.devices
     }
+}
+
+/// What tells a recovery point from the others of its lineage, and which point of another region's
+/// lineage it is a copy of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Identity {
+    /// The slot it fills.
+    Slot(DateTime<Utc>),
+    /// The first original, where there is no slot.
+    Origin(RegionalId),
+}
+
+/// Returns the first original of a copy, as its tag says.
+pub fn origin_of(thing: Thing<'_>) -> Option<RegionalId> {
+    RegionalId::parse(thing.tags().get(tags::ORIGIN)?)
 }
 
 /// Collects what policies judge in one region: lineages, each with its entries in order.
@@ -88,13 +247,35 @@ pub fn lineages<'a>(
     let mut entries = Vec::with_capacity(region.snapshots.len());
     for snapshot in &region.snapshots {
         match judge.standing(snapshot) {
-            Standing::Ours(mark) => entries.push(Entry::ours(mark, snapshot)),
+            Standing::Ours(mark) => entries.push(Entry::ours(mark, Thing::Snapshot(snapshot))),
             Standing::Adopted(policies) => {
                 let Some(volume_id) = snapshot.volume_id else { continue };
-                let adopted = policies.iter().map(|n| Entry::adopted(*n, volume_id, snapshot));
+                let source = Source::Volume(volume_id);
+                let adopted = policies.iter().map(|policy| {
+                    let kind = LineageKind::Adopted;
+                    let key = LineageKey { policy: *policy, kind, from: None, source };
+                    let thing = Thing::Snapshot(snapshot);
+                    Entry::others(key, Role::Original, Some(volume_id), thing)
+                });
                 entries.extend(adopted);
             }
             standing => bystanders.count(&standing),
+        }
+    }
+    for image in region.images.iter().filter(|image| image.state != ImageState::Deregistered) {
+        match judge.image_standing(image) {
+            ImageStanding::Ours(mark) => entries.push(Entry::ours(mark, Thing::Image(image))),
+            ImageStanding::Others(claims) => entries.extend(claims.iter().map(|claim| {
+                let key = LineageKey {
+                    policy: claim.policy,
+                    kind: claim.kind,
+                    from: None,
+                    source: Source::Family(claim.family),
+                };
+                let role = if claim.is_adopted { Role::Original } else { Role::Selected };
+                Entry::others(key, role, None, Thing::Image(image))
+            })),
+            standing => bystanders.count_image(&standing),
         }
     }
     group(entries)
@@ -116,157 +297,4 @@ fn group(entries: Vec<Entry<'_>>) -> BTreeMap<LineageKey, Vec<Entry<'_>>> {
         entries.sort_unstable_by(Entry::order);
     }
     lineages.into_iter().collect()
-}
-
-/// How far a recovery point is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PointState {
-    /// Everything it was asked for is completed.
-    Complete,
-    /// Something is missing, and nothing is on its way.
-    Incomplete,
-    /// Something is on its way.
-    Pending,
-}
-
-/// What one slot made of one source.
-#[derive(Debug, Clone)]
-pub struct Point<'a> {
-    /// The slot it fills; none for what was adopted.
-    pub slot: Option<DateTime<Utc>>,
-    /// When its data was frozen: the earliest StartTime of its members.
-    pub time: DateTime<Utc>,
-    /// How many snapshots it was asked for.
-    pub wanted: u32,
-    /// Its snapshots that did not fail, by start and id; at least one.
-    pub snapshots: Vec<&'a Snapshot>,
-    /// How far it is.
-    pub state: PointState,
-}
-
-impl<'a> Point<'a> {
-    fn new(entry: &Entry<'a>) -> Self {
-        let Entry { slot, members, snapshot, .. } = *entry;
-        let (time, state) = (snapshot.started_at, PointState::Pending);
-        Self { slot, time, wanted: members, snapshots: vec![snapshot], state }
-    }
-
-    fn has_volume(&self, volume_id: Option<VolumeId>) -> bool {
-        self.snapshots.iter().any(|snapshot| snapshot.volume_id == volume_id)
-    }
-
-    /// Returns how many of its snapshots are completed.
-    pub fn n_completed(&self) -> usize {
-        self.snapshots.iter().filter(|s| s.state == SnapshotState::Completed).count()
-    }
-
-    fn with_state(mut self) -> Self {
-        let n_completed = self.n_completed();
-        self.state = if n_completed < self.snapshots.len() {
-            PointState::Pending
-        } else if n_completed < self.wanted as usize {
-            PointState::Incomplete
-        } else {
-            PointState::Complete
-        };
-        self
-    }
-
-    /// Returns the ids of its snapshots.
-    pub fn ids(&self) -> impl Iterator<Item = SnapshotId> {
-        self.snapshots.iter().map(|snapshot| snapshot.id)
-    }
-
-    /// Returns the instant by which it fills a slot.
-    pub fn slot_or_time(&self) -> DateTime<Utc> {
-        self.slot.unwrap_or(self.time)
-    }
-
-    fn age_order(&self, other: &Self) -> Ordering {
-        self.time.cmp(&other.time).then_with(|| self.ids().min().cmp(&other.ids().min()))
-    }
-}
-
-/// Cuts `request`, in order of starts, where another call may have begun: EC2 begins no two
-/// snapshots of one volume within [`SPACING`], and one call's all at once.
-fn calls<'e, 'a>(mut request: &'e [Entry<'a>]) -> impl Iterator<Item = &'e [Entry<'a>]> {
-    std::iter::from_fn(move || {
-        let first = request.first()?.snapshot;
-        let is_other = |n: &usize| {
-            let snapshot = request[*n].snapshot;
-            first.started_at + SPACING <= snapshot.started_at
-                || request[..*n].iter().any(|e| e.snapshot.volume_id == snapshot.volume_id)
-        };
-        let n = (1..request.len()).find(is_other).unwrap_or(request.len());
-        let (call, rest) = request.split_at(n);
-        request = rest;
-        Some(call)
-    })
-}
-
-/// Returns true if one call made all that its point was asked for, and none of it failed.
-fn is_whole(call: &[Entry<'_>]) -> bool {
-    call.iter().all(|entry| !entry.is_failed() && entry.members as usize <= call.len())
-}
-
-/// Puts the snapshots of one lineage together to points, by time; failed ones stay single.
-pub fn points<'a>(lineage: &[Entry<'a>]) -> (Vec<Point<'a>>, Vec<Entry<'a>>) {
-    let mut points = Vec::with_capacity(lineage.len());
-    let mut failed = Vec::new();
-    for request in lineage.chunk_by(Entry::shares_request) {
-        // A call that made a whole point is one, whatever is left of its twin.
-        for call in calls(request).filter(|call| is_whole(call)) {
-            let Some((first, others)) = call.split_first() else { continue };
-            let mut point = Point::new(first);
-            point.snapshots.extend(others.iter().map(|entry| entry.snapshot));
-            points.push(point);
-        }
-        let first = points.len();
-        for entry in calls(request).filter(|call| !is_whole(call)).flatten() {
-            if entry.is_failed() {
-                failed.push(*entry);
-                continue;
-            }
-            // A second snapshot of a volume belongs to a twin of the point.
-            let volume_id = entry.snapshot.volume_id;
-            let with_room = |point: &&mut Point<'_>| !point.has_volume(volume_id);
-            match points[first..].iter_mut().find(with_room) {
-                Some(point) => point.snapshots.push(entry.snapshot),
-                None => points.push(Point::new(entry)),
-            }
-        }
-    }
-    let mut points: Vec<Point<'a>> = points.into_iter().map(Point::with_state).collect();
-    points.sort_by(Point::age_order);
-    (points, failed)
-}
-
-/// Takes second points of one slot out of `points`; with each, the one that stays.
-///
-/// The earliest complete one of a slot stays, then the smallest id. Another is surplus only once
-/// that one is complete and has all its volumes, and while it is pending itself it is left to
-/// become what it becomes.
-pub fn split_surplus<'a>(points: &mut Vec<Point<'a>>) -> Vec<(Point<'a>, Vec<SnapshotId>)> {
-    let mut by_slot: Vec<usize> = (0..points.len()).filter(|n| points[*n].slot.is_some()).collect();
-    by_slot.sort_by_key(|n| points[*n].slot);
-    let mut stays_of = BTreeMap::new();
-    for twins in by_slot.chunk_by(|a, b| points[*a].slot == points[*b].slot) {
-        // The sort is stable: the earliest comes first.
-        let is_complete = |n: &&usize| points[**n].state == PointState::Complete;
-        let Some(stays) = twins.iter().find(is_complete) else { continue };
-        for other in twins.iter().filter(|n| *n != stays) {
-            // A volume that the one that stays lacks is no surplus.
-            let is_covered =
-                points[*other].snapshots.iter().all(|s| points[*stays].has_volume(s.volume_id));
-            if points[*other].state != PointState::Pending && is_covered {
-                stays_of.insert(*other, points[*stays].ids().collect::<Vec<_>>());
-            }
-        }
-    }
-    let mut surplus = Vec::new();
-    for (n, stays) in stays_of.into_iter().rev() {
-        surplus.push((points.remove(n), stays));
-    }
-    surplus.reverse();
-    surplus
 }

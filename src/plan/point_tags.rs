@@ -4,21 +4,21 @@
 
 use std::sync::Arc;
 
-use crate::domain::inventory::Volume;
+use crate::domain::inventory::{Instance, Volume};
 use crate::domain::source::{RegionalSource, Source};
-use crate::domain::tags::{self, Tags};
+use crate::domain::tags::{self, OurTags, Tags};
 use crate::plan::create::Place;
-use crate::plan::lineage::Point;
-use crate::plan::model::slot_text;
+use crate::plan::model::{Pairs, slot_text};
+use crate::plan::point::Point;
 use crate::plan::select::Candidate;
-
-type Pairs = Vec<(Arc<str>, Arc<str>)>;
 
 /// The tags of one point's snapshots.
 #[derive(Debug, Clone)]
 pub struct PointTags {
     /// Our own tags, on every snapshot.
     ours: Pairs,
+    /// What all volumes have alike.
+    common: Pairs,
     /// The tags to name in CreateSnapshots, which puts them on every snapshot of the set.
     pub of_set: Pairs,
     /// Whether EC2 can add each volume's own tags to the set by CopyTagsFromSource.
@@ -28,6 +28,17 @@ pub struct PointTags {
 }
 
 impl PointTags {
+    /// Returns the tags of an instance's image: ours, then the instance's as far as they fit; and
+    /// those of its snapshots: ours, then what all volumes have alike.
+    pub fn of_image(&self, instance: &Instance) -> (Pairs, Pairs) {
+        let mut of_image = self.ours.clone();
+        let room = tags::TAGS_MAX - of_image.len();
+        of_image.extend(carried(&instance.tags).take(room));
+        let mut of_snapshots = self.ours.clone();
+        of_snapshots.extend(self.common.iter().take(room).cloned());
+        (of_image, of_snapshots)
+    }
+
     /// Returns the tags for the snapshot of one volume: ours, then the volume's as far as they fit.
     pub fn of_volume(&self, volume: &Volume) -> Pairs {
         let mut pairs = self.ours.clone();
@@ -53,9 +64,10 @@ pub fn for_point(
     // CopyTagsFromSource copies everything, a hold on the volume included.
     let is_clean = |volume: &&Volume| !volume.tags.iter().any(|(key, _)| is_ours(key));
     let can_copy_from_volumes = candidate.volumes.iter().all(|v| fits(v) && is_clean(v));
+    let common = common(&candidate.volumes);
     let mut of_set = ours.clone();
     if !can_copy_from_volumes {
-        of_set.extend(common(&candidate.volumes).into_iter().take(room));
+        of_set.extend(common.iter().take(room).cloned());
     }
     let n_over = candidate.volumes.iter().filter(|v| room < carried(&v.tags).count()).count();
     let warning = (0 < n_over).then(|| {
@@ -63,7 +75,7 @@ pub fn for_point(
         let source = candidate.source;
         format!("{source}: a volume's tags and snapkeep's are more than {max}; not all are carried along")
     });
-    PointTags { ours, of_set, can_copy_from_volumes, warning }
+    PointTags { ours, common, of_set, can_copy_from_volumes, warning }
 }
 
 /// Returns the description of a point's snapshots; the slot as it stands in its tag.
@@ -78,6 +90,16 @@ pub fn is_described(text: &str, policy: &str, source: &str, slot: Option<&str>) 
         rest.strip_prefix(part).and_then(|rest| rest.strip_prefix(' '))
     });
     rest.is_some_and(|rest| slot.is_none_or(|slot| slot == rest))
+}
+
+/// Returns the description of a copy; the parent as it stands in its tag.
+pub fn copy_description(policy: &str, parent: &str) -> String {
+    format!("snapkeep {policy} copy of {parent}")
+}
+
+/// Returns true if `text` is [`copy_description`] of what these tags say.
+pub fn is_copy_described(text: &str, tags: &OurTags<'_>) -> bool {
+    text == copy_description(tags.policy.unwrap_or_default(), tags.copy_of.unwrap_or_default())
 }
 
 fn new_tags(place: Place<'_>, candidate: &Candidate<'_>) -> Pairs {
@@ -98,10 +120,13 @@ fn new_tags(place: Place<'_>, candidate: &Candidate<'_>) -> Pairs {
 
 /// Returns our tags of an existing point, so that a missing member joins it.
 fn repaired_tags(point: &Point<'_>) -> Pairs {
-    let first = point.snapshots.first();
-    let existing = first.into_iter().flat_map(|snapshot| snapshot.tags.iter());
+    let first = point.members.first();
+    let existing = first.into_iter().flat_map(|member| member.thing.tags().iter());
+    // Not those that say which attempt or copy the other one is.
+    let shared =
+        [tags::OWNER, tags::POLICY, tags::SLOT, tags::SOURCE, tags::MEMBERS, tags::DEVICES];
     existing
-        .filter(|(key, _)| is_ours(key) && *key != tags::HOLD && *key != tags::ATTEMPT)
+        .filter(|(key, _)| shared.contains(key))
         .map(|(key, value)| (key.into(), value.into()))
         .collect()
 }
@@ -133,7 +158,7 @@ fn is_ours(key: &str) -> bool {
 }
 
 /// Returns the tags that may be carried along: never AWS's own, never ours.
-fn carried(tags: &Tags) -> impl Iterator<Item = (Arc<str>, Arc<str>)> {
+pub fn carried(tags: &Tags) -> impl Iterator<Item = (Arc<str>, Arc<str>)> {
     let may = |(key, _): &(&str, &str)| !key.starts_with("aws:") && !is_ours(key);
     tags.iter().filter(may).map(|(key, value)| (key.into(), value.into()))
 }

@@ -29,6 +29,9 @@ pub struct Rules<'a> {
     pub now: DateTime<Utc>,
     /// False once `keep_last` has lapsed for this lineage; then nothing stays but by a tier.
     pub keep_last_holds: bool,
+    /// True if a tier is to hold only what it will go on holding: nothing of a period that is not
+    /// over, where the last of the period is taken.
+    pub is_settled_only: bool,
 }
 
 /// Why a point stays; more than one may hold.
@@ -202,6 +205,10 @@ fn apply_tier(
         let Some(taken) = representative(rule, members, candidates, locals) else { continue };
         // The last of a period that is not over may yet be replaced.
         let is_final = rule.take != Take::Last || members[0].0 != this_period;
+        if rules.is_settled_only && !is_final {
+            n_newer += 1;
+            continue;
+        }
         apply_window(rules, rule, locals[taken], n_newer, is_final, &mut judgements[taken]);
         n_newer += 1;
         if judgements[taken].holds.contains(Hold::Tier(rule.tier)) {

@@ -1,4 +1,4 @@
-//! Whose a snapshot is: ours, adopted, or nobody's business.
+//! Whose a snapshot is: ours, adopted, or nobody's business. Images are in `image_standing`.
 //!
 //! Tags alone do not make a thing ours, since people and tools copy them along. What is not
 //! plainly ours or plainly adopted is never touched.
@@ -11,11 +11,12 @@ use chrono::{DateTime, Utc};
 
 use crate::config::{Config, RegionalPolicy};
 use crate::domain::ids::{ImageId, SnapshotId, VolumeId};
-use crate::domain::inventory::{Image, RegionInventory, Snapshot};
+use crate::domain::inventory::{Image, ImageState, RegionInventory, Snapshot};
 use crate::domain::region::Region;
 use crate::domain::source::{RegionalSource, Source};
 use crate::domain::tags::{OurTags, Tags};
-use crate::plan::point_tags::is_described;
+use crate::plan::image_standing::ImageStanding;
+use crate::plan::point_tags::{is_copy_described, is_described};
 
 /// Whose a snapshot is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,9 @@ pub enum Standing {
     Managed(&'static str),
     /// Backs an image and goes with it.
     BacksImage(ImageId),
+    /// Made by this installation with an image, for the policy of this index, if it is there; and
+    /// which image that was.
+    OfImage(Option<usize>, ImageId),
     /// Bears our tags but is not ours.
     Foreign(ForeignReason),
     /// A policy would adopt it, but it must never be.
@@ -51,6 +55,21 @@ pub struct Mark {
     pub members: u32,
     /// Which attempt made it.
     pub attempt: u32,
+    /// What it is a copy of, if it is one.
+    pub copy: Option<CopyMark>,
+}
+
+/// What our tags say on a copy of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CopyMark {
+    /// The region of the first original.
+    pub from: Region,
+    /// Whether that is the copy's own region: then it is the encrypted form of its original.
+    pub is_encrypted_form: bool,
+    /// The instant of the data.
+    pub time: DateTime<Utc>,
+    /// The volume that the first original was made of; none for images.
+    pub volume_id: Option<VolumeId>,
 }
 
 /// Why something with our tags is not ours.
@@ -66,8 +85,10 @@ pub enum ForeignReason {
     OtherMaker,
     /// Owner, policy or source is missing or unreadable.
     Incomplete,
-    /// It says of itself that it is a copy.
+    /// Its tags call it an original, but EC2 says that it is a copy.
     Copy,
+    /// Its tags call it a copy of another image than EC2 does.
+    OtherParent,
 }
 
 /// Why something is never adopted.
@@ -79,6 +100,8 @@ pub enum UnadoptableReason {
     AwsTags,
     /// It bears the marks of a service or driver that manages it.
     ServiceMarks(&'static str),
+    /// It is an image that others may launch.
+    Shared,
 }
 
 /// Keys of tags by which services know their own snapshots; a key ending in `/` is a prefix.
@@ -111,8 +134,9 @@ pub fn managing_service(tags: &Tags) -> Option<&'static str> {
 /// All that is needed to tell the standing of one region's snapshots.
 #[derive(Debug)]
 pub struct Judge<'a> {
-    region: &'a Region,
-    policies: Vec<Option<&'a RegionalPolicy>>,
+    pub(super) config: &'a Config,
+    pub(super) region: Region,
+    pub(super) policies: Vec<Option<&'a RegionalPolicy>>,
     by_name: BTreeMap<&'a str, usize>,
     owners: Vec<&'a str>,
     backing: HashMap<SnapshotId, ImageId>,
@@ -120,7 +144,7 @@ pub struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     /// Prepares for the snapshots of `region`.
-    pub fn new(config: &'a Config, region: &'a Region, inventory: &RegionInventory) -> Self {
+    pub fn new(config: &'a Config, region: &Region, inventory: &RegionInventory) -> Self {
         let variant = |n: usize| {
             let policy = &config.policies[n];
             policy.applies_in(region).then(|| policy.in_region(region))
@@ -133,14 +157,15 @@ impl<'a> Judge<'a> {
         }
         let owners = config.policies.iter().map(|p| p.in_region(region).owner.as_ref()).collect();
         // Of several images over one snapshot the smallest id, whatever order they came in.
-        let mut images: Vec<&Image> = inventory.images.iter().collect();
+        let is_registered = |image: &&Image| image.state != ImageState::Deregistered;
+        let mut images: Vec<&Image> = inventory.images.iter().filter(is_registered).collect();
         images.sort_by_key(|image| Reverse(image.id));
         let backing = images
             .into_iter()
             .flat_map(|image| image.snapshot_ids.iter().map(|id| (*id, image.id)))
             .collect();
         let policies = (0..config.policies.len()).map(variant).collect();
-        Self { region, policies, by_name, owners, backing }
+        Self { config, region: *region, policies, by_name, owners, backing }
     }
 
     /// Returns the image that `snapshot_id` backs; one of them, if several.
@@ -159,6 +184,9 @@ impl<'a> Judge<'a> {
             return Standing::Managed(service);
         }
         if let Some(tags) = OurTags::of(&snapshot.tags) {
+            if let Some(image_id) = made_with(snapshot, &tags) {
+                return self.of_image(&tags, image_id);
+            }
             return match self.mark(snapshot, &tags) {
                 Ok(Some(mark)) => Standing::Ours(mark),
                 Ok(None) => Standing::Unowned(tags.policy.unwrap_or_default().into()),
@@ -173,16 +201,35 @@ impl<'a> Judge<'a> {
 
     /// Reads our tags; none if the policy is not there any more.
     fn mark(&self, snapshot: &Snapshot, tags: &OurTags<'_>) -> Result<Option<Mark>, ForeignReason> {
+        let name = self.name(tags)?;
         if tags.copy_of.is_some() {
-            return Err(ForeignReason::Copy);
+            if !is_copy_described(&snapshot.description, tags) {
+                return Err(ForeignReason::OtherMaker);
+            }
+            return self.copy_mark(tags, snapshot.started_at);
         }
+        let source = self.source(tags.source.ok_or(ForeignReason::Incomplete)?)?;
+        made_of(snapshot, source, tags)?;
+        self.original_mark(tags, name, source)
+    }
+
+    /// Returns the policy's name, if the owner is one of this installation's.
+    pub(super) fn name<'t>(&self, tags: &OurTags<'t>) -> Result<&'t str, ForeignReason> {
         let owner = tags.owner.ok_or(ForeignReason::Incomplete)?;
         if !self.owners.contains(&owner) {
             return Err(ForeignReason::OtherOwner);
         }
-        let name = tags.policy.ok_or(ForeignReason::Incomplete)?;
-        let source = self.source(tags.source.ok_or(ForeignReason::Incomplete)?)?;
-        made_of(snapshot, source, tags)?;
+        tags.policy.ok_or(ForeignReason::Incomplete)
+    }
+
+    /// Returns the mark of an original; none if its policy is not here any more.
+    pub(super) fn original_mark(
+        &self,
+        tags: &OurTags<'_>,
+        name: &str,
+        source: Source,
+    ) -> Result<Option<Mark>, ForeignReason> {
+        let owner = tags.owner.unwrap_or_default();
         let Some(policy) = self.by_name.get(name).copied() else { return Ok(None) };
         match self.policies[policy] {
             None => return Ok(None),
@@ -191,17 +238,47 @@ impl<'a> Judge<'a> {
             }
             Some(_) => {}
         }
-        let number = |text: Option<&str>| text.and_then(|text| text.parse().ok());
-        Ok(Some(Mark {
-            policy,
-            source,
-            slot: tags.slot.and_then(parse_slot),
-            members: number(tags.members).unwrap_or(1).max(1),
-            attempt: number(tags.attempt).unwrap_or(1).max(1),
-        }))
+        Ok(Some(mark(policy, source, tags, None)))
     }
 
-    fn source(&self, text: &str) -> Result<Source, ForeignReason> {
+    /// Returns the mark of a copy; none if no policy has a rule for it any more.
+    pub(super) fn copy_mark(
+        &self,
+        tags: &OurTags<'_>,
+        started_at: DateTime<Utc>,
+    ) -> Result<Option<Mark>, ForeignReason> {
+        let (owner, name) = (tags.owner.unwrap_or_default(), tags.policy.unwrap_or_default());
+        let source = tags.source.and_then(|text| text.parse::<RegionalSource>().ok());
+        let RegionalSource { region: from, source } = source.ok_or(ForeignReason::Incomplete)?;
+        let Some(policy) = self.by_name.get(name).copied() else { return Ok(None) };
+        let policies = &self.config.policies;
+        let variant = policies[policy].in_region(&from);
+        if variant.owner.as_ref() != owner {
+            return Err(ForeignReason::OtherOwner);
+        }
+        let is_encrypted_form = from == self.region;
+        let has_rule = is_encrypted_form || variant.copy_rule(&from, &self.region).is_some();
+        if !policies[policy].applies_in(&from) || !has_rule {
+            return Ok(None);
+        }
+        let time = tags.time.and_then(parse_slot).or(tags.slot.and_then(parse_slot));
+        let copy = CopyMark {
+            from,
+            is_encrypted_form,
+            time: time.unwrap_or(started_at),
+            volume_id: tags.volume.and_then(|text| text.parse().ok()),
+        };
+        Ok(Some(mark(policy, source, tags, Some(copy))))
+    }
+
+    fn of_image(&self, tags: &OurTags<'_>, image_id: ImageId) -> Standing {
+        match self.name(tags) {
+            Ok(name) => Standing::OfImage(self.by_name.get(name).copied(), image_id),
+            Err(reason) => Standing::Foreign(reason),
+        }
+    }
+
+    pub(super) fn source(&self, text: &str) -> Result<Source, ForeignReason> {
         let here = text.strip_prefix(self.region.as_str()).and_then(|rest| rest.strip_prefix('/'));
         match here.map(str::parse) {
             Some(Ok(source)) => Ok(source),
@@ -228,6 +305,34 @@ impl<'a> Judge<'a> {
     }
 }
 
+fn mark(policy: usize, source: Source, tags: &OurTags<'_>, copy: Option<CopyMark>) -> Mark {
+    let number = |text: Option<&str>| text.and_then(|text| text.parse().ok());
+    Mark {
+        policy,
+        source,
+        slot: tags.slot.and_then(parse_slot),
+        members: number(tags.members).unwrap_or(1).max(1),
+        attempt: number(tags.attempt).unwrap_or(1).max(1),
+        copy,
+    }
+}
+
+/// Returns the image with which EC2 made `snapshot`, as EC2's own description says or our tag does.
+///
+/// What CreateImage and CopyImage write there is in no reference, but has been the same for years;
+/// should it change, such a snapshot is nobody's and stays.
+fn made_with(snapshot: &Snapshot, tags: &OurTags<'_>) -> Option<ImageId> {
+    if let Some((image_id, id)) = tags.backed.and_then(|text| text.split_once('/')) {
+        return image_id.parse().ok().filter(|_| id.parse() == Ok(snapshot.id));
+    }
+    let text = snapshot.description.as_ref();
+    let rest = match text.strip_prefix("Copied for DestinationAmi ") {
+        Some(rest) => rest,
+        None => text.strip_prefix("Created by CreateImage(")?.split_once(") for ")?.1,
+    };
+    rest.split([' ', '.']).next()?.parse().ok()
+}
+
 /// Checks that we made `snapshot`, and of `source`, as far as EC2 tells.
 fn made_of(snapshot: &Snapshot, source: Source, tags: &OurTags<'_>) -> Result<(), ForeignReason> {
     let volume_id = real_volume(snapshot).ok_or(ForeignReason::NoVolume)?;
@@ -252,7 +357,12 @@ fn unadoptable(snapshot: &Snapshot) -> Option<UnadoptableReason> {
     if real_volume(snapshot).is_none() {
         return Some(UnadoptableReason::NoVolume);
     }
-    for (key, _) in snapshot.tags.iter() {
+    marked_by_others(&snapshot.tags)
+}
+
+/// Returns why what bears these tags is never adopted.
+pub(super) fn marked_by_others(tags: &Tags) -> Option<UnadoptableReason> {
+    for (key, _) in tags.iter() {
         if key.starts_with("aws:") {
             return Some(UnadoptableReason::AwsTags);
         }
@@ -268,10 +378,11 @@ fn parse_slot(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|slot| slot.with_timezone(&Utc))
 }
 
-/// What a region's snapshots that no policy judges are, for a note each.
+/// What a region's snapshots and images that no policy judges are, for a note each.
 #[derive(Debug, Default)]
 pub struct Bystanders {
     counts: BTreeMap<Arc<str>, usize>,
+    image_counts: BTreeMap<Arc<str>, usize>,
 }
 
 impl Bystanders {
@@ -282,26 +393,48 @@ impl Bystanders {
         }
     }
 
+    /// Counts an image that no policy judges.
+    pub fn count_image(&mut self, standing: &ImageStanding) {
+        if let Some(text) = standing.bystander_text() {
+            *self.image_counts.entry(text.into()).or_default() += 1;
+        }
+    }
+
     /// Returns one line for each kind, with its number.
     pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.counts.iter().map(|(text, n)| {
-            let s = if *n == 1 { "" } else { "s" };
-            format!("{n} snapshot{s} left alone: {text}")
-        })
+        let images = self.image_counts.iter().map(|(text, n)| ("image", text, n));
+        self.counts.iter().map(|(text, n)| ("snapshot", text, n)).chain(images).map(
+            |(what, text, n)| {
+                let s = if *n == 1 { "" } else { "s" };
+                format!("{n} {what}{s} left alone: {text}")
+            },
+        )
     }
 }
 
 /// Returns why a snapshot is left alone, where that is worth a note.
 pub fn bystander_text(standing: &Standing) -> Option<Arc<str>> {
     let text: Arc<str> = match standing {
-        Standing::Ours(_) | Standing::Adopted(_) | Standing::Stranger => return None,
+        Standing::Ours(_)
+        | Standing::Adopted(_)
+        | Standing::Stranger
+        | Standing::OfImage(Some(_), _) => return None,
         Standing::BacksImage(_) => "backs an image and goes with it".into(),
+        Standing::OfImage(None, _) => "made with an image for a policy that is not here".into(),
         Standing::Unowned(name) => {
             format!("made for the policy `{name}`, which is not here; `renamed_from` takes over")
                 .into()
         }
         Standing::Managed(service) => format!("managed by {service}").into(),
-        Standing::Foreign(reason) => match reason {
+        Standing::Foreign(reason) => foreign_text(*reason).into(),
+        Standing::Unadoptable(reason) => format!("matches `adopt` but {}", unadoptable_text(*reason)).into(),
+    };
+    Some(text)
+}
+
+/// Returns why something with our tags is not ours, in words.
+pub(super) fn foreign_text(reason: ForeignReason) -> &'static str {
+        match reason {
             ForeignReason::OtherOwner => "bears another installation's owner tag",
             ForeignReason::NoVolume => "bears snapkeep's tags but is a copy or an import",
             ForeignReason::OtherSource => "bears snapkeep's tags but was made of something else",
@@ -311,18 +444,21 @@ pub fn bystander_text(standing: &Standing) -> Option<Arc<str>> {
             ForeignReason::Incomplete => {
                 "bears some of snapkeep's tags, but not owner, policy and source"
             }
-            ForeignReason::Copy => "a copy, which no policy here judges",
+            ForeignReason::Copy => "bears snapkeep's tags as an original, but is a copy of another image",
+            ForeignReason::OtherParent => "bears snapkeep's tags, but is a copy of another image than they say",
         }
-        .into(),
-        Standing::Unadoptable(reason) => match reason {
+}
+
+/// Returns why something is never adopted, in words that follow its name.
+pub(super) fn unadoptable_text(reason: UnadoptableReason) -> String {
+    match reason {
             UnadoptableReason::NoVolume => {
-                "matches `adopt` but has no volume of its own: a copy or an import".into()
+                "has no volume of its own: a copy or an import".to_owned()
             }
-            UnadoptableReason::AwsTags => "matches `adopt` but bears `aws:` tags".into(),
+            UnadoptableReason::AwsTags => "bears `aws:` tags".to_owned(),
             UnadoptableReason::ServiceMarks(service) => {
-                format!("matches `adopt` but belongs to {service}").into()
+                format!("belongs to {service}")
             }
-        },
-    };
-    Some(text)
+            UnadoptableReason::Shared => "is shared with others".to_owned(),
+        }
 }

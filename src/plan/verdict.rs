@@ -8,12 +8,17 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::config::{Orphans, RegionalPolicy};
-use crate::domain::ids::{SnapshotId, VolumeId};
+use chrono_tz::Tz;
+
+use crate::config::schedule::Schedule;
+use crate::config::{Orphans, Retention};
+use crate::domain::ids::{ResourceId, VolumeId};
 use crate::domain::inventory::{Listing, RegionInventory};
+use crate::domain::region::Region;
 use crate::domain::source::Source;
-use crate::plan::lineage::{Entry, LineageKey, Point, PointState, points, split_surplus};
+use crate::plan::lineage::{Entry, LineageKey, Role};
 use crate::plan::model::ExpireReason;
+use crate::plan::point::{Point, PointState, Points, points, split_surplus};
 use crate::plan::retention::{Candidate, Holds, Judgement, Rules, judge};
 
 /// A failed snapshot goes this long after its start.
@@ -25,7 +30,7 @@ pub enum Verdict {
     /// It stays, for these reasons and until then.
     Keep(Holds, Option<DateTime<Utc>>),
     /// It goes, if nothing forbids it; with what must still be there then.
-    Expire(ExpireReason, Arc<[SnapshotId]>),
+    Expire(ExpireReason, Arc<[ResourceId]>),
     /// Something of it is on its way.
     Waiting,
 }
@@ -37,35 +42,61 @@ pub struct JudgedLineage<'a> {
     pub key: LineageKey,
     /// Its points with their verdicts, by time; surplus twins last.
     pub points: Vec<(Point<'a>, Verdict)>,
-    /// Failed snapshots, and whether each goes.
+    /// What failed, and whether each goes. Failed copies are also kept as memory, which is for
+    /// `copy`.
     pub failed: Vec<(Entry<'a>, bool)>,
 }
 
+impl<'a> JudgedLineage<'a> {
+    /// Returns its points that are no surplus, by time.
+    pub fn standing(&self) -> impl Iterator<Item = (&Point<'a>, &Verdict)> {
+        let is_surplus = |verdict: &Verdict| {
+            matches!(verdict, Verdict::Expire(ExpireReason::Surplus, _))
+        };
+        let points = self.points.iter().map(|(point, verdict)| (point, verdict));
+        points.filter(move |(_, verdict)| !is_surplus(verdict))
+    }
+}
+
 /// Newest complete point of ours by volume: its time and the volume's snapshot.
-pub type Coverage = HashMap<VolumeId, (DateTime<Utc>, SnapshotId)>;
+pub type Coverage = HashMap<VolumeId, (DateTime<Utc>, ResourceId)>;
+
+/// Under what terms a lineage is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'t> {
+    /// Where the lineage is.
+    pub region: Region,
+    /// How long its points are kept.
+    pub retention: &'t Retention,
+    /// Whose calendar tiers follow.
+    pub zone: Tz,
+    /// When its points are due, where any are made.
+    pub schedule: Option<&'t Schedule>,
+    /// Whether its source is gone.
+    pub is_gone: bool,
+}
 
 /// Why `keep_last` does not hold a lineage's newest points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lapsed {
     SourceGone,
-    Covered(SnapshotId),
+    Covered(ResourceId),
 }
 
 /// Judges one lineage; `lineage` are its entries, in order and at least one.
 pub fn judge_lineage<'a>(
-    policy: &RegionalPolicy,
-    region: &RegionInventory,
+    terms: Terms<'_>,
     coverage: &Coverage,
     lineage: &[Entry<'a>],
     now: DateTime<Utc>,
 ) -> JudgedLineage<'a> {
     let key = lineage[0].key;
-    let (mut points, failed) = points(lineage);
-    let surplus = split_surplus(&mut points);
-    let is_gone = is_gone(region, key.source);
-    let failed = judge_failed(policy, is_gone, &points, failed, now);
+    let Points { mut points, failed, spare_forms } = points(terms.region, lineage);
+    let mut surplus = split_surplus(&mut points);
+    surplus.extend(spare_forms);
+    let failed = judge_failed(terms, &points, failed, now);
 
-    let lapsed = lapsed(policy, key, is_gone, coverage, &points, now);
+    let lapsed = lapsed(terms, key, coverage, &points, now);
     let settled: Vec<usize> =
         (0..points.len()).filter(|n| points[*n].state != PointState::Pending).collect();
     let candidates: Vec<Candidate> = settled
@@ -76,13 +107,14 @@ pub fn judge_lineage<'a>(
         })
         .collect();
     let rules = Rules {
-        retention: &policy.retention,
-        zone: policy.timezone,
+        retention: terms.retention,
+        zone: terms.zone,
         now,
         keep_last_holds: lapsed.is_none(),
+        is_settled_only: false,
     };
     let judgements = judge(rules, &candidates);
-    let newest = newest_complete(policy, &candidates, now);
+    let newest = newest_complete(terms, &candidates, now);
     let stays = what_stays(&points, &settled, &newest, lapsed);
 
     let mut verdicts = vec![Verdict::Waiting; points.len()];
@@ -102,7 +134,7 @@ pub fn judge_lineage<'a>(
     let mut points: Vec<(Point<'a>, Verdict)> = points.into_iter().zip(verdicts).collect();
     for (point, twin) in surplus {
         // Where the twin that stays goes itself, what it relies on is what must be there.
-        let of_twin = points.iter().find(|(point, _)| point.ids().eq(twin.iter().copied()));
+        let of_twin = points.iter().find(|(point, _)| point.standing_ids().eq(twin.iter().copied()));
         let stays = match of_twin {
             Some((_, Verdict::Expire(_, stays))) => Arc::clone(stays),
             Some(_) | None => twin.into(),
@@ -113,6 +145,8 @@ pub fn judge_lineage<'a>(
 }
 
 /// Returns true if EC2 said that `source` is gone, and nothing casts doubt on it.
+///
+/// A family is never gone.
 pub fn is_gone(region: &RegionInventory, source: Source) -> bool {
     let is_doubtful = region.has_gap(Listing::Instances) || region.has_gap(Listing::Volumes);
     region.gone.contains(&source) && !is_doubtful
@@ -120,30 +154,29 @@ pub fn is_gone(region: &RegionInventory, source: Source) -> bool {
 
 /// Tells whether, and why, `keep_last` has lapsed.
 fn lapsed(
-    policy: &RegionalPolicy,
+    terms: Terms<'_>,
     key: LineageKey,
-    is_gone: bool,
     coverage: &Coverage,
     points: &[Point<'_>],
     now: DateTime<Utc>,
 ) -> Option<Lapsed> {
     let newest = points.last().map(|point| point.time)?;
-    let has_lapsed = match policy.retention.orphans {
+    let has_lapsed = match terms.retention.orphans {
         Orphans::KeepLast => false,
-        Orphans::Expire => is_gone,
-        Orphans::After(span) => is_gone && span.end(newest, policy.timezone) <= now,
+        Orphans::Expire => terms.is_gone,
+        Orphans::After(span) => terms.is_gone && span.end(newest, terms.zone) <= now,
     };
     if has_lapsed {
         return Some(Lapsed::SourceGone);
     }
     let Source::Volume(volume_id) = key.source else { return None };
-    let covering = coverage.get(&volume_id).filter(|(time, _)| key.is_adopted && newest < *time);
-    covering.map(|(_, snapshot_id)| Lapsed::Covered(*snapshot_id))
+    let covering = coverage.get(&volume_id).filter(|(time, _)| key.is_adopted() && newest < *time);
+    covering.map(|(_, id)| Lapsed::Covered(*id))
 }
 
 /// Returns the newest `keep_last` complete candidates.
 fn newest_complete(
-    policy: &RegionalPolicy,
+    terms: Terms<'_>,
     candidates: &[Candidate],
     now: DateTime<Utc>,
 ) -> BTreeSet<usize> {
@@ -151,35 +184,35 @@ fn newest_complete(
         let candidate = candidates[*n];
         candidate.is_complete && candidate.time <= now
     });
-    complete.take(policy.retention.keep_last as usize).collect()
+    complete.take(terms.retention.keep_last as usize).collect()
 }
 
-/// Returns the snapshots on which every deletion of the lineage relies.
+/// Returns the snapshots and images on which every deletion of the lineage relies.
 fn what_stays(
     points: &[Point<'_>],
     settled: &[usize],
     newest: &BTreeSet<usize>,
     lapsed: Option<Lapsed>,
-) -> Arc<[SnapshotId]> {
+) -> Arc<[ResourceId]> {
     match lapsed {
-        None => newest.iter().flat_map(|n| points[settled[*n]].ids()).collect(),
+        None => newest.iter().flat_map(|n| points[settled[*n]].standing_ids()).collect(),
         Some(Lapsed::SourceGone) => Arc::from([]),
-        Some(Lapsed::Covered(snapshot_id)) => Arc::from([snapshot_id]),
+        Some(Lapsed::Covered(id)) => Arc::from([id]),
     }
 }
 
 /// Adds to `stays` the points that stand for the expiring one's periods.
 fn with_instead(
-    stays: &Arc<[SnapshotId]>,
+    stays: &Arc<[ResourceId]>,
     judgement: &Judgement,
     points: &[Point<'_>],
     settled: &[usize],
-) -> Arc<[SnapshotId]> {
+) -> Arc<[ResourceId]> {
     if judgement.instead.is_empty() {
         return Arc::clone(stays);
     }
-    let instead = judgement.instead.iter().flat_map(|n| points[settled[*n]].ids());
-    let all: BTreeSet<SnapshotId> = stays.iter().copied().chain(instead).collect();
+    let instead = judgement.instead.iter().flat_map(|n| points[settled[*n]].standing_ids());
+    let all: BTreeSet<ResourceId> = stays.iter().copied().chain(instead).collect();
     all.into_iter().collect()
 }
 
@@ -188,8 +221,7 @@ fn with_instead(
 /// The newest failed attempt stays as the memory of how often was tried, while its slot is the one
 /// that is due and no later attempt is complete. The memory of older slots says nothing.
 fn judge_failed<'a>(
-    policy: &RegionalPolicy,
-    is_gone: bool,
+    terms: Terms<'_>,
     points: &[Point<'_>],
     failed: Vec<Entry<'a>>,
     now: DateTime<Utc>,
@@ -201,23 +233,23 @@ fn judge_failed<'a>(
         points.iter().any(|point| {
             let is_later = match entry.slot {
                 Some(slot) => slot <= point.slot_or_time(),
-                None => entry.snapshot.started_at <= point.time,
+                None => entry.thing.started_at() <= point.time,
             };
             is_later && point.state == PointState::Complete
         })
     };
-    let due = policy.schedule.as_ref().filter(|_| !failed.is_empty());
+    let due = terms.schedule.filter(|_| !failed.is_empty());
     let due = due.and_then(|schedule| schedule.slot_at(now));
     let is_memory = |entry: &Entry<'_>| {
-        policy.create
-            && !is_gone
+        !terms.is_gone
             && due.is_some_and(|due| Some(due) <= entry.slot)
-            && !entry.key.is_adopted
+            && entry.role == Role::Original
+            && !entry.key.is_adopted()
             && Some(rank(entry)) == newest
             && !is_done(entry)
     };
     let goes =
-        |entry: &Entry<'_>| entry.snapshot.started_at + FAILED_FOR <= now && !is_memory(entry);
+        |entry: &Entry<'_>| entry.thing.started_at() + FAILED_FOR <= now && !is_memory(entry);
     failed.into_iter().map(|entry| (entry, goes(&entry))).collect()
 }
 
@@ -228,10 +260,10 @@ pub fn cover(coverage: &mut Coverage, lineage: &JudgedLineage<'_>, now: DateTime
         stays && point.state == PointState::Complete && point.time <= now
     });
     for (point, _) in complete {
-        for snapshot in &point.snapshots {
-            let Some(volume_id) = snapshot.volume_id else { continue };
-            let newest = coverage.entry(volume_id).or_insert((point.time, snapshot.id));
-            *newest = (*newest).max((point.time, snapshot.id));
+        for member in point.representatives() {
+            let Some(volume_id) = member.volume_id else { continue };
+            let newest = coverage.entry(volume_id).or_insert((point.time, member.id()));
+            *newest = (*newest).max((point.time, member.id()));
         }
     }
 }

@@ -50,7 +50,7 @@ fn judged(
     now: DateTime<Utc>,
     candidates: &[Candidate],
 ) -> Vec<Judgement> {
-    judge(Rules { retention, zone, now, keep_last_holds: true }, candidates)
+    judge(Rules { retention, zone, now, keep_last_holds: true, is_settled_only: false }, candidates)
 }
 
 /// Judges complete points, or incomplete ones where the time ends in `?`; newest first.
@@ -279,6 +279,7 @@ fn a_lapsed_keep_last_leaves_only_the_tiers() {
         zone: Tz::UTC,
         now: at("2026-06-01 00"),
         keep_last_holds: false,
+        is_settled_only: false,
     };
     assert!(judge(rules, &candidates).iter().all(|judgement| judgement.holds.is_empty()));
 }
@@ -410,7 +411,7 @@ proptest! {
         for (n, judgement) in judged(&retention, zone, now, &points).into_iter().enumerate() {
             let Some(until) = judgement.until else { continue };
             prop_assert!(now < until);
-            let rules = Rules { retention: &retention, zone, now: until, keep_last_holds: false };
+            let rules = Rules { retention: &retention, zone, now: until, keep_last_holds: false, is_settled_only: false };
             let then = &judge(rules, &points)[n];
             // A tier with a count may hold it longer; one with a span may not.
             prop_assert!(then.until.is_none());

@@ -1,0 +1,339 @@
+//! Copies: which points are to have copies elsewhere, or encrypted ones here, and lack them.
+//!
+//! Only finds out what is missing and what that means for the originals; `copy_queue` decides which
+//! calls are made now. A copy is missing only if a tier of its destination's retention would hold
+//! it, so that nothing is copied only to be expired.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use crate::config::{CopyRule, RegionalPolicy, Window};
+use crate::domain::ids::{RegionalId, ResourceId};
+use crate::domain::inventory::Listing;
+use crate::domain::region::Region;
+use crate::domain::source::Source;
+use crate::domain::span::Span;
+use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role};
+use crate::plan::point::{Member, Point, PointState};
+use crate::plan::retention::{Candidate, Hold, Rules, judge};
+use crate::plan::scene::{Scene, World};
+use crate::plan::verdict::{JudgedLineage, Verdict};
+
+/// What a point is owed before it may go.
+#[derive(Debug, Clone, Default)]
+pub struct Owed {
+    /// Destinations where a copy is missing or not finished.
+    pub unfinished: BTreeSet<Region>,
+    /// Destinations of which nobody knows, since they could not be read.
+    pub unknown: BTreeSet<Region>,
+    /// Everything that the finished copies in other regions consist of.
+    pub complete: Vec<RegionalId>,
+}
+
+/// What the points of a region's lineages are owed.
+pub type Debts = HashMap<(Region, LineageKey, Identity), Owed>;
+
+/// A copy that is missing.
+#[derive(Debug, Clone, Copy)]
+pub struct Missing<'p, 'a> {
+    /// Where it belongs.
+    pub to: Region,
+    /// Where the original is.
+    pub from: Region,
+    /// The original's lineage.
+    pub key: LineageKey,
+    /// The rule for it; none if it is the encrypted form in the same region.
+    pub rule: Option<&'p CopyRule>,
+    /// What the policy says in the region of the original.
+    pub policy: &'p RegionalPolicy,
+    /// The original.
+    pub point: &'p Point<'a>,
+    /// Of the original, what is copied.
+    pub parent: &'p Member<'a>,
+}
+
+/// What the copies of a plan are about.
+#[derive(Debug, Default)]
+pub struct Found<'p, 'a> {
+    /// What is missing.
+    pub missing: Vec<Missing<'p, 'a>>,
+    /// What the originals are owed.
+    pub debts: Debts,
+}
+
+/// Finds the copies that are missing everywhere.
+pub fn find<'p, 'a>(world: &'p World<'a>) -> Found<'p, 'a> {
+    let mut found = Found::default();
+    for scene in world.scenes.values() {
+        for lineage in scene.lineages.iter().filter(|l| l.key.kind == LineageKind::Own) {
+            let Some(policy) = scene.judge.policy(lineage.key.policy) else { continue };
+            if policy.copies.is_empty() && policy.encrypt.is_none() {
+                continue;
+            }
+            let pass = Pass { world, scene, policy, lineage };
+            if policy.encrypt.is_some() && !has_gap(scene) {
+                pass.encryption(&mut found);
+            }
+            for rule in policy.copies.iter().filter(|rule| rule.to != scene.region) {
+                pass.copies(rule, &mut found);
+            }
+        }
+    }
+    found
+}
+
+/// Returns true if nobody knows what is in a region.
+pub fn has_gap(scene: &Scene<'_>) -> bool {
+    scene.observed.has_gap(Listing::Snapshots) || scene.observed.has_gap(Listing::Images)
+}
+
+/// One lineage whose copies are looked for.
+#[derive(Clone, Copy)]
+struct Pass<'p, 'a> {
+    world: &'p World<'a>,
+    scene: &'p Scene<'a>,
+    policy: &'p RegionalPolicy,
+    lineage: &'p JudgedLineage<'a>,
+}
+
+impl<'p, 'a> Pass<'p, 'a> {
+    /// Every unencrypted member of a complete point that stays is to have an encrypted form.
+    fn encryption(self, found: &mut Found<'p, 'a>) {
+        let region = self.scene.region;
+        for (point, verdict) in self.points() {
+            let stays = matches!(verdict, Verdict::Keep(..));
+            if point.state != PointState::Complete || !stays {
+                continue;
+            }
+            for parent in point.members.iter().filter(|m| !m.thing.is_encrypted()) {
+                if point.form_of(parent).is_none() {
+                    found.missing.push(self.missing(region, None, point, parent));
+                }
+            }
+        }
+    }
+
+    fn copies(self, rule: &'p CopyRule, found: &mut Found<'p, 'a>) {
+        let destination = self.world.scenes.get(&rule.to).filter(|scene| !has_gap(scene));
+        let key = copies_key(self.lineage.key, self.scene.region);
+        let there = destination.and_then(|scene| scene.lineage(key));
+        let copies: BTreeMap<Identity, &Point<'a>> = there
+            .into_iter()
+            .flat_map(JudgedLineage::standing)
+            .map(|(point, _)| (point.identity, point))
+            .collect();
+        let wanted = self.wanted(rule, there, &copies);
+        for point in wanted {
+            let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
+            let owed = debt.or_default();
+            let Some(destination) = destination else {
+                owed.unknown.insert(rule.to);
+                continue;
+            };
+            let copy = copies.get(&point.identity);
+            let lacks = |m: &&Member<'a>| copy.is_none_or(|c| !c.has_volume(m.volume_id));
+            let is_complete = copy.is_some_and(|copy| copy.state == PointState::Complete);
+            if is_complete && !point.representatives().any(|m| lacks(&m)) {
+                let region = destination.region;
+                owed.complete.extend(
+                    copy.into_iter().flat_map(|c| c.standing_ids()).map(|id| RegionalId { region, id }),
+                );
+                continue;
+            }
+            owed.unfinished.insert(rule.to);
+            // Nothing is judged by a listing that is cut off.
+            if has_gap(self.scene) {
+                continue;
+            }
+            for parent in point.representatives().filter(lacks) {
+                found.missing.push(self.missing(rule.to, Some(rule), point, parent));
+            }
+        }
+    }
+
+    /// Returns the complete points of which the rule wants a copy.
+    fn wanted(
+        self,
+        rule: &CopyRule,
+        there: Option<&JudgedLineage<'a>>,
+        copies: &BTreeMap<Identity, &Point<'a>>,
+    ) -> Vec<&'p Point<'a>> {
+        let originals = self.of_tier(rule);
+        let known: BTreeSet<Identity> = originals.iter().map(|point| point.identity).collect();
+        let mut candidates: Vec<(DateTime<Utc>, Option<&'p Point<'a>>)> =
+            originals.iter().map(|point| (point.time, Some(*point))).collect();
+        let others = copies.iter().filter(|(identity, _)| !known.contains(*identity));
+        candidates.extend(others.map(|(_, point)| (point.time, None)));
+        candidates.sort_by_key(|(time, point)| (*time, point.map(|point| point.identity)));
+        let rules = Rules {
+            retention: &rule.retention,
+            zone: self.policy.timezone,
+            now: self.world.request.now,
+            keep_last_holds: false,
+            is_settled_only: true,
+        };
+        // What is on its way will most likely be complete, and then stand for its period.
+        let judged: Vec<Candidate> =
+            candidates.iter().map(|(time, _)| Candidate { time: *time, is_complete: true }).collect();
+        let held = judge(rules, &judged);
+        let is_held = |holds: &crate::plan::retention::Holds| {
+            holds.tiers().next().is_some() || holds.contains(Hold::Forever)
+        };
+        let wanted = candidates.into_iter().zip(held);
+        let wanted = wanted.filter(|(_, judgement)| is_held(&judgement.holds));
+        let mut wanted: Vec<&Point<'a>> = wanted.filter_map(|((_, point), _)| point).collect();
+        wanted.retain(|point| point.state == PointState::Complete);
+        if !rule.existing {
+            let first = self.first_copy(rule);
+            let newest = wanted.last().filter(|_| there.is_none()).map(|point| point.identity);
+            wanted.retain(|point| {
+                first.is_some_and(|first| first <= point.time) || Some(point.identity) == newest
+            });
+        }
+        wanted
+    }
+
+    /// Returns the points that the rule is about: all, or those that its tier holds.
+    fn of_tier(self, rule: &CopyRule) -> Vec<&'p Point<'a>> {
+        let points = self.points().map(|(point, _)| point);
+        let mut points: Vec<&Point<'a>> =
+            points.filter(|point| point.state != PointState::Incomplete).collect();
+        let Some(only) = rule.only else { return points };
+        let mut retention = self.policy.retention.clone();
+        retention.tiers.retain(|tier| tier.tier == only);
+        // What the tier has once taken is still owed its copy after the tier has let it go.
+        for tier in &mut retention.tiers {
+            tier.window = Window::For(Span::days(36_500));
+        }
+        let rules = Rules {
+            retention: &retention,
+            zone: self.policy.timezone,
+            now: self.world.request.now,
+            keep_last_holds: false,
+            is_settled_only: true,
+        };
+        let candidates: Vec<Candidate> =
+            points.iter().map(|p| Candidate { time: p.time, is_complete: true }).collect();
+        let held = judge(rules, &candidates);
+        let mut held = held.iter().map(|judgement| judgement.holds.contains(Hold::Tier(only)));
+        points.retain(|_| held.next().unwrap_or(false));
+        points
+    }
+
+    /// Returns the lineage's points that can have copies: no surplus, and of images made elsewhere
+    /// only those that are selected.
+    fn points(self) -> impl Iterator<Item = (&'p Point<'a>, &'p Verdict)> {
+        let select = &self.policy.select;
+        let is_family = matches!(self.lineage.key.source, Source::Family(_));
+        let is_source = move |member: &Member<'_>| match member.thing.image() {
+            Some(image) if is_family && member.role != Role::Encrypted => {
+                select.matches_image(image)
+            }
+            Some(_) | None => true,
+        };
+        let now = self.world.request.now;
+        self.lineage
+            .standing()
+            .filter(move |(point, _)| point.time <= now && point.members.iter().all(is_source))
+    }
+
+    /// Returns the time of the oldest copy that the rule has made from this region, for any source.
+    fn first_copy(self, rule: &CopyRule) -> Option<DateTime<Utc>> {
+        let scene = self.world.scenes.get(&rule.to)?;
+        let key = self.lineage.key;
+        let lineages = scene.lineages.iter().filter(|lineage| {
+            lineage.key.kind == LineageKind::Copies
+                && lineage.key.policy == key.policy
+                && lineage.key.from == Some(self.scene.region)
+        });
+        let times = lineages.flat_map(|lineage| {
+            let points = lineage.points.iter().map(|(point, _)| point.time);
+            points.chain(lineage.failed.iter().map(|(entry, _)| entry.time))
+        });
+        times.min()
+    }
+
+    fn missing(
+        self,
+        to: Region,
+        rule: Option<&'p CopyRule>,
+        point: &'p Point<'a>,
+        parent: &'p Member<'a>,
+    ) -> Missing<'p, 'a> {
+        let (from, key, policy) = (self.scene.region, self.lineage.key, self.policy);
+        Missing { to, from, key, rule, policy, point, parent }
+    }
+}
+
+impl<'p, 'a> Missing<'p, 'a> {
+    /// Returns the lineage that the copy belongs to.
+    pub fn lineage_key(&self) -> LineageKey {
+        match self.rule {
+            Some(_) => copies_key(self.key, self.from),
+            None => self.key,
+        }
+    }
+
+    /// Returns the attempts at this very copy that failed.
+    pub fn failed<'l>(
+        &self,
+        lineage: Option<&'l JudgedLineage<'a>>,
+    ) -> impl Iterator<Item = &'l Entry<'a>> + use<'l, 'a> {
+        let (identity, volume_id) = (self.point.identity, self.parent.volume_id);
+        let role = if self.rule.is_some() { Role::Copy } else { Role::Encrypted };
+        let to = self.to;
+        let failed = lineage.into_iter().flat_map(|lineage| &lineage.failed).map(|(e, _)| e);
+        failed.filter(move |entry| {
+            entry.role == role
+                && entry.volume_id == volume_id
+                && entry.identity(to) == identity
+        })
+    }
+}
+
+/// Returns the lineage of the copies of a lineage in `from`.
+pub fn copies_key(key: LineageKey, from: Region) -> LineageKey {
+    LineageKey { kind: LineageKind::Copies, from: Some(from), ..key }
+}
+
+/// Returns everything in any region that a pending copy of ours is made of.
+pub fn being_copied(world: &World<'_>) -> BTreeSet<RegionalId> {
+    let points = world.scenes.values().flat_map(|scene| &scene.lineages);
+    let points = points.flat_map(|lineage| lineage.points.iter().map(|(point, _)| point));
+    let pending = points.flat_map(Point::all).filter(|member| member.thing.state().is_under_way());
+    pending.filter_map(parent_of).collect()
+}
+
+/// Returns what a copy was made of.
+fn parent_of(member: &Member<'_>) -> Option<RegionalId> {
+    RegionalId::parse(member.thing.tags().get(crate::domain::tags::COPY_OF)?)
+}
+
+/// Returns the newest completed copy of the same volume in a lineage: the base of an incremental
+/// one.
+pub fn base_of<'l, 'a>(
+    lineage: Option<&'l JudgedLineage<'a>>,
+    missing: &Missing<'_, '_>,
+) -> Option<&'l Member<'a>> {
+    let role = if missing.rule.is_some() { Role::Copy } else { Role::Encrypted };
+    let points = lineage?.points.iter().rev().map(|(point, _)| point);
+    points.flat_map(Point::all).find(|member| {
+        member.role == role && member.volume_id == missing.parent.volume_id && member.is_complete()
+    })
+}
+
+/// Returns true if a copy of the same volume is on its way.
+pub fn is_any_under_way(
+    lineage: Option<&JudgedLineage<'_>>,
+    missing: &Missing<'_, '_>,
+) -> Option<ResourceId> {
+    let role = if missing.rule.is_some() { Role::Copy } else { Role::Encrypted };
+    let points = lineage?.points.iter().map(|(point, _)| point);
+    let found = points.flat_map(Point::all).find(|member| {
+        member.role == role
+            && member.volume_id == missing.parent.volume_id
+            && member.thing.state().is_under_way()
+    });
+    found.map(Member::id)
+}
