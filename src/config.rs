@@ -13,6 +13,7 @@ mod layer;
 mod load;
 mod merge;
 pub mod policy;
+mod region_keys;
 mod resolve;
 mod resolved;
 pub mod schedule;

@@ -9,8 +9,8 @@ pub enum ErrorKind {
     Throttled,
     /// Less than 15 seconds since the last snapshot of this volume. Nothing happened.
     VolumeRate,
-    /// The volume has as many pending or failed snapshots as EC2 allows, or the thing is on its way
-    /// to another state. Nothing happened; later it may.
+    /// The volume has as many pending or failed snapshots as EC2 allows, the instance as many images
+    /// in the making, or the thing is on its way to another state. Nothing happened; later it may.
     Busy,
     /// A limit of the account is reached. Nothing happened, and nothing more will.
     AccountLimit,
@@ -42,9 +42,13 @@ impl ErrorKind {
             | "Throttling"
             | "ThrottlingException"
             | "RequestThrottled"
+            // Somebody else tags the same resource; the next moment it may go.
+            | "ConcurrentTagAccess"
             | "TooManyRequestsException" => Self::Throttled,
             "SnapshotCreationPerVolumeRateExceeded" => Self::VolumeRate,
             "ConcurrentSnapshotLimitExceeded"
+            | "ConcurrentCreateImageNoRebootLimitExceeded"
+            | "InvalidAMIID.Unavailable"
             | "IncorrectState"
             | "IncorrectInstanceState"
             | "InvalidState" => Self::Busy,
@@ -73,6 +77,8 @@ impl ErrorKind {
             "InternalError" | "InternalFailure" | "Unavailable" | "ServiceUnavailable" => {
                 Self::Ambiguous
             }
+            // KMS says it without naming what.
+            "NotFoundException" => Self::NotFound,
             _ if code.ends_with(".NotFound") => Self::NotFound,
             _ if 500 <= http_status => Self::Ambiguous,
             _ => Self::Refused,
@@ -122,6 +128,13 @@ mod tests {
             ("InvalidParameterValue", "bad", 400, ErrorKind::Refused),
             ("", "<html>", 502, ErrorKind::Ambiguous),
             ("IncorrectState", "", 400, ErrorKind::Busy),
+            ("InvalidAMIID.Unavailable", "", 400, ErrorKind::Busy),
+            ("InvalidAMIID.NotFound", "", 400, ErrorKind::NotFound),
+            ("NotFoundException", "", 400, ErrorKind::NotFound),
+            ("ConcurrentCreateImageNoRebootLimitExceeded", "", 400, ErrorKind::Busy),
+            ("ConcurrentTagAccess", "", 400, ErrorKind::Throttled),
+            ("InvalidAMIName.Duplicate", "", 400, ErrorKind::Refused),
+            ("IdempotentParameterMismatch", "", 400, ErrorKind::Refused),
         ] {
             assert_eq!(ErrorKind::of(code, message, status), expected, "{code} {message}");
         }

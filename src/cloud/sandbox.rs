@@ -18,16 +18,25 @@ use crate::domain::region::Region;
 use crate::domain::tags::Tags;
 
 mod calls;
+mod copy;
+mod copy_image;
 mod create;
 mod delete;
 mod demo;
 mod fault;
 mod file;
 mod ids;
+mod image;
+mod keys;
+mod lineage;
 mod listing;
+mod permissions;
+mod port;
+mod references;
 mod refusal;
 mod settings;
 mod state;
+mod tagging;
 mod throttle;
 mod time;
 
@@ -152,9 +161,14 @@ impl Sandbox {
         self.change(region, |state| state.volumes.insert(volume.id, volume));
     }
 
-    /// Makes a volume an encrypted one; so will its snapshots be.
+    /// Makes a volume one that is encrypted with the default key; so will its snapshots be.
     pub fn encrypt_volume(&self, region: &Region, id: VolumeId) {
-        self.change(region, |state| state.encrypted_volumes.insert(id));
+        self.change(region, |state| state.encrypted_volumes.insert(id, None));
+    }
+
+    /// Makes a volume one that is encrypted with the key of this ARN; so will its snapshots be.
+    pub fn encrypt_volume_with(&self, region: &Region, id: VolumeId, arn: &str) {
+        self.change(region, |state| state.encrypted_volumes.insert(id, Some(arn.into())));
     }
 
     /// Removes a volume; instances keep naming it.
@@ -180,7 +194,10 @@ impl Sandbox {
 
     /// Removes a snapshot as if somebody else had deleted it.
     pub fn remove_snapshot(&self, region: &Region, id: SnapshotId) {
-        self.change(region, |state| state.remove_snapshot(id));
+        let now = self.time.now();
+        let mut state = self.lock();
+        state.regions.entry(*region).or_default().remove_snapshot(id);
+        copy::fail_copies_of(&mut state.regions, *region, id, now);
     }
 
     /// Tags a snapshot as if somebody else had; replaces a tag of that key.
@@ -198,14 +215,16 @@ impl Sandbox {
         self.change(region, |state| state.locked.insert(id));
     }
 
-    /// Registers an image, or replaces the one with its id.
+    /// Registers an image, or replaces the one with its id. A pending one that lists snapshots
+    /// becomes available once they are complete.
     pub fn add_image(&self, region: &Region, image: Image) {
-        self.change(region, |state| state.images.insert(image.id, image));
+        let backing = image.snapshot_ids.clone();
+        self.change(region, |state| state.add_image(image, backing, DateTime::<Utc>::MIN_UTC));
     }
 
-    /// Deregisters an image.
+    /// Deregisters an image as if somebody else had.
     pub fn remove_image(&self, region: &Region, id: ImageId) {
-        self.change(region, |state| state.images.remove(&id));
+        self.change(region, |state| state.remove_image(id));
     }
 
     /// Returns an instance id that was not handed out before.
@@ -255,7 +274,7 @@ fn observed(state: &RegionState) -> RegionInventory {
         instances: state.instances.values().cloned().collect(),
         volumes: state.volumes.values().cloned().collect(),
         snapshots: state.snapshots.values().map(|stored| stored.snapshot.clone()).collect(),
-        images: state.images.values().cloned().collect(),
+        images: state.images.values().map(|stored| stored.image.clone()).collect(),
         locked: state.locked.clone(),
         ..RegionInventory::default()
     }

@@ -44,7 +44,7 @@ fn check_names(policies: &[Placed], findings: &mut Findings<'_>) {
     }
 }
 
-/// Two policies that select the same in a region would both protect every source there.
+/// Two policies of a kind that select the same in a region would both protect every source there.
 fn check_selectors(earlier: &Placed, later: &Placed, findings: &mut Findings<'_>) {
     let (Some(a), Some(b)) = (&earlier.policy, &later.policy) else { return };
     if a.name == b.name {
@@ -82,6 +82,7 @@ fn common_regions(a: &Policy, b: &Policy) -> Vec<Option<Region>> {
 }
 
 fn select_the_same(a: &RegionalPolicy, b: &RegionalPolicy) -> bool {
-    let are_volumes_alike = a.select.resource == Resource::Volume || a.volumes == b.volumes;
-    a.select == b.select && are_volumes_alike
+    // Where no instances are selected, no volumes of theirs are.
+    let are_volumes_alike = a.select.resource != Resource::Instance || a.volumes == b.volumes;
+    a.kind == b.kind && a.select == b.select && are_volumes_alike
 }

@@ -8,7 +8,8 @@ use crate::config::diagnose::Findings;
 use crate::config::layer::Rules;
 use crate::config::policy::{RegionalPolicy, Take, Tier};
 
-/// Reports tiers that no slot can ever feed.
+/// Reports tiers of `rules`, the policy's or those of one of its copies, that no slot can ever
+/// feed.
 ///
 /// Points made without a schedule, or by others, may be of any day.
 pub(super) fn check(policy: &RegionalPolicy, rules: &Rules, findings: &mut Findings<'_>) {
@@ -16,7 +17,7 @@ pub(super) fn check(policy: &RegionalPolicy, rules: &Rules, findings: &mut Findi
     if !policy.create || policy.adopt.is_some() {
         return;
     }
-    for rule in &policy.retention.tiers {
+    for rule in &rules.retention.tiers {
         if rule.take != Take::FirstDay || first_days(rule.tier).any(|day| schedule.fires_on(day)) {
             continue;
         }

@@ -4,6 +4,9 @@
 //! itself, once, where it was written; what only several values together can get wrong is for
 //! `merge`.
 
+mod copies;
+mod images;
+mod keys;
 mod names;
 mod rules;
 mod selectors;
@@ -15,11 +18,16 @@ use chrono_tz::Tz;
 
 use crate::config::conform::{Broken, join};
 use crate::config::diagnose::{Findings, Place};
-use crate::config::policy::{Limits, Regions, Retention, Tier};
+use crate::config::layer::images::ImageKeys;
+use crate::config::policy::{Kind, Limits, Regions, Retention, Tier};
 use crate::config::schedule::{Schedule, dialect};
-use crate::config::select::{Adopt, Select, VolumeChoice};
+use crate::config::select::Adopt;
 use crate::config::shape::{At, KindShape, LimitsShape, OverrideShape, PolicyShape};
 use crate::domain::region::Region;
+
+pub(super) use copies::{CopyDraft, CopyKeys, EncryptDraft};
+pub(super) use keys::is_managed_by_aws;
+pub(super) use selectors::{Selection, Volumes};
 
 /// What a layer says about one key.
 #[derive(Debug)]
@@ -33,27 +41,35 @@ pub(super) enum Key<T> {
 }
 
 impl<T> Key<T> {
-    /// Returns what is given.
-    pub(super) fn value(&self) -> Option<&T> {
+    /// Returns where it is given.
+    pub(super) fn place(&self) -> Option<&Place> {
         match self {
-            Self::Given(_, value) => Some(value),
+            Self::Given(place, _) => Some(place),
             Self::Absent | Self::Broken => None,
         }
+    }
+
+    /// Returns true if the layer says something, right or wrong.
+    pub(super) fn is_said(&self) -> bool {
+        !matches!(self, Self::Absent)
     }
 }
 
 /// What one table says, key by key.
 #[derive(Debug)]
 pub(super) struct Layer {
+    pub(super) kind: Key<Kind>,
     pub(super) regions: Key<Regions>,
     pub(super) owner: Key<Arc<str>>,
     pub(super) timezone: Key<Tz>,
     /// In UTC until the zone is known.
     pub(super) schedule: Key<Schedule>,
     pub(super) create: Key<bool>,
-    pub(super) select: Key<Select>,
-    pub(super) volumes: Key<VolumeChoice>,
+    pub(super) select: Key<Selection>,
+    pub(super) volumes: Key<Volumes>,
     pub(super) retention: Key<Rules>,
+    pub(super) copying: CopyKeys,
+    pub(super) images: ImageKeys,
     pub(super) adopt: Key<Adopt>,
     pub(super) limits: Key<Limits>,
     pub(super) overrides: Key<Vec<Override>>,
@@ -68,16 +84,19 @@ pub(super) struct Override {
 }
 
 /// A retention with the places of its tiers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Rules {
     pub(super) retention: Retention,
     pub(super) places: Vec<(Tier, Place)>,
+    /// Whether nothing had to be taken out.
+    pub(super) is_whole: bool,
 }
 
 impl Layer {
     /// A layer of which nothing is known, for a file that could not be read.
     pub(super) fn unknown() -> Self {
         Self {
+            kind: Key::Broken,
             regions: Key::Broken,
             owner: Key::Broken,
             timezone: Key::Broken,
@@ -86,6 +105,8 @@ impl Layer {
             select: Key::Broken,
             volumes: Key::Broken,
             retention: Key::Broken,
+            copying: CopyKeys::unknown(),
+            images: ImageKeys::unknown(),
             adopt: Key::Broken,
             limits: Key::Broken,
             overrides: Key::Broken,
@@ -107,12 +128,8 @@ impl<'a, 'f> Reader<'a, 'f> {
 
     /// Reads the table at `path`, which is spelled as in [`Broken`].
     pub(super) fn layer(&mut self, shape: &PolicyShape, path: &str) -> Layer {
-        if let Some(kind) = &shape.kind {
-            // The one kind that there is; another one will have to be read here.
-            match kind.value() {
-                KindShape::Snapshots => {}
-            }
-        }
+        let kind = shape.kind.as_ref().map(|at| (self.place(at.span()), Some(kind(*at.value()))));
+        let kind = self.key(path, "kind", kind);
         let place = |at: &At<bool>| self.place(at.span());
         let create = shape.create.as_ref().map(|at| (place(at), Some(*at.value())));
         let create = self.key(path, "create", create);
@@ -151,7 +168,10 @@ impl<'a, 'f> Reader<'a, 'f> {
             None if self.broken.touches(&overrides_path) => Key::Broken,
             None => Key::Absent,
         };
+        let copying = self.copy_keys(shape, path);
+        let images = self.image_keys(shape, path);
         Layer {
+            kind,
             regions: self.key(path, "regions", regions),
             owner: self.key(path, "owner", owner),
             timezone: self.key(path, "timezone", timezone),
@@ -160,6 +180,8 @@ impl<'a, 'f> Reader<'a, 'f> {
             select: self.key(path, "select", select),
             volumes: self.key(path, "volumes", volumes),
             retention: self.key(path, "retention", retention),
+            copying,
+            images,
             adopt: self.key(path, "adopt", adopt),
             limits: self.key(path, "limits", limits),
             overrides,
@@ -244,5 +266,12 @@ impl<'a, 'f> Reader<'a, 'f> {
             let message = format!("`{name}` cannot be {number}");
             self.refuse(&self.place(at.span()), message, hint)
         })
+    }
+}
+
+fn kind(kind: KindShape) -> Kind {
+    match kind {
+        KindShape::Snapshots => Kind::Snapshots,
+        KindShape::Images => Kind::Images,
     }
 }

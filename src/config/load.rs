@@ -13,7 +13,7 @@ use toml::de::{DeTable, Deserializer};
 use crate::config::conform::conform;
 use crate::config::diagnose::{Findings, Place, Problems};
 use crate::config::policy::Config;
-use crate::config::resolve::{ParsedFile, resolve};
+use crate::config::resolve::{ParsedFile, Resolved, resolve};
 use crate::config::shape::{FileShape, schema};
 use crate::config::syntax;
 
@@ -111,10 +111,13 @@ fn parse_decoded(files: &[(String, String)], undecoded: &[Place]) -> Result<Conf
         parsed.extend(parse_file(file, text, &schema, &mut findings));
     }
     let is_complete = parsed.len() == files.len();
-    let (policies, api_share) = resolve(&parsed, is_complete, &mut findings);
+    let resolved = resolve(&parsed, is_complete, &mut findings);
     match findings.into_problems() {
         Some(problems) => Err(problems),
-        None => Ok(Config { policies, api_share, digest: digest(files) }),
+        None => {
+            let Resolved { policies, region_keys, api_share } = resolved;
+            Ok(Config { policies, region_keys, api_share, digest: digest(files) })
+        }
     }
 }
 

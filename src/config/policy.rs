@@ -16,6 +16,8 @@ use crate::domain::span::Span;
 pub struct Config {
     /// The policies, in the order in which they were written.
     pub policies: Vec<Policy>,
+    /// The key for what is encrypted in a region, where one is given.
+    pub region_keys: BTreeMap<Region, Arc<str>>,
     /// Share of EC2's published request rates to use at most; above 0, at most 1.
     pub api_share: f64,
     /// `sha256:` and the hex digest of the files as they were read.
@@ -35,6 +37,17 @@ impl Config {
             regions.extend(variants.flat_map(|v| &v.copies).map(|copy| copy.to));
         }
         regions
+    }
+
+    /// Returns the key for what `policy` encrypts in `region`: its own, else the region's; none is
+    /// the region's default EBS key.
+    pub fn encrypt_key<'a>(
+        &'a self,
+        policy: &'a RegionalPolicy,
+        region: &Region,
+    ) -> Option<&'a Arc<str>> {
+        let own = policy.encrypt.as_ref().and_then(|encrypt| encrypt.kms_key.as_ref());
+        own.or_else(|| self.region_keys.get(region))
     }
 }
 
@@ -184,7 +197,7 @@ pub struct CopyRule {
 /// `[policy.encrypt]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encrypt {
-    /// The key: the policy's, else the region's; none is the region's default EBS key.
+    /// The policy's own key; [`Config::encrypt_key`] is the one to use.
     pub kms_key: Option<Arc<str>>,
     /// Whether the unencrypted original goes once the encrypted copy, and every copy asked for, is
     /// complete.
@@ -304,7 +317,7 @@ impl Take {
 /// How much may be deleted for one policy in one region and run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Snapshots at most.
+    /// Snapshots and images at most.
     pub max_deletes: u32,
     /// Percent of the policy's points in the region at most; counts from 20 deletions on.
     pub max_delete_percent: u32,

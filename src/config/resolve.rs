@@ -3,6 +3,7 @@
 //! Here files become policies: what stands in several files at once, and what is missing in all of
 //! them. `merge` puts the layers of one policy together, `conflict` looks at several policies.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::conflict;
@@ -11,7 +12,9 @@ use crate::config::diagnose::{Findings, Place};
 use crate::config::layer::{Key, Layer, Reader};
 use crate::config::merge::Merge;
 use crate::config::policy::Policy;
+use crate::config::region_keys::RegionKeys;
 use crate::config::shape::{At, FileShape, GlobalLimitsShape, PolicyShape};
+use crate::domain::region::Region;
 
 /// A file whose structure is sound, but for what was taken out of it.
 pub(super) struct ParsedFile {
@@ -35,7 +38,17 @@ pub(super) struct Placed {
     pub(super) name: Option<Arc<str>>,
 }
 
-/// Returns the policies and the share of EC2's request rates; what is wrong goes to `findings`.
+/// What all files together say.
+pub(super) struct Resolved {
+    /// The policies, in the order in which they were written.
+    pub(super) policies: Vec<Policy>,
+    /// Keys by region.
+    pub(super) region_keys: BTreeMap<Region, Arc<str>>,
+    /// Share of EC2's request rates.
+    pub(super) api_share: f64,
+}
+
+/// Returns what the files say; what is wrong goes to `findings`.
 ///
 /// `is_complete` is false if some file could not be read at all: then what is missing may well be
 /// in there.
@@ -43,7 +56,7 @@ pub(super) fn resolve(
     files: &[ParsedFile],
     is_complete: bool,
     findings: &mut Findings<'_>,
-) -> (Vec<Policy>, f64) {
+) -> Resolved {
     for parsed in files {
         check_version(parsed, findings);
     }
@@ -60,11 +73,12 @@ pub(super) fn resolve(
         None => None,
     };
     let api_share = limits.and_then(|(parsed, at)| api_share(parsed, at.value(), findings));
+    let keys = RegionKeys::read(files, is_complete, findings);
 
     let mut placed = Vec::new();
     for parsed in files {
         for (n, at) in parsed.shape.policy.iter().flatten().enumerate() {
-            placed.push(policy(parsed, n, at, defaults.as_ref(), findings));
+            placed.push(policy(parsed, n, at, defaults.as_ref(), &keys, findings));
         }
     }
     let is_any_broken = files.iter().any(|parsed| parsed.broken.touches("policy"));
@@ -75,8 +89,15 @@ pub(super) fn resolve(
     if let Some(layer) = &defaults {
         check_overrides_are_used(layer, &placed, findings);
     }
+    if is_complete && !is_any_broken {
+        keys.check_are_used(&placed, findings);
+    }
     conflict::check(&placed, findings);
-    (placed.into_iter().filter_map(|placed| placed.policy).collect(), api_share.unwrap_or(1.0))
+    Resolved {
+        policies: placed.into_iter().filter_map(|placed| placed.policy).collect(),
+        region_keys: keys.into_keys(),
+        api_share: api_share.unwrap_or(1.0),
+    }
 }
 
 fn check_version(parsed: &ParsedFile, findings: &mut Findings<'_>) {
@@ -132,6 +153,7 @@ fn policy(
     n: usize,
     at: &At<PolicyShape>,
     defaults: Option<&Layer>,
+    keys: &RegionKeys,
     findings: &mut Findings<'_>,
 ) -> Placed {
     let shape = at.value();
@@ -146,7 +168,7 @@ fn policy(
     let layer = reader.layer(shape, &format!("policy/{n}"));
 
     let called = name.as_ref().map_or("this policy".to_owned(), |name| format!("policy `{name}`"));
-    let merge = Merge { called: &called, place: &place, policy: &layer, defaults };
+    let merge = Merge { called: &called, place: &place, policy: &layer, defaults, keys };
     let parts = merge.parts(findings);
     let policy = parts.and_then(|(regions, base, overrides)| {
         let renamed_from = renamed_from.iter().map(|(old, _)| Arc::clone(old)).collect();

@@ -2,12 +2,14 @@
 //!
 //! What is rendered here loads again to the same policies.
 
+mod copies;
+
 use std::fmt::Write as _;
 
 use toml::{Table, Value};
 
 use crate::config::policy::{
-    Config, Orphans, Policy, RegionalPolicy, Regions, Retention, Tier, Window,
+    Config, ImageRules, Kind, Orphans, Policy, RegionalPolicy, Regions, Retention, Tier, Window,
 };
 use crate::config::select::{Adopt, Resource, TagPattern};
 use crate::domain::region::Region;
@@ -15,6 +17,10 @@ use crate::domain::region::Region;
 /// Returns what `config` says as TOML; regions with an override are written out in full.
 pub fn render_resolved(config: &Config) -> String {
     let mut out = format!("version = 1\n\n[limits]\napi_share = {:?}\n", config.api_share);
+    for (region, key) in &config.region_keys {
+        let _ = write!(out, "\n[regions.\"{region}\"]\n");
+        entry(&mut out, "kms_key", key.as_ref());
+    }
     for policy in &config.policies {
         render_policy(&mut out, policy);
     }
@@ -27,7 +33,6 @@ fn render_policy(out: &mut String, policy: &Policy) {
     if !policy.renamed_from.is_empty() {
         entry(out, "renamed_from", strings(policy.renamed_from.iter().map(AsRef::as_ref)));
     }
-    entry(out, "kind", "snapshots");
     let regions = match &policy.regions {
         Regions::All => strings(["all"]),
         Regions::Named(regions) => strings(regions.iter().map(Region::as_str)),
@@ -46,26 +51,36 @@ fn render_regional(out: &mut String, path: &str, policy: &RegionalPolicy) {
     let RegionalPolicy {
         owner,
         timezone,
-        kind: _,
+        kind,
         schedule,
         create,
         select,
         volumes,
         retention,
-        images: _,
-        copies: _,
-        encrypt: _,
-        copy_grace: _,
-        copy_give_up: _,
+        images,
+        copies,
+        encrypt,
+        copy_grace,
+        copy_give_up,
         adopt,
         limits,
     } = policy;
+    entry(out, "kind", kind.name());
     entry(out, "owner", owner.as_ref());
     entry(out, "timezone", timezone.name());
     if let Some(schedule) = schedule {
         entry(out, "schedule", schedule.text());
     }
     entry(out, "create", *create);
+    if *kind == Kind::Images {
+        render_images(out, images, select.resource);
+    }
+    if copies.is_empty() {
+        // Not those of the policy, where this is one of its overrides.
+        entry(out, "copy", Value::Array(Vec::new()));
+    }
+    entry(out, "copy_grace", copy_grace.to_string());
+    entry(out, "copy_give_up", copy_give_up.to_string());
     if retention.forever {
         entry(out, "retention", "forever");
     }
@@ -79,9 +94,12 @@ fn render_regional(out: &mut String, path: &str, policy: &RegionalPolicy) {
         Resource::Volume => entry(out, "resource", "volume"),
         Resource::Image => entry(out, "resource", "image"),
     }
+    if let Some(name) = &select.name {
+        entry(out, "name", name.to_string());
+    }
     render_tags(out, "tags", &select.tags);
     render_tags(out, "exclude_tags", &select.exclude_tags);
-    // It says nothing about volumes that are selected themselves.
+    // It says nothing about volumes or images that are selected themselves.
     if select.resource == Resource::Instance {
         let _ = write!(out, "\n[{path}.volumes]\n");
         entry(out, "boot", volumes.boot);
@@ -91,6 +109,11 @@ fn render_regional(out: &mut String, path: &str, policy: &RegionalPolicy) {
         let _ = write!(out, "\n[{path}.retention]\n");
         render_retention(out, retention);
     }
+    copies::render_copies(out, path, copies);
+    if let Some(encrypt) = encrypt {
+        let _ = write!(out, "\n[{path}.encrypt]\n");
+        copies::render_encrypt(out, encrypt);
+    }
     if let Some(adopt) = adopt {
         let _ = write!(out, "\n[{path}.adopt]\n");
         render_adopt(out, adopt);
@@ -98,6 +121,23 @@ fn render_regional(out: &mut String, path: &str, policy: &RegionalPolicy) {
     let _ = write!(out, "\n[{path}.limits]\n");
     entry(out, "max_deletes", i64::from(limits.max_deletes));
     entry(out, "max_delete_percent", i64::from(limits.max_delete_percent));
+}
+
+fn render_images(out: &mut String, images: &ImageRules, resource: Resource) {
+    let ImageRules { reboot, min_age, deprecate_after, family_tag } = images;
+    // Images made elsewhere reboot nothing.
+    if resource == Resource::Instance {
+        entry(out, "reboot", *reboot);
+    }
+    if let Some(min_age) = min_age {
+        entry(out, "min_age", min_age.to_string());
+    }
+    if let Some(deprecate_after) = deprecate_after {
+        entry(out, "deprecate_after", deprecate_after.to_string());
+    }
+    if let Some(family_tag) = family_tag {
+        entry(out, "family_tag", family_tag.as_ref());
+    }
 }
 
 fn render_retention(out: &mut String, retention: &Retention) {

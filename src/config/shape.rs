@@ -4,6 +4,7 @@
 //! and the same schema finds what is wrong with the structure of a file (see `conform`). Nothing
 //! here knows a default or checks a meaning; that is for `layer` and `merge`.
 
+mod copies;
 mod schema;
 mod value;
 
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(super) use copies::{CopyShape, EncryptShape, RegionShape, TierNameShape};
 pub use schema::schema;
 pub(super) use value::{
     At, DefaultsShape, OverrideShape, RegionsShape, RetentionShape, TierShape, WindowShape,
@@ -30,6 +32,8 @@ pub(super) struct FileShape {
     pub(super) version: Option<At<i64>>,
     /// What every policy says unless it says otherwise.
     pub(super) defaults: Option<At<DefaultsShape>>,
+    /// What is known about regions, by their names.
+    pub(super) regions: Option<At<BTreeMap<At<String>, At<RegionShape>>>>,
     /// The policies.
     pub(super) policy: Option<Vec<At<PolicyShape>>>,
     /// What all policies together may use.
@@ -47,7 +51,7 @@ pub(super) struct PolicyShape {
     pub(super) name: Option<At<String>>,
     /// Names the policy had before; it takes over their points.
     pub(super) renamed_from: Option<Vec<At<String>>>,
-    /// What the policy makes.
+    /// What recovery points are made of. Default `snapshots`.
     pub(super) kind: Option<At<KindShape>>,
     /// Regions in which it applies, or `["all"]` for every region enabled for the account.
     pub(super) regions: Option<At<RegionsShape>>,
@@ -61,7 +65,7 @@ pub(super) struct PolicyShape {
     /// it a point is due at the start of each run.
     #[schemars(extend("examples" = ["0 3 * * *", "30 */6 * * *", "0 3 * * mon-fri", "@daily"]))]
     pub(super) schedule: Option<At<String>>,
-    /// Whether recovery points are made at all; false only expires. Default true.
+    /// Whether recovery points are made at all; false only copies and expires. Default true.
     pub(super) create: Option<At<bool>>,
     /// What to protect.
     pub(super) select: Option<At<SelectShape>>,
@@ -69,7 +73,30 @@ pub(super) struct PolicyShape {
     pub(super) volumes: Option<At<VolumesShape>>,
     /// How long points are kept: rules, of which any keeps a point, or `"forever"`.
     pub(super) retention: Option<At<RetentionShape>>,
-    /// Which snapshots made by others may be expired too; all keys given must match.
+    /// Where copies of the points go. `[]` is nowhere.
+    pub(super) copy: Option<At<Vec<At<CopyShape>>>>,
+    /// Unencrypted points are replaced by encrypted copies in their own region; `{}` does it with
+    /// the region's key.
+    pub(super) encrypt: Option<At<EncryptShape>>,
+    /// How long a copy may be missing or unfinished before that is an alarm. Default `3 days`.
+    #[schemars(extend("examples" = ["3 days"]))]
+    pub(super) copy_grace: Option<At<String>>,
+    /// How long a point that no rule keeps any more waits for its copies. Default `30 days`.
+    #[schemars(extend("examples" = ["30 days"]))]
+    pub(super) copy_give_up: Option<At<String>>,
+    /// Images: whether an instance may be rebooted for one. Default false.
+    pub(super) reboot: Option<At<bool>>,
+    /// Images: younger ones are never deregistered.
+    #[schemars(extend("examples" = ["7 days"]))]
+    pub(super) min_age: Option<At<String>>,
+    /// Images: how long after its making one is deprecated.
+    #[schemars(extend("examples" = ["90 days"]))]
+    pub(super) deprecate_after: Option<At<String>>,
+    /// Images made elsewhere: the tag whose value names the family of one. Without it, all that are
+    /// selected or adopted in a region are one family.
+    #[schemars(extend("minLength" = 1, "maxLength" = 127, "examples" = ["Family"]))]
+    pub(super) family_tag: Option<At<String>>,
+    /// Which snapshots or images made by others may be expired too; all keys given must match.
     pub(super) adopt: Option<At<AdoptShape>>,
     /// How much may be deleted in one region and run.
     pub(super) limits: Option<At<LimitsShape>>,
@@ -78,13 +105,15 @@ pub(super) struct PolicyShape {
     pub(super) overrides: Option<At<BTreeMap<At<String>, At<OverrideShape>>>>,
 }
 
-/// What a policy makes.
+/// What recovery points are made of.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(rename = "Kind")]
 pub(super) enum KindShape {
     /// EBS snapshots.
     Snapshots,
+    /// Images (AMIs) with their backing snapshots.
+    Images,
 }
 
 /// What to protect.
@@ -97,6 +126,9 @@ pub(super) struct SelectShape {
     pub(super) resource: Option<At<ResourceShape>>,
     /// States in which an instance is selected. Default `["running", "stopped"]`.
     pub(super) states: Option<At<Vec<StateShape>>>,
+    /// What the name of an image must be like; may use `*` and `?`.
+    #[schemars(extend("examples" = ["golden-*"]))]
+    pub(super) name: Option<At<String>>,
     /// Tags that must all match; values may use `*` and `?`.
     pub(super) tags: Option<At<TagsShape>>,
     /// Tags of which none may match; values may use `*` and `?`.
@@ -112,6 +144,8 @@ pub(super) enum ResourceShape {
     Instance,
     /// Volumes, each by itself, attached or not.
     Volume,
+    /// Images made elsewhere, to copy and expire them.
+    Image,
 }
 
 /// A state of an instance, as EC2 spells it.
@@ -134,8 +168,8 @@ pub(super) enum StateShape {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Volumes")]
 pub(super) struct VolumesShape {
-    /// Whether the root volume is protected. Default true.
-    pub(super) boot: Option<bool>,
+    /// Whether the root volume is protected. Default true; images always have it.
+    pub(super) boot: Option<At<bool>>,
     /// Volumes that bear any of these are left out; values may use `*` and `?`.
     pub(super) exclude_tags: Option<At<TagsShape>>,
 }
@@ -185,12 +219,12 @@ pub(super) enum TakeShape {
     FirstDay,
 }
 
-/// Which snapshots made by others may be expired too.
+/// Which snapshots or images made by others may be expired too.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Adopt")]
 pub(super) struct AdoptShape {
-    /// True: every own snapshot of the region, as far as the other keys match.
+    /// True: every own snapshot or image of the region, as far as the other keys match.
     pub(super) all: Option<bool>,
     /// Tags that must all match; values may use `*` and `?`.
     pub(super) tags: Option<At<TagsShape>>,
@@ -206,7 +240,7 @@ pub(super) struct AdoptShape {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Limits")]
 pub(super) struct LimitsShape {
-    /// Snapshots at most. Default 1000.
+    /// Snapshots and images at most. Default 1000.
     #[schemars(extend("minimum" = 0))]
     pub(super) max_deletes: Option<At<i64>>,
     /// Percent of the policy's points in the region at most; counts from 20 deletions on.

@@ -1,4 +1,4 @@
-//! Clients: the standard AWS configuration, and one client per region made of it.
+//! Clients: the standard AWS configuration, and the clients of each region made of it.
 //!
 //! Nothing here asks for credentials; the first call does, so that their absence is an error of
 //! that call and commands that need none work without any.
@@ -12,11 +12,15 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::timeout::TimeoutConfig;
 use aws_sdk_ec2::config::{Builder, IdentityCache};
+use aws_sdk_kms::config as kms;
+use chrono::{DateTime, Utc};
 
+use super::Call;
 use super::credentials::CredentialsGate;
 use super::endpoint::{self, Rehearsal, Rehearsed};
+use super::presign::{CopyUrl, Signer};
 use super::replies::Replies;
-use crate::cloud::Now;
+use crate::cloud::{CloudError, Now};
 use crate::domain::region::{InvalidRegion, Region};
 
 /// How long one attempt may take; a page of 1000 snapshots with 50 tags each takes seconds.
@@ -35,20 +39,29 @@ pub enum ConnectError {
     Region(#[from] InvalidRegion),
     /// The endpoint that is configured cannot be one.
     #[error(
-        "the AWS configuration names the endpoint `{0}`, which is no URL (expected one such as \
-         `http://127.0.0.1:5000`; it comes from AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_EC2 or a profile)"
+        "the AWS configuration names the endpoint `{url}`, which is no URL (expected one such as \
+         `http://127.0.0.1:5000`; it comes from AWS_ENDPOINT_URL, {variable} or a profile)"
     )]
-    Endpoint(String),
+    Endpoint {
+        /// What is configured.
+        url: String,
+        /// The environment variable for this service alone.
+        variable: &'static str,
+    },
 }
 
-/// The real EC2, in all its regions.
+/// The real EC2, in all its regions, and KMS as far as EC2 needs it.
 pub struct AwsCloud {
     config: Builder,
+    kms_config: kms::Builder,
     clients: Mutex<BTreeMap<Region, Client>>,
     replies: Replies,
+    signer: Signer,
+    now: Now,
     default_region: Option<Region>,
     home: Region,
-    endpoint: Option<String>,
+    ec2: Rehearsed,
+    kms_endpoint: Option<String>,
 }
 
 impl AwsCloud {
@@ -68,35 +81,48 @@ impl AwsCloud {
         let default_region: Option<Region> =
             sdk_config.region().map(|region| region.as_ref().parse()).transpose()?;
         let home = default_region.clone().map_or_else(|| FALLBACK_REGION.parse(), Ok)?;
-        let replies = Replies::new(now);
-        let mut config = Builder::from(sdk_config)
-            .timeout_config(timeouts(sdk_config))
-            .interceptor(replies.clone());
+        let replies = Replies::new(now.clone());
+        let timeouts = timeouts(sdk_config);
+        let mut config =
+            Builder::from(sdk_config).timeout_config(timeouts.clone()).interceptor(replies.clone());
+        // Its replies are JSON, of which a part is an error for the SDK; `replies` knows XML.
+        let mut kms_config = kms::Builder::from(sdk_config).timeout_config(timeouts);
         let identities =
             sdk_config.identity_cache().unwrap_or_else(|| IdentityCache::lazy().build());
-        config.set_identity_cache(CredentialsGate::new(identities));
+        config.set_identity_cache(CredentialsGate::new(identities.clone()));
+        kms_config.set_identity_cache(CredentialsGate::new(identities));
 
-        let rehearsed = Rehearsal::run(config.clone()).await;
-        if let Some(url) = rehearsed.endpoint.as_ref().filter(|url| !endpoint::is_url(url)) {
-            return Err(ConnectError::Endpoint(url.clone()));
-        }
-        config.set_http_client(rehearsed.http_client);
+        let ec2 = Rehearsal::of_ec2(config.clone()).await;
+        checked(ec2.endpoint.as_ref(), "AWS_ENDPOINT_URL_EC2")?;
+        let kms_endpoint = Rehearsal::of_kms(kms_config.clone()).await.endpoint;
+        checked(kms_endpoint.as_ref(), "AWS_ENDPOINT_URL_KMS")?;
+        config.set_http_client(ec2.http_client.clone());
+        kms_config.set_http_client(ec2.http_client.clone());
         Ok(Self {
             config,
+            kms_config,
             clients: Mutex::default(),
             replies,
+            signer: Signer::new(sdk_config.credentials_provider()),
+            now,
             default_region,
             home,
-            endpoint: rehearsed.endpoint,
+            ec2,
+            kms_endpoint,
         })
     }
 
-    /// Returns true if requests to EC2 go to this machine, as to a server for tests.
+    /// Returns true if all requests go to this machine, as to a server for tests.
     ///
-    /// That is so only if the configuration names an endpoint of its own and that is an address
-    /// of loopback, or `localhost`.
+    /// That is so only if the configuration names an endpoint of EC2 and that is an address of
+    /// loopback, or `localhost`; and if it names one of KMS, that too. If it names none of KMS,
+    /// nothing is sent to KMS then.
     pub fn endpoint_is_loopback(&self) -> bool {
-        self.endpoint.as_deref().is_some_and(endpoint::is_loopback)
+        self.ec2_is_loopback() && self.kms_endpoint.as_deref().is_none_or(endpoint::is_loopback)
+    }
+
+    fn ec2_is_loopback(&self) -> bool {
+        self.ec2.endpoint.as_deref().is_some_and(endpoint::is_loopback)
     }
 
     /// Returns the region that the AWS configuration names.
@@ -125,13 +151,45 @@ impl AwsCloud {
         });
         client.clone()
     }
+
+    /// Returns the client of KMS in `region`, or why there is none.
+    pub(super) fn kms_client(&self, region: &Region) -> Result<aws_sdk_kms::Client, &'static str> {
+        if self.ec2_is_loopback() && self.kms_endpoint.is_none() {
+            return Err("EC2's endpoint is on this machine and KMS's is not configured \
+                        (set AWS_ENDPOINT_URL_KMS)");
+        }
+        let name = kms::Region::new(region.as_str().to_owned());
+        Ok(aws_sdk_kms::Client::from_conf(self.kms_config.clone().region(name).build()))
+    }
+
+    /// Returns the instant that EC2 would say it is, so that what depends on it is right although
+    /// the local clock may not be.
+    pub(super) fn ec2_now(&self) -> DateTime<Utc> {
+        (self.now)() - self.replies.clock_skew().unwrap_or_default()
+    }
+
+    /// Returns a signed URL with which `call` proves that it may read its source.
+    pub(super) async fn presigned(
+        &self,
+        call: Call<'_>,
+        url: &CopyUrl<'_>,
+    ) -> Result<String, CloudError> {
+        let now = self.ec2_now();
+        let credentials =
+            self.signer.credentials(now).await.map_err(|err| call.no_credentials(&err))?;
+        let endpoint = self.ec2.url_in(url.source_region).await;
+        endpoint
+            .and_then(|endpoint| url.signed(&endpoint, &credentials, now))
+            .map_err(|err| call.not_sent(&format!("its source cannot be signed for: {err}")))
+    }
 }
 
 impl fmt::Debug for AwsCloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AwsCloud")
             .field("default_region", &self.default_region)
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", &self.ec2.endpoint)
+            .field("kms_endpoint", &self.kms_endpoint)
             .finish_non_exhaustive()
     }
 }
@@ -147,15 +205,34 @@ fn timeouts(sdk_config: &SdkConfig) -> TimeoutConfig {
     timeouts
 }
 
+fn checked(endpoint: Option<&String>, variable: &'static str) -> Result<(), ConnectError> {
+    match endpoint {
+        Some(url) if !endpoint::is_url(url) => {
+            Err(ConnectError::Endpoint { url: url.clone(), variable })
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Rehearsal {
     /// Makes a request that is never sent, and returns what the SDK would have sent it with.
-    async fn run(config: Builder) -> Rehearsed {
+    async fn of_ec2(config: Builder) -> Rehearsed {
         let rehearsal = Self::default();
         let region = aws_sdk_ec2::config::Region::new(FALLBACK_REGION);
         let client = Client::from_conf(config.region(region).build());
         let request = client.describe_regions().customize().interceptor(rehearsal.clone());
         // The rehearsal always ends in the error that stops it.
         let _ = request.send().await;
+        rehearsal.take()
+    }
+
+    /// The same for KMS.
+    async fn of_kms(config: kms::Builder) -> Rehearsed {
+        let rehearsal = Self::default();
+        let region = kms::Region::new(FALLBACK_REGION);
+        let client = aws_sdk_kms::Client::from_conf(config.region(region).build());
+        let request = client.describe_key().key_id("alias/aws/ebs");
+        let _ = request.customize().interceptor(rehearsal.clone()).send().await;
         rehearsal.take()
     }
 }

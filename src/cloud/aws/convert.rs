@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use crate::cloud::Created;
 use crate::domain::intern::Interner;
 use crate::domain::inventory::{
-    AttachedVolume, Image, Instance, InstanceState, Snapshot, SnapshotState, Volume,
+    AttachedVolume, Instance, InstanceState, Snapshot, SnapshotState, Volume,
 };
 use crate::domain::tags::Tags;
 
@@ -47,6 +47,8 @@ pub(super) fn instance(
             .and_then(|state| InstanceState::from_name(state.as_str()))
             .ok_or_else(|| is_bad("state"))?,
         root_device: item.root_device_name().map(|name| interner.share(name)),
+        is_instance_store: item.root_device_type() == Some(&types::DeviceType::InstanceStore),
+        image_id: parsed(item.image_id()),
         volumes,
         tags: tags(item.tags(), interner),
     })
@@ -85,28 +87,8 @@ pub(super) fn snapshot(
         started_at: item.start_time().and_then(instant).ok_or_else(|| is_bad("start time"))?,
         volume_size_gib: gib(item.volume_size()),
         is_encrypted: item.encrypted().unwrap_or_default(),
+        kms_key_id: item.kms_key_id().map(|key| interner.share(key)),
         description: interner.share(item.description().unwrap_or_default()),
-        tags: tags(item.tags(), interner),
-    })
-}
-
-/// Reads one image.
-pub(super) fn image(item: &types::Image, interner: &mut Interner) -> Result<Image, BadItem> {
-    let id = required("image", "ImageId", item.image_id())?;
-    let mut snapshot_ids = Vec::new();
-    for mapping in item.block_device_mappings() {
-        // A mapping may name an empty volume or an instance store instead of a snapshot.
-        let Some(backing) = mapping.ebs().and_then(|ebs| ebs.snapshot_id()) else { continue };
-        // A snapshot that backs an image must not be overlooked: whoever reads this protects it.
-        snapshot_ids.push(
-            backing.parse().map_err(|err| BadItem(format!("image `{id}` is backed by {err}")))?,
-        );
-    }
-    Ok(Image {
-        id: parse_id("image", id)?,
-        name: interner.share(item.name().unwrap_or_default()),
-        state: interner.share(item.state().map_or("", types::ImageState::as_str)),
-        snapshot_ids,
         tags: tags(item.tags(), interner),
     })
 }
@@ -133,15 +115,19 @@ where
     parse_id(noun, required(noun, field, id)?)
 }
 
-fn required<'a>(noun: &str, field: &str, value: Option<&'a str>) -> Result<&'a str, BadItem> {
+pub(super) fn required<'a>(
+    noun: &str,
+    field: &str,
+    value: Option<&'a str>,
+) -> Result<&'a str, BadItem> {
     value.ok_or_else(|| BadItem(format!("an item of the reply is a {noun} without {field}")))
 }
 
-fn parse_id<T: FromStr<Err: Display>>(noun: &str, id: &str) -> Result<T, BadItem> {
+pub(super) fn parse_id<T: FromStr<Err: Display>>(noun: &str, id: &str) -> Result<T, BadItem> {
     id.parse().map_err(|err| BadItem(format!("a {noun} cannot be read: {err}")))
 }
 
-fn parsed<T: FromStr>(text: Option<&str>) -> Option<T> {
+pub(super) fn parsed<T: FromStr>(text: Option<&str>) -> Option<T> {
     text?.parse().ok()
 }
 
@@ -149,11 +135,16 @@ fn instant(at: &SdkDateTime) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(at.secs(), at.subsec_nanos())
 }
 
-fn gib(size: Option<i32>) -> u32 {
+/// Reads an instant that EC2 writes as text, as it does for images.
+pub(super) fn written_instant(text: Option<&str>) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text?).ok().map(|at| at.with_timezone(&Utc))
+}
+
+pub(super) fn gib(size: Option<i32>) -> u32 {
     size.and_then(|size| u32::try_from(size).ok()).unwrap_or_default()
 }
 
-fn tags(items: &[types::Tag], interner: &mut Interner) -> Tags {
+pub(super) fn tags(items: &[types::Tag], interner: &mut Interner) -> Tags {
     items
         .iter()
         .map(|tag| {

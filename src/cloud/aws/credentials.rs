@@ -17,6 +17,12 @@ pub(super) struct NoCredentials {
     source: BoxError,
 }
 
+impl NoCredentials {
+    pub(super) fn new(source: BoxError) -> Self {
+        Self { source }
+    }
+}
+
 /// An identity cache whose failures are [`NoCredentials`].
 #[derive(Debug)]
 pub(super) struct CredentialsGate {
@@ -40,7 +46,7 @@ impl ResolveCachedIdentity for CredentialsGate {
             self.cache
                 .resolve_cached_identity(resolver, runtime_components, config_bag)
                 .await
-                .map_err(|source| NoCredentials { source }.into())
+                .map_err(|source| NoCredentials::new(source).into())
         })
     }
 

@@ -1,5 +1,5 @@
-//! Where requests go: what the SDK made of `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_EC2`, profiles
-//! and the setting that ignores them all.
+//! Where requests go: what the SDK made of `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_EC2`,
+//! `AWS_ENDPOINT_URL_KMS`, profiles and the setting that ignores them all.
 //!
 //! The SDK does not show what it resolved, and repeating its rules would be a guess. So one
 //! request is prepared and stopped before anything leaves; on the way it shows both the endpoint
@@ -8,20 +8,39 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_ec2::config::endpoint::Params;
+use aws_sdk_ec2::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
 use aws_sdk_ec2::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents, SharedHttpClient};
 use aws_sdk_ec2::error::BoxError;
+use aws_sdk_kms::config::endpoint as kms;
 use aws_smithy_runtime_api::client::endpoint::EndpointResolverParams;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+
+use crate::domain::region::Region;
 
 /// What a request would have been sent with.
 #[derive(Debug, Default)]
 pub(super) struct Rehearsed {
-    /// The endpoint that the configuration names; none for EC2's own.
+    /// The endpoint that the configuration names; none for the service's own.
     pub(super) endpoint: Option<String>,
+    /// What EC2's endpoint is found by; none in a rehearsal for another service.
+    params: Option<Params>,
     /// The connections.
     pub(super) http_client: Option<SharedHttpClient>,
+}
+
+impl Rehearsed {
+    /// Returns the URL that requests to EC2 in `region` go to.
+    pub(super) async fn url_in(&self, region: &Region) -> Result<String, BoxError> {
+        let seen = self.params.as_ref();
+        let params = Params::builder()
+            .region(region.as_str())
+            .set_use_fips(seen.and_then(Params::use_fips))
+            .set_use_dual_stack(seen.and_then(Params::use_dual_stack))
+            .set_endpoint(self.endpoint.clone())
+            .build()?;
+        Ok(DefaultResolver::new().resolve_endpoint(&params).await?.url().to_owned())
+    }
 }
 
 /// Notes what a request would be sent with, and stops it. Clones share the note.
@@ -50,9 +69,13 @@ impl Intercept for Rehearsal {
         runtime_components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let params = cfg.load::<EndpointResolverParams>().and_then(|params| params.get::<Params>());
+        let params = cfg.load::<EndpointResolverParams>();
+        let ec2 = params.and_then(|params| params.get::<Params>());
+        let kms = params.and_then(|params| params.get::<kms::Params>());
+        let endpoint = ec2.and_then(Params::endpoint).or(kms.and_then(kms::Params::endpoint));
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Rehearsed {
-            endpoint: params.and_then(Params::endpoint).map(str::to_owned),
+            endpoint: endpoint.map(str::to_owned),
+            params: ec2.cloned(),
             http_client: runtime_components.http_client(),
         };
         Err("a rehearsal is not sent".into())

@@ -56,6 +56,16 @@ impl Call<'_> {
         }
     }
 
+    /// Reports that there are no credentials to sign with.
+    pub(super) fn no_credentials(self, err: &NoCredentials) -> CloudError {
+        self.error(ErrorKind::Credentials, "NoCredentials", &causes(err))
+    }
+
+    /// Reports a call that could not even be sent.
+    pub(super) fn not_sent(self, message: &str) -> CloudError {
+        self.error(ErrorKind::Refused, "NotSent", message)
+    }
+
     /// Reports an item of a listing that cannot be read; the whole listing is a gap then.
     pub(super) fn bad_item(self, message: &str) -> CloudError {
         self.error(ErrorKind::Refused, "UnreadableItem", message)
@@ -67,7 +77,12 @@ impl Call<'_> {
     }
 
     fn refused(self, code: &str, message: &str, status: u16) -> CloudError {
-        let kind = ErrorKind::of(code, message, status);
+        let kind = match code {
+            // KMS has names of its own ("Common errors", AWS KMS API reference).
+            "NotFoundException" => ErrorKind::NotFound,
+            "AccessDeniedException" => ErrorKind::Denied,
+            _ => ErrorKind::of(code, message, status),
+        };
         // EC2 answers with these two in a region that the account has not enabled ("Error codes
         // for the Amazon EC2 API"), where a right or a key is not what is missing.
         if matches!(code, "AuthFailure" | "OptInRequired") {

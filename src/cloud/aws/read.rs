@@ -8,7 +8,7 @@ use super::convert::{self, BadItem};
 use crate::cloud::{CloudError, PAGE_ITEMS_MAX, Page, SnapshotFilter};
 use crate::domain::ids::{InstanceId, SnapshotId, VolumeId};
 use crate::domain::intern::Interner;
-use crate::domain::inventory::{Image, Instance, Snapshot, Volume};
+use crate::domain::inventory::{Instance, Snapshot, Volume};
 use crate::domain::region::Region;
 
 pub(super) async fn regions(client: &Client, region: &Region) -> Result<Vec<Region>, CloudError> {
@@ -78,11 +78,7 @@ pub(super) async fn snapshots(
             return Ok(Page { items: Vec::new(), next_token: None });
         }
         SnapshotFilter::Ids(ids) => ids_filter("snapshot-id", ids),
-        SnapshotFilter::Tags(tags) => Some(
-            tags.iter()
-                .map(|(key, value)| filter_by(format!("tag:{key}"), vec![literal(value)]))
-                .collect(),
-        ),
+        SnapshotFilter::Tags(tags) => Some(tags_filters(tags)),
     };
     let reply = client
         .describe_snapshots()
@@ -96,28 +92,6 @@ pub(super) async fn snapshots(
         .map_err(|err| call.failed(&err))?;
     let mut interner = Interner::default();
     let items = reply.snapshots().iter().map(|item| convert::snapshot(item, &mut interner));
-    page(call, items, reply.next_token())
-}
-
-pub(super) async fn images(
-    client: &Client,
-    region: &Region,
-    token: Option<String>,
-) -> Result<Page<Image>, CloudError> {
-    let call = Call { operation: "DescribeImages", region };
-    let reply = client
-        .describe_images()
-        .owners("self")
-        // EC2 leaves disabled images out unless asked, yet their snapshots are still in use.
-        .include_disabled(true)
-        .include_deprecated(true)
-        .max_results(PAGE_ITEMS_MAX)
-        .set_next_token(token)
-        .send()
-        .await
-        .map_err(|err| call.failed(&err))?;
-    let mut interner = Interner::default();
-    let items = reply.images().iter().map(|item| convert::image(item, &mut interner));
     page(call, items, reply.next_token())
 }
 
@@ -142,7 +116,8 @@ pub(super) async fn locked_snapshots(
     page(call, ids, reply.next_token())
 }
 
-fn page<T>(
+/// Returns a page of what `items` could be read as, or the error of the first that could not.
+pub(super) fn page<T>(
     call: Call<'_>,
     items: impl Iterator<Item = Result<T, BadItem>>,
     next_token: Option<&str>,
@@ -155,9 +130,14 @@ fn page<T>(
 
 /// Returns the filter for `ids`. Asking by filter, EC2 leaves out what is gone; asking by id, it
 /// fails the whole call.
-fn ids_filter<T: ToString>(name: &str, ids: &[T]) -> Option<Vec<Filter>> {
+pub(super) fn ids_filter<T: ToString>(name: &str, ids: &[T]) -> Option<Vec<Filter>> {
     let values: Vec<String> = ids.iter().map(ToString::to_string).collect();
     (!values.is_empty()).then(|| vec![filter_by(name, values)])
+}
+
+/// Returns the filters for what bears all of `tags`.
+pub(super) fn tags_filters(tags: &[(String, String)]) -> Vec<Filter> {
+    tags.iter().map(|(key, value)| filter_by(format!("tag:{key}"), vec![literal(value)])).collect()
 }
 
 /// Whether to list what another service of AWS manages and has hidden. A listing leaves that to

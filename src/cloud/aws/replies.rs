@@ -1,4 +1,4 @@
-//! Looks at every reply: how far the local clock is from EC2's, and whether the reply is whole.
+//! Looks at every reply of EC2: how far the local clock is from EC2's, and whether the reply is whole.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -8,23 +8,28 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::cloud::sandbox::ids::{SplitMix64, next_id};
 use crate::cloud::sandbox::refusal::Refusal;
 use crate::cloud::sandbox::state::{End, RegionState, duration};
+use crate::cloud::sandbox::tagging::checked_tags;
 use crate::cloud::{CreateSnapshot, CreateSnapshots, Created};
-use crate::domain::ids::VolumeId;
+use crate::domain::ids::{SnapshotId, VolumeId};
 use crate::domain::inventory::{Instance, InstanceState, Snapshot, SnapshotState, Volume};
-use crate::domain::tags::{TAGS_MAX, Tags, VALUE_CHARS_MAX};
+use crate::domain::region::Region;
+use crate::domain::tags::Tags;
 
 /// EC2 API reference, InstanceSpecification: "up to 40 volume IDs per request".
 const EXCLUDED_VOLUMES_MAX: usize = 40;
-/// EC2 API model: keys have at most 127 characters.
-const KEY_CHARS_MAX: usize = 127;
+/// EC2 API reference, CreateSnapshot and CreateImage: descriptions have up to 255 characters.
+const DESCRIPTION_CHARS_MAX: usize = 255;
 /// EC2 API reference, error codes: "the interval between snapshots of one volume is 15 seconds".
 const SPACING: TimeDelta = TimeDelta::seconds(15);
 
 /// What a creating call needs beside its region.
 pub(super) struct Maker<'a> {
     pub(super) now: DateTime<Utc>,
+    /// Where the call went.
+    pub(super) here: Region,
     pub(super) account: Arc<str>,
-    pub(super) ids: &'a mut SplitMix64,
+    pub(super) snapshot_ids: &'a mut SplitMix64,
+    pub(super) image_ids: &'a mut SplitMix64,
     pub(super) visible_from: DateTime<Utc>,
     /// Whether what is made will fail.
     pub(super) is_failing: bool,
@@ -104,7 +109,7 @@ fn wanted_volumes(
 }
 
 /// Returns the volume if EC2 would begin a snapshot of it now.
-fn ready_volume(
+pub(super) fn ready_volume(
     region: &RegionState,
     id: VolumeId,
     now: DateTime<Utc>,
@@ -133,51 +138,38 @@ fn ready_volume(
     Ok(volume)
 }
 
-/// Checks the tags of a request as EC2 does, and adds those of the volume.
-fn checked_tags(asked: &[(String, String)], of_volume: Option<&Tags>) -> Result<Tags, Refusal> {
-    let mut keys = BTreeSet::new();
-    for (key, value) in asked {
-        if key.is_empty() || KEY_CHARS_MAX < key.chars().count() {
-            let message = format!("Tag key must have 1 to 127 characters: '{key}'");
-            return Err(Refusal::invalid_parameter(message));
-        }
-        if VALUE_CHARS_MAX < value.chars().count() {
-            let message = "Tag value exceeds the maximum length of 256 characters";
-            return Err(Refusal::invalid_parameter(message));
-        }
-        if key.starts_with("aws:") {
-            let message = "Tag keys starting with 'aws:' are reserved for internal use";
-            return Err(Refusal::invalid_parameter(message));
-        }
-        if !keys.insert(key.as_str()) {
-            let message = format!("Duplicate tag key '{key}' specified.");
-            return Err(Refusal::invalid_parameter(message));
-        }
+/// Checks a description as EC2 does.
+pub(super) fn checked_description(description: &str) -> Result<(), Refusal> {
+    if DESCRIPTION_CHARS_MAX < description.chars().count() {
+        let message = "A description takes at most 255 characters";
+        return Err(Refusal::invalid_parameter(message));
     }
-    // What AWS itself wrote on the volume stays there, and what the call says wins.
-    let of_volume = of_volume.into_iter().flat_map(Tags::iter);
-    let of_volume = of_volume.filter(|(key, _)| !key.starts_with("aws:") && !keys.contains(key));
-    let asked = asked.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let tags: Tags = asked.chain(of_volume).collect();
-    if TAGS_MAX < tags.len() {
-        let message = "The maximum number of Tags for a resource has been reached.";
-        return Err(Refusal::new("TagLimitExceeded", message));
-    }
-    Ok(tags)
+    Ok(())
 }
 
-fn make(
+pub(super) fn new_snapshot_id(region: &RegionState, maker: &mut Maker<'_>) -> SnapshotId {
+    // An account made from an inventory may hold what this stream has handed out before.
+    loop {
+        let id = next_id(maker.snapshot_ids, "snap-");
+        if !region.snapshots.contains_key(&id) {
+            return id;
+        }
+    }
+}
+
+/// Begins a snapshot of a volume that is ready for it.
+pub(super) fn make(
     region: &mut RegionState,
     maker: &mut Maker<'_>,
     volume: &Volume,
     description: &str,
     tags: Tags,
 ) -> Created {
-    let mut id = next_id(maker.ids, "snap-");
-    // An account made from an inventory may hold what this stream has handed out before.
-    while region.snapshots.contains_key(&id) {
-        id = next_id(maker.ids, "snap-");
-    }
+    let id = new_snapshot_id(region, maker);
+    let key = region.encrypted_volumes.get(&volume.id).map(|key| {
+        let default = || region.keys.default_arn(maker.here, &maker.account);
+        key.clone().unwrap_or_else(default)
+    });
     region.add_snapshot(
         Snapshot {
             id,
@@ -187,8 +179,8 @@ fn make(
             state_message: None,
             started_at: maker.now,
             volume_size_gib: volume.size_gib,
-            kms_key_id: None,
-            is_encrypted: region.encrypted_volumes.contains(&volume.id),
+            is_encrypted: key.is_some(),
+            kms_key_id: key,
             description: description.into(),
             tags,
         },

@@ -28,7 +28,8 @@ pub enum Fault {
     Slow(TimeDelta),
     /// The instance that the call names is terminated just before.
     InstanceVanishes,
-    /// The snapshots are made, but will fail: all of a set, as EC2 has it.
+    /// The snapshots are made, but will fail: all of a set, as EC2 has it. So will copies, and
+    /// images whose snapshots they are.
     SnapshotsFail,
 }
 
@@ -59,8 +60,8 @@ impl Rule {
         Self { region: Some(*region), ..self }
     }
 
-    /// Only calls that name this resource: an instance or volume to snapshot, a snapshot to
-    /// delete.
+    /// Only calls that name this resource: an instance or volume to snapshot, the source of a
+    /// copy, what is to be deleted, tagged or shared, a key by the name it is asked for.
     #[must_use]
     pub fn naming(self, resource: &dyn fmt::Display) -> Self {
         Self { resource: Some(resource.to_string()), ..self }
@@ -78,12 +79,15 @@ impl Rule {
         Self { n_left: n, ..self }
     }
 
+    fn is_about(&self, operation: &str, region: &Region, resource: &str) -> bool {
+        self.operation == operation
+            && self.region.as_ref().is_none_or(|r| r == region)
+            && self.resource.as_ref().is_none_or(|r| r == resource)
+    }
+
     /// Counts a call; returns true if it meets the fault.
     fn strikes(&mut self, operation: &str, region: &Region, resource: &str) -> bool {
-        let matches = self.operation == operation
-            && self.region.as_ref().is_none_or(|r| r == region)
-            && self.resource.as_ref().is_none_or(|r| r == resource);
-        if !matches || self.n_left == 0 {
+        if !self.is_about(operation, region, resource) || self.n_left == 0 {
             return false;
         }
         if 0 < self.n_to_skip {
@@ -106,6 +110,14 @@ impl Faults {
 
     pub(super) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// Returns true if a call that were made now would be denied. Counts nothing.
+    pub(super) fn denies(&self, operation: &str, region: &Region, resource: &str) -> bool {
+        let mut rules = self.0.iter().filter(|(rule, _)| {
+            rule.is_about(operation, region, resource) && rule.n_to_skip == 0 && rule.n_left != 0
+        });
+        rules.any(|(_, fault)| *fault == Fault::Denied)
     }
 
     /// Counts a call and returns what happens to it.

@@ -187,10 +187,10 @@ impl<'a> From<&'a RegionState> for RegionShape<'a> {
         Self {
             reservations: state.instances.values().map(ReservationShape::from).collect(),
             volumes: state.volumes.values().map(VolumeShape::from).collect(),
-            encrypted_volumes: state.encrypted_volumes.iter().copied().collect(),
+            encrypted_volumes: state.encrypted_volumes.keys().copied().collect(),
             snapshots: state.snapshots.values().map(|s| SnapshotShape::from(&s.snapshot)).collect(),
             pending: pending.collect(),
-            images: state.images.values().map(ImageShape::from).collect(),
+            images: state.images.values().map(|i| ImageShape::from(&i.image)).collect(),
             locked_snapshots: state.locked.iter().copied().collect(),
         }
     }
@@ -214,7 +214,8 @@ impl RegionShape<'_> {
         }
         for image in self.images {
             let image = image.into_domain(interner)?;
-            state.images.insert(image.id, image);
+            let backing = image.snapshot_ids.clone();
+            state.add_image(image, backing, DateTime::<Utc>::MIN_UTC);
         }
         for pending in self.pending {
             let stored = state.snapshots.get_mut(&pending.snapshot_id);
@@ -224,7 +225,7 @@ impl RegionShape<'_> {
             stored.end = Some(End { at: pending.ends_at, failure });
             stored.is_deletion_asked = pending.is_deletion_asked;
         }
-        state.encrypted_volumes = self.encrypted_volumes.into_iter().collect();
+        state.encrypted_volumes = self.encrypted_volumes.into_iter().map(|id| (id, None)).collect();
         state.locked = self.locked_snapshots.into_iter().collect();
         Ok(state)
     }

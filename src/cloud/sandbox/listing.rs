@@ -9,10 +9,11 @@ use chrono::{DateTime, Utc};
 
 use crate::cloud::sandbox::refusal::Refusal;
 use crate::cloud::sandbox::settings::Settings;
-use crate::cloud::sandbox::state::{RegionState, Stored};
-use crate::cloud::{FILTER_VALUES_MAX, Page, SnapshotFilter};
-use crate::domain::ids::SnapshotId;
-use crate::domain::inventory::Snapshot;
+use crate::cloud::sandbox::state::{RegionState, Stored, StoredImage};
+use crate::cloud::{FILTER_VALUES_MAX, ImageFilter, Page, SnapshotFilter};
+use crate::domain::ids::{ImageId, SnapshotId};
+use crate::domain::inventory::{Image, Snapshot};
+use crate::domain::tags::Tags;
 
 /// The token of the first page that is not empty.
 const START: &str = "start";
@@ -85,13 +86,39 @@ pub(super) fn snapshots(
         SnapshotFilter::Ids(ids) => ids,
         SnapshotFilter::All | SnapshotFilter::Tags(_) => &[],
     };
-    let matches = |snapshot: &Snapshot| match filter {
-        SnapshotFilter::Tags(tags) => {
-            tags.iter().all(|(key, value)| snapshot.tags.get(key) == Some(value))
-        }
-        SnapshotFilter::All | SnapshotFilter::Ids(_) => true,
+    let tags = match filter {
+        SnapshotFilter::Tags(tags) => &tags[..],
+        SnapshotFilter::All | SnapshotFilter::Ids(_) => &[],
     };
     page(&region.snapshots, ids, token, settings, |Stored { snapshot, visible_from, .. }| {
-        (*visible_from <= now && matches(snapshot)).then(|| snapshot.clone())
+        (*visible_from <= now && bears(&snapshot.tags, tags)).then(|| snapshot.clone())
     })
+}
+
+/// Lists images as DescribeImages with `--owners self --include-disabled --include-deprecated`.
+pub(super) fn images(
+    region: &RegionState,
+    filter: &ImageFilter,
+    token: Option<&str>,
+    settings: &Settings,
+    now: DateTime<Utc>,
+) -> Result<Page<Image>, Refusal> {
+    let ids: &[ImageId] = match filter {
+        ImageFilter::Ids(ids) if ids.is_empty() => {
+            return Err(Refusal::invalid_parameter("The filter 'image-id' has no values"));
+        }
+        ImageFilter::Ids(ids) => ids,
+        ImageFilter::All | ImageFilter::Tags(_) => &[],
+    };
+    let tags = match filter {
+        ImageFilter::Tags(tags) => &tags[..],
+        ImageFilter::All | ImageFilter::Ids(_) => &[],
+    };
+    page(&region.images, ids, token, settings, |StoredImage { image, visible_from, .. }| {
+        (*visible_from <= now && bears(&image.tags, tags)).then(|| image.clone())
+    })
+}
+
+fn bears(tags: &Tags, wanted: &[(String, String)]) -> bool {
+    wanted.iter().all(|(key, value)| tags.get(key) == Some(value))
 }

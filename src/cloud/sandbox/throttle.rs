@@ -12,11 +12,19 @@ pub(super) struct Bucket {
 /// Returns how many requests an operation's bucket holds, and how many flow in a second.
 ///
 /// EC2 API reference, "Request throttling": paginated or filtered Describe calls 100 and 20;
-/// CreateSnapshot, CreateSnapshots and DeleteSnapshot 100 and 5; other mutating calls 50 and 5.
+/// the calls that create and delete snapshots, deregister images and change attributes 100 and 5;
+/// CopyImage 100 and 1; CreateTags 100 and 10; other mutating calls 50 and 5.
 fn limits(operation: &str) -> (f64, f64) {
     match operation {
-        _ if operation.starts_with("Describe") => (100.0, 20.0),
-        "CreateSnapshot" | "CreateSnapshots" | "DeleteSnapshot" => (100.0, 5.0),
+        _ if operation.starts_with("Describe") || operation.starts_with("Get") => (100.0, 20.0),
+        "CreateSnapshot"
+        | "CreateSnapshots"
+        | "DeleteSnapshot"
+        | "DeregisterImage"
+        | "ModifyImageAttribute"
+        | "ModifySnapshotAttribute" => (100.0, 5.0),
+        "CopyImage" => (100.0, 1.0),
+        "CreateTags" => (100.0, 10.0),
         _ => (50.0, 5.0),
     }
 }
@@ -48,9 +56,17 @@ mod tests {
 
     #[test]
     fn buckets_are_as_large_and_fill_as_fast_as_published() {
-        for (operation, size, per_second) in
-            [("DescribeSnapshots", 100, 20), ("DeleteSnapshot", 100, 5), ("CopySnapshot", 50, 5)]
-        {
+        for (operation, size, per_second) in [
+            ("DescribeSnapshots", 100, 20),
+            ("GetEbsDefaultKmsKeyId", 100, 20),
+            ("DeleteSnapshot", 100, 5),
+            ("DeregisterImage", 100, 5),
+            ("ModifyImageAttribute", 100, 5),
+            ("CopySnapshot", 50, 5),
+            ("CreateImage", 50, 5),
+            ("CopyImage", 100, 1),
+            ("CreateTags", 100, 10),
+        ] {
             let now = DateTime::UNIX_EPOCH;
             let mut bucket = Bucket::full(operation, now);
             let mut take_all = |now| (0..1000).filter(|_| bucket.take(operation, now)).count();

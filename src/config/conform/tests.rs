@@ -4,7 +4,7 @@ use crate::config::schema;
 
 /// What the walk obeys, and what is for editors alone. Values out of range are found where
 /// their meaning is read, with better words.
-const KEYWORDS: [&str; 23] = [
+const KEYWORDS: [&str; 24] = [
     "$ref",
     "anyOf",
     "oneOf",
@@ -27,6 +27,7 @@ const KEYWORDS: [&str; 23] = [
     "minLength",
     "maxLength",
     "minItems",
+    "maxItems",
     "uniqueItems",
 ];
 

@@ -95,7 +95,7 @@ impl Reader<'_, '_> {
         is_valid.then_some(Regions::Named(regions))
     }
 
-    pub(super) fn region(&mut self, name: &str, place: &Place) -> Option<Region> {
+    pub(in crate::config) fn region(&mut self, name: &str, place: &Place) -> Option<Region> {
         let err = match name.parse::<Region>() {
             Ok(region) => return Some(region),
             Err(err) => err,

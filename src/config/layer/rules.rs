@@ -1,7 +1,7 @@
 //! Retention: from what was typed to rules.
 
 use crate::config::diagnose::Place;
-use crate::config::layer::{Reader, Rules};
+use crate::config::layer::{Key, Reader, Rules};
 use crate::config::policy::{Orphans, Retention, Take, Tier, TierRule, Window};
 use crate::config::shape::{At, RetentionShape, RulesShape, TakeShape, TierShape, WindowShape};
 use crate::domain::span::Span;
@@ -19,7 +19,7 @@ impl Reader<'_, '_> {
             match at.value() {
                 RetentionShape::Forever => {
                     retention.forever = true;
-                    return Some(Rules { retention, places: Vec::new() });
+                    return Some(Rules { retention, places: Vec::new(), is_whole: true });
                 }
                 RetentionShape::Rules(rules) => rules.as_ref(),
             };
@@ -49,7 +49,8 @@ impl Reader<'_, '_> {
             let message = "`retention` has no rule that keeps anything";
             return self.refuse(&self.place(at.span()), message, hint);
         }
-        is_valid.then_some(Rules { retention, places })
+        let is_whole = !self.broken.touches(path);
+        is_valid.then_some(Rules { retention, places, is_whole })
     }
 
     fn keep_last(&mut self, at: &At<i64>) -> Option<u32> {
@@ -112,10 +113,30 @@ impl Reader<'_, '_> {
     }
 
     fn span(&mut self, text: &str, place: &Place) -> Option<Window> {
+        let usual = "write a span such as `36 hours`, `30 days` or `7 months`";
+        self.read_span(text, place, usual).map(Window::For)
+    }
+
+    /// Reads a key of the table at `path` that is a span.
+    pub(super) fn span_key(
+        &mut self,
+        path: &str,
+        name: &str,
+        at: Option<&At<String>>,
+    ) -> Key<Span> {
+        let found = at.map(|at| {
+            let place = self.place(at.span());
+            let span = self.read_span(at.value(), &place, "write a span such as `30 days`");
+            (place, span)
+        });
+        self.key(path, name, found)
+    }
+
+    /// Reads a span; `usual` is what to write if nothing better can be told.
+    pub(super) fn read_span(&mut self, text: &str, place: &Place, usual: &str) -> Option<Span> {
         match text.parse::<Span>() {
-            Ok(span) => Some(Window::For(span)),
+            Ok(span) => Some(span),
             Err(err) => {
-                let usual = "write a span such as `36 hours`, `30 days` or `7 months`";
                 let hint = in_one_unit(text).unwrap_or_else(|| usual.to_owned());
                 self.refuse(place, err.to_string(), hint)
             }

@@ -1,6 +1,7 @@
 //! Selectors: from what was typed to patterns.
 
 use crate::config::conform::join;
+use crate::config::diagnose::Place;
 use crate::config::layer::Reader;
 use crate::config::select::{Adopt, Resource, Select, TagPattern, VolumeChoice};
 use crate::config::shape::{
@@ -12,22 +13,48 @@ use crate::domain::pattern::Pattern;
 /// EC2 takes keys of up to 127 characters.
 const KEY_CHARS_MAX: usize = 127;
 
+/// A selection with the place of its resource.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct Selection {
+    pub(in crate::config) select: Select,
+    pub(in crate::config) place: Place,
+}
+
+/// A choice of volumes with the place of what it says about the root.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct Volumes {
+    pub(in crate::config) choice: VolumeChoice,
+    pub(in crate::config) boot_place: Place,
+}
+
 impl Reader<'_, '_> {
     /// Reads the selection at `path`, which is spelled as in `Broken`.
-    pub(super) fn select(&mut self, at: &At<SelectShape>, path: &str) -> Option<Select> {
-        let SelectShape { resource, states, tags, exclude_tags } = at.value();
+    pub(super) fn select(&mut self, at: &At<SelectShape>, path: &str) -> Option<Selection> {
+        let SelectShape { resource, states, name, tags, exclude_tags } = at.value();
         let tags = self.tags(tags.as_ref());
         let exclude_tags = self.tags(exclude_tags.as_ref());
-        let resource = match resource.as_ref()?.value() {
-            ResourceShape::Instance => Resource::Instance,
-            ResourceShape::Volume => Resource::Volume,
+        let place = self.place(resource.as_ref()?.span());
+        let (resource, others) = match resource.as_ref()?.value() {
+            ResourceShape::Instance => (Resource::Instance, "instances"),
+            ResourceShape::Volume => (Resource::Volume, "volumes"),
+            ResourceShape::Image => (Resource::Image, "images"),
+        };
+        let name = match name {
+            Some(at) if resource != Resource::Image => {
+                let hint = "instances and volumes are chosen by their tags: \
+                            `tags = { Name = \"…\" }`";
+                let message = format!("`name` is about images, not {others}");
+                return self.refuse(&self.place(at.span()), message, hint);
+            }
+            name => name.as_ref().map(|at| Pattern::new(at.value())),
         };
         let mut chosen = vec![InstanceState::Running, InstanceState::Stopped];
         if let Some(states) = states {
             let place = self.place(states.span());
-            if resource == Resource::Volume {
+            if resource != Resource::Instance {
                 let hint = "leave `states` out, or select instances";
-                return self.refuse(&place, "`states` is about instances, not volumes", hint);
+                let message = format!("`states` is about instances, not {others}");
+                return self.refuse(&place, message, hint);
             }
             chosen = states.value().iter().map(|state| instance_state(*state)).collect();
             // Equal selections are to compare equal.
@@ -38,19 +65,17 @@ impl Reader<'_, '_> {
                 return self.refuse(&place, "`states` selects no instance", hint);
             }
         }
-        Some(Select {
-            resource,
-            states: chosen,
-            name: None,
-            tags: tags?,
-            exclude_tags: exclude_tags?,
-        })
+        let (tags, exclude_tags) = (tags?, exclude_tags?);
+        let select = Select { resource, states: chosen, name, tags, exclude_tags };
+        Some(Selection { select, place })
     }
 
-    pub(super) fn volumes(&mut self, at: &At<VolumesShape>) -> Option<VolumeChoice> {
+    pub(super) fn volumes(&mut self, at: &At<VolumesShape>) -> Option<Volumes> {
         let VolumesShape { boot, exclude_tags } = at.value();
         let exclude_tags = self.tags(exclude_tags.as_ref())?;
-        Some(VolumeChoice { boot: boot.unwrap_or(true), exclude_tags })
+        let boot_place = self.place(boot.as_ref().map_or_else(|| at.span(), At::span));
+        let boot = boot.as_ref().is_none_or(|boot| *boot.value());
+        Some(Volumes { choice: VolumeChoice { boot, exclude_tags }, boot_place })
     }
 
     /// Reads the adoption at `path`, which is spelled as in `Broken`.
@@ -66,7 +91,7 @@ impl Reader<'_, '_> {
                 "`adopt` says nothing about what to adopt"
             };
             let hint = "give `tags` or `description`, or write `all = true` for every snapshot \
-                        of the account";
+                        or image of the account";
             return self.refuse(&place, message, hint);
         }
         let tags = self.tags(tags.as_ref());
@@ -80,17 +105,23 @@ impl Reader<'_, '_> {
         let mut patterns = Vec::new();
         let mut is_valid = true;
         for (at, value) in tags.iter().flat_map(|tags| tags.value()) {
+            is_valid &= self.tag_key(at);
             let key = at.value();
-            let n_chars = key.chars().count();
-            if n_chars == 0 || KEY_CHARS_MAX < n_chars {
-                let message = format!("the key of a tag cannot have {n_chars} characters");
-                let hint = "EC2 takes keys of 1 to 127 characters";
-                self.findings.report(&self.place(at.span()), message, hint);
-                is_valid = false;
-            }
             patterns.push(TagPattern { key: key.as_str().into(), value: Pattern::new(value) });
         }
         is_valid.then_some(patterns)
+    }
+
+    /// Returns true if a tag can have the key; reports it otherwise.
+    pub(super) fn tag_key(&mut self, at: &At<String>) -> bool {
+        let n_chars = at.value().chars().count();
+        let is_valid = (1..=KEY_CHARS_MAX).contains(&n_chars);
+        if !is_valid {
+            let message = format!("the key of a tag cannot have {n_chars} characters");
+            let hint = "EC2 takes keys of 1 to 127 characters";
+            self.findings.report(&self.place(at.span()), message, hint);
+        }
+        is_valid
     }
 }
 
