@@ -6,27 +6,35 @@
 //!
 //! | file | question |
 //! |---|---|
-//! | `standing` | is this snapshot ours, adopted, or nobody's business? |
-//! | `lineage` | which snapshots are one recovery point, and which points one lineage? |
+//! | `scene` | what is there in each region, judged? |
+//! | `standing`, `image_standing` | is this ours, selected, adopted, or nobody's business? |
+//! | `lineage`, `point` | which snapshots and images are one lineage, and which one point? |
 //! | `period`, `retention` | which points do the tiers hold, and until when? |
 //! | `verdict` | and with twins, failures, and sources that are gone? |
 //! | `select`, `claims` | which sources does a policy protect, where several select one? |
 //! | `create`, `point_tags` | which of them are due, and how is their point made? |
+//! | `attempts` | when is something that failed tried again? |
+//! | `copies`, `copy_queue`, `copy_action` | which copies are missing, which are begun, and how? |
+//! | `aftercare` | with whom are copies shared, and when are images deprecated? |
 //! | `guard` | what forbids a deletion whatever retention says? |
-//! | `expire` | so which snapshots go, which stay, and why? |
+//! | `expire`, `removal` | so what goes and how, what stays, and why? |
+//! | `leftovers` | which snapshots were left over of images that are gone? |
+//! | `alarm` | which copies are missing for too long? |
 //! | `limits` | is that more than one run may delete? |
 //! | `check` | does the finished plan keep every promise? Written without the code above |
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
-use crate::config::{Config, Orphans, RegionalPolicy, Regions};
-use crate::domain::inventory::{InstanceState, Inventory, Listing, RegionInventory};
+use crate::config::{Config, RegionalPolicy, Regions};
+use crate::domain::ids::RegionalId;
+use crate::domain::inventory::{Inventory, Listing};
 use crate::domain::region::Region;
-use crate::domain::source::Source;
 
+pub mod aftercare;
+pub mod alarm;
 pub mod attempts;
 pub mod check;
 pub mod claims;
@@ -37,15 +45,18 @@ pub mod create;
 pub mod expire;
 pub mod explain;
 pub mod guard;
-pub mod limits;
 pub mod image_name;
 pub mod image_standing;
+pub mod leftovers;
+pub mod limits;
 pub mod lineage;
 pub mod model;
 pub mod period;
 pub mod point;
 pub mod point_tags;
+pub mod questions;
 pub mod reason;
+pub mod removal;
 pub mod retention;
 pub mod scene;
 pub mod select;
@@ -54,16 +65,19 @@ pub mod verdict;
 
 pub use explain::{Explanation, explain};
 pub use model::{
-    Action, ChosenVolume, CreateOne, CreateSet, Delete, ExpireReason, Keep, KeepReason, NewPoint,
-    Note, Op, Plan, PlanGap, Severity, Waiting, Withheld,
+    Action, ChosenVolume, Copy, CreateImage, CreateOne, CreateSet, Delete, Deprecation,
+    ExpireReason, ImageCopy, Keep, KeepReason, NewPoint, Note, Op, Pairs, Plan, PlanGap,
+    ResourceState, Severity, Share, TagPurpose, Tagging, Waiting, Withheld,
 };
+pub use questions::{Questions, image_questions, key_questions, questions};
 
 use claims::Claims;
+use copy_queue::Queued;
 use create::{Occupied, Place};
-use expire::Emitted;
-use lineage::{Entry, LineageKey};
-use standing::{Bystanders, Judge};
-use verdict::{Coverage, JudgedLineage};
+use expire::{Emitted, Stage};
+use lineage::{LineageKey, LineageKind};
+use scene::{Scene, World};
+use verdict::JudgedLineage;
 
 /// What a plan is asked for.
 #[derive(Debug, Clone)]
@@ -110,6 +124,14 @@ impl Request {
 
 /// Plans what a run would do.
 pub fn plan(config: &Config, inventory: &Inventory, request: &Request) -> Plan {
+    let mut plan = plan_unchecked(config, inventory, request);
+    plan.notes.extend(check::check(config, inventory, request, &plan));
+    plan.notes.retain(|note| request.is_about(note));
+    plan.notes.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.region.cmp(&b.region)));
+    plan
+}
+
+fn plan_unchecked(config: &Config, inventory: &Inventory, request: &Request) -> Plan {
     let n_snapshots = inventory.regions.values().map(|observed| observed.snapshots.len()).sum();
     let mut plan = Plan {
         now: request.now,
@@ -119,59 +141,60 @@ pub fn plan(config: &Config, inventory: &Inventory, request: &Request) -> Plan {
         keeps: Vec::with_capacity(n_snapshots),
         ..Plan::default()
     };
-    let mut creations = Vec::new();
-    let mut deletions = Vec::new();
-    for (region, observed) in &inventory.regions {
-        let emitted = plan_region(config, inventory, region, observed, request, &mut plan);
-        creations.extend(emitted.creations);
-        deletions.extend(emitted.deletions);
+    let world = World::new(config, inventory, request);
+    let copies::Found { missing, debts } = copies::find(&world);
+    let mut queued = copy_queue::queue(&world, missing, &mut plan);
+    let being_copied = being_copied(&world, &queued);
+    let stage = Stage {
+        debts: &debts,
+        being_copied: &being_copied,
+        remembered: &std::mem::take(&mut queued.remembered),
+    };
+    let mut all = Emitted::default();
+    for scene in world.scenes.values() {
+        let copies = queued.actions.remove(&scene.region).unwrap_or_default();
+        let emitted = plan_region(&world, scene, stage, copies, &mut plan);
+        all.creations.extend(emitted.creations);
+        all.changes.extend(emitted.changes);
+        all.deletions.extend(emitted.deletions);
     }
+    alarm::note_debts(&world, &debts, &mut plan);
     plan.gaps.extend(inventory.regions_error.iter().map(|error| PlanGap {
         region: None,
         operation: "DescribeRegions",
         error: error.clone(),
     }));
     note_clock(inventory, &mut plan);
-    let deletions = limits::withhold(config, request, deletions, &mut plan);
-    plan.actions = creations;
+    plan.actions = all.creations;
+    plan.actions.extend(all.changes);
+    let deletions = limits::withhold(config, request, all.deletions, &mut plan);
     plan.actions.extend(deletions);
-    plan.notes.extend(check::check(config, inventory, request, &plan));
-    plan.notes.retain(|note| request.is_about(note));
-    plan.notes.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.region.cmp(&b.region)));
     plan
 }
 
-/// Plans one region.
+/// Plans one region; `copies` are those that are made there.
 fn plan_region(
-    config: &Config,
-    inventory: &Inventory,
-    region: &Region,
-    observed: &RegionInventory,
-    request: &Request,
+    world: &World<'_>,
+    scene: &Scene<'_>,
+    stage: Stage<'_>,
+    copies: Vec<Action>,
     plan: &mut Plan,
 ) -> Emitted {
-    let mut bystanders = Bystanders::default();
-    let judge = Judge::new(config, region, observed);
-    let lineages = lineage::lineages(&judge, observed, &mut bystanders);
-    let lineages = judge_all(&judge, observed, &lineages, request.now);
-
+    let (region, observed) = (&scene.region, scene.observed);
     let mut emitted = Emitted::default();
-    plan_creations(config, region, observed, &lineages, request, &mut emitted, plan);
-    let scene = expire::Scene { config, region, observed, judge: &judge, request };
-    expire::expire(
-        scene,
-        &guard::region_vetoes(inventory, observed),
-        &lineages,
-        &mut emitted,
-        plan,
-    );
+    plan_creations(world.config, scene, world.request, &mut emitted, plan);
+    emitted.creations.extend(copies);
+    aftercare::aftercare(world, scene, &mut emitted, plan);
+    let vetoes = guard::region_vetoes(world.inventory, observed);
+    expire::expire(world, scene, stage, &vetoes, &mut emitted, plan);
+    leftovers::leftovers(world, scene, &vetoes, &mut emitted, plan);
 
     plan.gaps.extend(observed.gaps.iter().map(|gap| PlanGap {
         region: Some(*region),
         operation: gap.listing.operation(),
         error: gap.error.clone(),
     }));
-    for line in bystanders.lines() {
+    for line in scene.bystanders.lines() {
         note(plan, Severity::Info, region, line);
     }
     for text in &observed.notes {
@@ -180,40 +203,23 @@ fn plan_region(
     emitted
 }
 
-/// Judges every lineage of a region: ours first, so that adopted ones know what covers them.
-fn judge_all<'a>(
-    judge: &Judge<'_>,
-    observed: &RegionInventory,
-    lineages: &BTreeMap<LineageKey, Vec<Entry<'a>>>,
-    now: DateTime<Utc>,
-) -> Vec<JudgedLineage<'a>> {
-    let has_adopted = lineages.keys().any(|key| key.is_adopted);
-    let mut coverage = Coverage::new();
-    let mut judged = Vec::new();
-    for is_adopted in [false, true] {
-        for (key, entries) in lineages.iter().filter(|(key, _)| key.is_adopted == is_adopted) {
-            let Some(policy) = judge.policy(key.policy) else { continue };
-            let lineage = verdict::judge_lineage(policy, observed, &coverage, entries, now);
-            if has_adopted && !is_adopted {
-                verdict::cover(&mut coverage, &lineage, now);
-            }
-            judged.push(lineage);
-        }
-    }
-    judged.sort_by_key(|lineage| lineage.key);
-    judged
+/// Returns what is being copied now, and what will be by this plan.
+fn being_copied(world: &World<'_>, queued: &Queued) -> BTreeSet<RegionalId> {
+    let mut parents = copies::being_copied(world);
+    let planned = queued.actions.values().flatten().filter_map(Action::as_copy);
+    parents.extend(planned.map(|copy| copy.parent));
+    parents
 }
 
 /// Plans the recovery points that are due in a region.
 fn plan_creations(
     config: &Config,
-    region: &Region,
-    observed: &RegionInventory,
-    lineages: &[JudgedLineage<'_>],
+    scene: &Scene<'_>,
     request: &Request,
     emitted: &mut Emitted,
     plan: &mut Plan,
 ) {
+    let (region, observed) = (&scene.region, scene.observed);
     let occupied = create::occupied(observed, request.now);
     let mut claims = Claims::default();
     for (index, policy) in config.policies.iter().enumerate() {
@@ -233,9 +239,9 @@ fn plan_creations(
         for candidate in &candidates {
             let is_first = claims.claim(candidate, policy_name);
             if is_first && is_covered {
-                let key = LineageKey { policy: index, is_adopted: false, source: candidate.source };
-                let found = lineages.binary_search_by_key(&key, |lineage| lineage.key).ok();
-                let lineage = found.map(|n| &lineages[n]);
+                let (kind, source) = (LineageKind::Own, candidate.source);
+                let key = LineageKey { policy: index, kind, from: None, source };
+                let lineage = scene.lineage(key);
                 plan_creation(place, candidate, lineage, &occupied, emitted, plan);
             }
         }
@@ -265,6 +271,7 @@ fn plan_creation(
         resource: candidate.source.to_string(),
         reason,
         since,
+        not_before: None,
     };
     if let Some(volume_id) = candidate.unseen.first() {
         plan.waiting.push(wait(format!("nothing is known of its volume {volume_id}"), None));
@@ -279,7 +286,12 @@ fn plan_creation(
     let creation = create::create(place, candidate, lineage, occupied);
     emitted.in_the_way.extend(creation.in_the_way);
     emitted.creations.extend(creation.actions);
-    plan.waiting.extend(creation.waiting.map(|(reason, since)| wait(reason, since)));
+    plan.waiting.extend(
+        creation.waiting.map(|(reason, since)| Waiting {
+            not_before: creation.not_before,
+            ..wait(reason, since)
+        }),
+    );
     if let Some(warning) = creation.warning {
         note(plan, Severity::Warning, region, warning);
     }
@@ -291,38 +303,6 @@ fn due_slot(policy: &RegionalPolicy, request: &Request) -> Option<DateTime<Utc>>
         Some(schedule) if !request.extra => schedule.slot_at(request.now),
         Some(_) | None => Some(request.run_slot),
     }
-}
-
-/// Returns the sources that EC2 must be asked for, because the verdict on their points depends on
-/// whether they are gone.
-pub fn questions(config: &Config, inventory: &Inventory) -> BTreeMap<Region, BTreeSet<Source>> {
-    let mut questions = BTreeMap::new();
-    for (region, observed) in &inventory.regions {
-        let judge = Judge::new(config, region, observed);
-        let matters = |policy: usize| {
-            let orphans = judge.policy(policy).map(|policy| policy.retention.orphans);
-            orphans.is_some_and(|orphans| orphans != Orphans::KeepLast)
-        };
-        if !(0..config.policies.len()).any(matters) {
-            continue;
-        }
-        let listed = listed(observed);
-        let lineages = lineage::lineages(&judge, observed, &mut Bystanders::default());
-        let keys = lineages.into_keys().filter(|key| matters(key.policy));
-        let asked: BTreeSet<Source> =
-            keys.map(|key| key.source).filter(|source| !listed.contains(source)).collect();
-        if !asked.is_empty() {
-            questions.insert(*region, asked);
-        }
-    }
-    questions
-}
-
-/// Returns the sources that the listings show alive.
-fn listed(observed: &RegionInventory) -> HashSet<Source> {
-    let alive = observed.instances.iter().filter(|i| i.state != InstanceState::Terminated);
-    let instances = alive.map(|instance| Source::Instance(instance.id));
-    instances.chain(observed.volumes.iter().map(|volume| Source::Volume(volume.id))).collect()
 }
 
 fn note_selection(place: Place<'_>, n_selected: usize, names_region: bool, plan: &mut Plan) {

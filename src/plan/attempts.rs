@@ -30,7 +30,9 @@ pub fn next_attempt<'e, 'a: 'e>(
     let (id, began_at) = (last.thing.id(), last.thing.started_at());
     let why = last.thing.state_message().unwrap_or("EC2 gives no reason");
     if ATTEMPTS_MAX <= last.attempt {
-        return Attempt::GivenUp(format!("{ATTEMPTS_MAX} attempts failed, the last as {id}: {why}"));
+        return Attempt::GivenUp(format!(
+            "{ATTEMPTS_MAX} attempts failed, the last as {id}: {why}"
+        ));
     }
     let pause = TimeDelta::hours((1 << (last.attempt - 1)).min(24));
     let due_at = began_at + pause;

@@ -137,7 +137,9 @@ impl<'p, 'a> Pass<'p, 'a> {
             if is_complete && !point.representatives().any(|m| lacks(&m)) {
                 let region = destination.region;
                 owed.complete.extend(
-                    copy.into_iter().flat_map(|c| c.standing_ids()).map(|id| RegionalId { region, id }),
+                    copy.into_iter()
+                        .flat_map(|c| c.standing_ids())
+                        .map(|id| RegionalId { region, id }),
                 );
                 continue;
             }
@@ -174,8 +176,10 @@ impl<'p, 'a> Pass<'p, 'a> {
             is_settled_only: true,
         };
         // What is on its way will most likely be complete, and then stand for its period.
-        let judged: Vec<Candidate> =
-            candidates.iter().map(|(time, _)| Candidate { time: *time, is_complete: true }).collect();
+        let judged: Vec<Candidate> = candidates
+            .iter()
+            .map(|(time, _)| Candidate { time: *time, is_complete: true })
+            .collect();
         let held = judge(rules, &judged);
         let is_held = |holds: &crate::plan::retention::Holds| {
             holds.tiers().next().is_some() || holds.contains(Hold::Forever)
@@ -285,9 +289,7 @@ impl<'p, 'a> Missing<'p, 'a> {
         let to = self.to;
         let failed = lineage.into_iter().flat_map(|lineage| &lineage.failed).map(|(e, _)| e);
         failed.filter(move |entry| {
-            entry.role == role
-                && entry.volume_id == volume_id
-                && entry.identity(to) == identity
+            entry.role == role && entry.volume_id == volume_id && entry.identity(to) == identity
         })
     }
 }

@@ -130,7 +130,8 @@ impl<'q, 'a> Pass<'q, 'a> {
             self.begun.insert(slot, parent(missing));
         }
         self.compare_keys(missing);
-        let copy = copy_action::copy(self.world.config, name, missing, attempt, lineage, &mut self.taken);
+        let copy =
+            copy_action::copy(self.world.config, name, missing, attempt, lineage, &mut self.taken);
         let op = match missing.parent.thing {
             Thing::Image(_) => Op::CopyImage(copy),
             Thing::Snapshot(_) => Op::CopySnapshot(copy),
@@ -188,7 +189,9 @@ impl<'q, 'a> Pass<'q, 'a> {
                 self.notes.insert((Severity::Warning, text));
             }
             Some(KeyAnswer::Unknown(why)) => {
-                let text = format!("the key {name} could not be resolved ({why}): nobody knows whether the next copies will be full");
+                let text = format!(
+                    "the key {name} could not be resolved ({why}): nobody knows whether the next copies will be full"
+                );
                 self.notes.insert((Severity::Info, text));
             }
             None => {}
@@ -242,7 +245,9 @@ fn why_never(missing: &Missing<'_, '_>) -> Option<&'static str> {
     if image.has_product_codes {
         return Some("it bears product codes, and EC2 copies no such image");
     }
-    image.is_instance_store.then_some("its root device is an instance store, and so it is not copied")
+    image
+        .is_instance_store
+        .then_some("its root device is an instance store, and so it is not copied")
 }
 
 /// Counts the copies that run into a region, whoever began them.

@@ -1,26 +1,23 @@
-//! Expiry: verdicts and vetoes become deletions, kept snapshots and lines under waiting.
+//! Expiry: verdicts, debts and vetoes become deletions, kept things and lines under waiting.
 //!
 //! Decides nothing about retention; every deletion here has a verdict behind it and no veto
-//! before it.
+//! before it. How one thing is deleted is in `removal`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::config::Config;
-use crate::domain::ids::SnapshotId;
-use crate::domain::inventory::{RegionInventory, Snapshot, SnapshotState};
-use crate::domain::region::Region;
+use crate::domain::ids::{RegionalId, ResourceId, SnapshotId};
 use crate::domain::source::Source;
-use crate::plan::Request;
-use crate::plan::guard::{Veto, snapshot_vetoes};
-use crate::plan::lineage::{Entry, Point};
-use crate::plan::model::{
-    Action, Delete, ExpireReason, Keep, KeepReason, Note, Op, Plan, Severity, Waiting,
-};
-use crate::plan::retention::Hold;
-use crate::plan::standing::Judge;
+use crate::plan::copies::{Debts, Owed};
+use crate::plan::guard::{Cause, Veto};
+use crate::plan::lineage::{Entry, LineageKey, Role};
+use crate::plan::model::{Action, ExpireReason, Keep, KeepReason, Note, Plan, Severity, Waiting};
+use crate::plan::point::{Member, Point, PointState};
+use crate::plan::removal::{Removal, vetoes};
+use crate::plan::retention::{Hold, Lapse};
+use crate::plan::scene::{Scene, World};
 use crate::plan::verdict::{FAILED_FOR, JudgedLineage, Verdict};
 
 /// What one region's passes have decided to do.
@@ -28,63 +25,65 @@ use crate::plan::verdict::{FAILED_FOR, JudgedLineage, Verdict};
 pub struct Emitted {
     /// Calls that make something.
     pub creations: Vec<Action>,
+    /// Calls that change what is there.
+    pub changes: Vec<Action>,
     /// Calls that delete something.
     pub deletions: Vec<Action>,
     /// Failed snapshots that must go before a creation.
     pub in_the_way: BTreeSet<SnapshotId>,
 }
 
-/// Where verdicts are carried over into the plan.
+/// What all regions' expiry looks at.
 #[derive(Debug, Clone, Copy)]
-pub struct Scene<'s> {
-    /// The configuration.
-    pub config: &'s Config,
-    /// The region.
-    pub region: &'s Region,
-    /// What was observed there.
-    pub observed: &'s RegionInventory,
-    /// Whose the snapshots are.
-    pub judge: &'s Judge<'s>,
-    /// What the plan is asked for.
-    pub request: &'s Request,
+pub struct Stage<'s> {
+    /// What the points are owed.
+    pub debts: &'s Debts,
+    /// What is being copied, or will be by this plan.
+    pub being_copied: &'s BTreeSet<RegionalId>,
+    /// Failed copies that are the memory of attempts.
+    pub remembered: &'s BTreeSet<(crate::domain::region::Region, ResourceId)>,
 }
 
 /// Carries the verdicts on a region's lineages over into `emitted` and `plan`.
 pub fn expire(
-    scene: Scene<'_>,
+    world: &World<'_>,
+    scene: &Scene<'_>,
+    stage: Stage<'_>,
     region_vetoes: &[Veto],
-    lineages: &[JudgedLineage<'_>],
     emitted: &mut Emitted,
     plan: &mut Plan,
 ) {
-    let votes = adoption_votes(lineages);
+    let votes = adoption_votes(scene, stage.debts);
     let mut n_future = 0;
-    for lineage in lineages {
-        let name = &scene.config.policies[lineage.key.policy].name;
+    for lineage in &scene.lineages {
+        let name = &world.config.policies[lineage.key.policy].name;
         // Not those that this very run makes: they must not lift a limit that it met.
-        let n_points = lineage.points.iter().filter(|(p, _)| p.time < scene.request.now).count();
-        *plan.n_points.entry((Arc::clone(name), *scene.region)).or_default() +=
+        let n_points = lineage.points.iter().filter(|(p, _)| p.time < world.request.now).count();
+        *plan.n_points.entry((Arc::clone(name), scene.region)).or_default() +=
             u32::try_from(n_points).unwrap_or(u32::MAX);
-        if !scene.request.covers(name, scene.region) {
+        if !world.request.covers(name, &scene.region) {
             continue;
         }
-        let source = lineage.key.source;
-        let mut pass = Pass { scene, name, source, region_vetoes, emitted, plan };
+        let newest = newest_complete(lineage, world.request.now);
+        let mut pass =
+            Pass { world, scene, stage, name, lineage, newest, region_vetoes, emitted, plan };
         for (point, verdict) in &lineage.points {
             n_future +=
                 usize::from(matches!(verdict, Verdict::Keep(h, _) if h.contains(Hold::Future)));
-            pass.point(lineage.key.policy, point, verdict, &votes);
+            pass.point(point, verdict, &votes);
         }
         for (entry, goes) in &lineage.failed {
-            if !*goes || !is_left_to_another(&votes, entry.snapshot.id, lineage.key.policy) {
-                pass.failed(entry, *goes);
+            let is_memory = stage.remembered.contains(&(scene.region, entry.thing.id()));
+            let goes = *goes && !is_memory;
+            if !goes || !is_left_to_another(&votes, entry.thing.id(), lineage.key.policy) {
+                pass.failed(entry, goes);
             }
         }
     }
     if 0 < n_future {
         plan.notes.push(Note {
             severity: Severity::Warning,
-            region: Some(*scene.region),
+            region: Some(scene.region),
             message: format!(
                 "{n_future} points are of the future; they stay and stand for nothing"
             ),
@@ -92,18 +91,20 @@ pub fn expire(
     }
 }
 
-/// Which policies would keep, and which is the first to expire, a snapshot that several adopt.
+/// Which policies would keep, and which is the first to expire, what several adopt.
 #[derive(Debug, Default)]
 struct Votes {
     is_kept: bool,
     first_to_expire: Option<usize>,
 }
 
-/// Collects the verdicts on adopted snapshots: what two policies adopt is kept if either keeps it.
-fn adoption_votes(lineages: &[JudgedLineage<'_>]) -> HashMap<SnapshotId, Votes> {
-    let mut votes: HashMap<SnapshotId, Votes> = HashMap::new();
-    for lineage in lineages.iter().filter(|lineage| lineage.key.is_adopted) {
-        let mut count = |id: SnapshotId, goes: bool| {
+/// Collects the verdicts on what others made: what two policies judge is kept if either keeps it.
+fn adoption_votes(scene: &Scene<'_>, debts: &Debts) -> HashMap<ResourceId, Votes> {
+    let mut votes: HashMap<ResourceId, Votes> = HashMap::new();
+    let is_of_others =
+        |key: &LineageKey| key.is_adopted() || matches!(key.source, Source::Family(_));
+    for lineage in scene.lineages.iter().filter(|lineage| is_of_others(&lineage.key)) {
+        let mut count = |id: ResourceId, goes: bool| {
             let vote = votes.entry(id).or_default();
             vote.is_kept |= !goes;
             if goes {
@@ -111,49 +112,69 @@ fn adoption_votes(lineages: &[JudgedLineage<'_>]) -> HashMap<SnapshotId, Votes> 
             }
         };
         for (point, verdict) in &lineage.points {
-            let goes = matches!(verdict, Verdict::Expire(..));
-            point.ids().for_each(|id| count(id, goes));
+            let owed = debts.get(&(scene.region, lineage.key, point.identity));
+            let is_owed = owed.is_some_and(|o| !o.unfinished.is_empty() || !o.unknown.is_empty());
+            // Retiring an original is no expiry: another policy's wish to keep it comes first.
+            let goes = matches!(verdict, Verdict::Expire(..)) && !is_owed;
+            let of_others = point.members.iter().filter(|m| m.role != Role::Encrypted);
+            // What is only selected is not deleted here, but by whoever adopts it.
+            let goes_here = |m: &Member<'_>| goes && m.role == Role::Original;
+            of_others.for_each(|m| match (goes_here(m), goes) {
+                (false, true) => {}
+                (goes, _) => count(m.id(), goes),
+            });
         }
         for (entry, goes) in &lineage.failed {
-            count(entry.snapshot.id, *goes);
+            count(entry.thing.id(), *goes);
         }
     }
     votes
 }
 
-/// Returns true if another adopting policy keeps the snapshot, or deletes it before `policy` does.
-fn is_left_to_another(votes: &HashMap<SnapshotId, Votes>, id: SnapshotId, policy: usize) -> bool {
+/// Returns true if another policy keeps the thing, or deletes it before `policy` does.
+fn is_left_to_another(votes: &HashMap<ResourceId, Votes>, id: ResourceId, policy: usize) -> bool {
     votes.get(&id).is_some_and(|v| v.is_kept || v.first_to_expire != Some(policy))
 }
 
+fn newest_complete(lineage: &JudgedLineage<'_>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let complete = lineage
+        .standing()
+        .map(|(point, _)| point)
+        .filter(|point| point.state == PointState::Complete && point.time <= now);
+    complete.map(|point| point.time).max()
+}
+
 /// One lineage on its way into the plan.
-struct Pass<'p> {
-    scene: Scene<'p>,
+struct Pass<'p, 'a> {
+    world: &'p World<'a>,
+    scene: &'p Scene<'a>,
+    stage: Stage<'p>,
     name: &'p Arc<str>,
-    source: Source,
+    lineage: &'p JudgedLineage<'a>,
+    newest: Option<DateTime<Utc>>,
     region_vetoes: &'p [Veto],
     emitted: &'p mut Emitted,
     plan: &'p mut Plan,
 }
 
-impl Pass<'_> {
-    fn point(
-        &mut self,
-        policy: usize,
-        point: &Point<'_>,
-        verdict: &Verdict,
-        votes: &HashMap<SnapshotId, Votes>,
-    ) {
+impl<'p, 'a> Pass<'p, 'a> {
+    fn point(&mut self, point: &Point<'a>, verdict: &Verdict, votes: &HashMap<ResourceId, Votes>) {
         match verdict {
             Verdict::Waiting => self.waiting(point),
             Verdict::Keep(holds, until) => {
-                for snapshot in &point.snapshots {
-                    let mut keep = self.keep(snapshot, point, KeepReason::Held(*holds));
-                    keep.until = *until;
-                    self.plan.keeps.push(keep);
+                let retired = self.retire(point);
+                for member in point.all().filter(|m| m.role != Role::Selected) {
+                    if member.thing.state().is_under_way() {
+                        self.wait_for(member);
+                    } else if !retired.contains(&member.id()) {
+                        let mut keep = self.keep(member, point, KeepReason::Held(*holds));
+                        keep.until = *until;
+                        self.plan.keeps.push(keep);
+                    }
                 }
             }
             Verdict::Expire(reason, stays) => {
+                let policy = self.lineage.key.policy;
                 if !point.ids().any(|id| is_left_to_another(votes, id, policy)) {
                     self.expire(point, *reason, stays);
                 }
@@ -161,106 +182,251 @@ impl Pass<'_> {
         }
     }
 
-    fn expire(&mut self, point: &Point<'_>, reason: ExpireReason, stays: &Arc<[SnapshotId]>) {
-        let veto = self.veto(&point.snapshots);
-        for snapshot in &point.snapshots {
-            match &veto {
-                Some(veto) => {
-                    let vetoed = KeepReason::Vetoed(Box::new((reason, veto.clone())));
-                    let keep = self.keep(snapshot, point, vetoed);
-                    self.plan.keeps.push(keep);
+    fn owed(&self, point: &Point<'_>) -> Option<&'p Owed> {
+        self.stage.debts.get(&(self.scene.region, self.lineage.key, point.identity))
+    }
+
+    fn expire(&mut self, point: &Point<'a>, reason: ExpireReason, stays: &Arc<[ResourceId]>) {
+        let mut reason = reason;
+        let is_surplus = reason == ExpireReason::Surplus;
+        if let Some(owed) = self.owed(point).filter(|_| !is_surplus) {
+            if let Some(region) = owed.unknown.first() {
+                let cause = Cause::DestinationUnknown(*region);
+                return self.vetoed(point, reason, &Veto { on: None, cause });
+            }
+            if !owed.unfinished.is_empty() {
+                match self.give_up(point, owed, reason) {
+                    Some(given_up) => reason = given_up,
+                    None => return,
                 }
-                None => self.delete(snapshot, point.time, reason, stays),
+            }
+        }
+        let own: Vec<&Member<'a>> = point.all().filter(|m| m.role != Role::Selected).collect();
+        match self.veto(&own) {
+            Some(veto) => self.vetoed(point, reason, &veto),
+            None => {
+                for member in own {
+                    self.remove(member, point, reason, stays, &[]);
+                }
             }
         }
     }
 
-    fn failed(&mut self, entry: &Entry<'_>, goes: bool) {
-        let snapshot = entry.snapshot;
-        let is_in_the_way = self.emitted.in_the_way.contains(&snapshot.id);
+    /// Returns the reason for which a point goes without its copies; none if it waits for them.
+    fn give_up(
+        &mut self,
+        point: &Point<'a>,
+        owed: &Owed,
+        reason: ExpireReason,
+    ) -> Option<ExpireReason> {
+        let policy = self.scene.judge.policy(self.lineage.key.policy)?;
+        let now = self.world.request.now;
+        let to: Vec<&str> = owed.unfinished.iter().map(|region| region.as_str()).collect();
+        let (to, id) = (to.join(", "), point.members.first()?.id());
+        let is_over = policy.copy_give_up.end(point.time, policy.timezone) <= now;
+        if is_over && self.newest.is_some_and(|newest| point.time < newest) {
+            let text = format!(
+                "`{}`: {id} expires WITHOUT its copy to {to}, which could not be made within \
+                 copy_give_up = {}",
+                self.name, policy.copy_give_up
+            );
+            self.note(Severity::Warning, text);
+            let lapse = match reason {
+                ExpireReason::Retention(l)
+                | ExpireReason::Orphan(l)
+                | ExpireReason::Replaced(l) => l,
+                _ => Lapse::NotTaken,
+            };
+            return Some(ExpireReason::GivenUp(lapse));
+        }
+        self.plan.waiting.push(Waiting {
+            policy: Arc::clone(self.name),
+            region: self.scene.region,
+            resource: id.to_string(),
+            reason: format!("retention is over ({reason}), but its copy to {to} is not finished"),
+            since: Some(point.time),
+            not_before: None,
+        });
+        None
+    }
+
+    /// Removes the unencrypted originals of a point whose encrypted form, and every copy asked for,
+    /// is complete; returns what goes.
+    fn retire(&mut self, point: &Point<'a>) -> BTreeSet<ResourceId> {
+        let none = BTreeSet::new();
+        let policy = self.scene.judge.policy(self.lineage.key.policy);
+        let Some(encrypt) = policy.and_then(|policy| policy.encrypt.as_ref()) else { return none };
+        let owed = self.owed(point);
+        let is_owed = owed.is_some_and(|o| !o.unfinished.is_empty() || !o.unknown.is_empty());
+        if !encrypt.retire_unencrypted || is_owed || point.state != PointState::Complete {
+            return none;
+        }
+        let mut pairs = Vec::new();
+        for member in point.members.iter().filter(|m| !m.thing.is_encrypted()) {
+            let form = point.form_of(member).filter(|f| f.is_complete() && f.thing.is_encrypted());
+            let Some(form) = form else { return none };
+            pairs.push((member, form));
+        }
+        let elsewhere = owed.map_or(&[][..], |owed| &owed.complete[..]);
+        let mut retired = BTreeSet::new();
+        for (member, form) in pairs {
+            let reason = ExpireReason::Retired;
+            match self.veto(&[member]) {
+                _ if member.role == Role::Selected => {
+                    let text = format!(
+                        "`{}`: {} has its encrypted copy {}, but was made by others and is not \
+                         adopted: it stays",
+                        self.name,
+                        member.id(),
+                        form.id()
+                    );
+                    self.note(Severity::Info, text);
+                }
+                Some(veto) => {
+                    let vetoed = KeepReason::Vetoed(Box::new((reason, veto)));
+                    let keep = self.keep(member, point, vetoed);
+                    self.plan.keeps.push(keep);
+                    retired.insert(member.id());
+                }
+                None => {
+                    self.remove(member, point, reason, &Arc::from([form.id()]), elsewhere);
+                    retired.insert(member.id());
+                }
+            }
+        }
+        retired
+    }
+
+    fn vetoed(&mut self, point: &Point<'a>, reason: ExpireReason, veto: &Veto) {
+        for member in point.all().filter(|m| m.role != Role::Selected) {
+            let vetoed = KeepReason::Vetoed(Box::new((reason, veto.clone())));
+            let keep = self.keep(member, point, vetoed);
+            self.plan.keeps.push(keep);
+        }
+    }
+
+    fn failed(&mut self, entry: &Entry<'a>, goes: bool) {
+        let member = Member { thing: entry.thing, volume_id: entry.volume_id, role: entry.role };
+        let (id, began_at) = (member.id(), entry.thing.started_at());
+        let is_in_the_way = id.snapshot().is_some_and(|id| self.emitted.in_the_way.contains(&id));
         let reason =
             if is_in_the_way { ExpireReason::FailedInTheWay } else { ExpireReason::Failed };
         let mut keep = Keep {
             policy: Arc::clone(self.name),
-            region: *self.scene.region,
-            snapshot_id: snapshot.id,
+            region: self.scene.region,
+            resource: id,
             source: entry.key.source,
-            volume_id: snapshot.volume_id,
-            point_time: snapshot.started_at,
+            volume_id: entry.volume_id,
+            point_time: began_at,
             reason: KeepReason::Failed,
             until: None,
         };
         if !goes && !is_in_the_way {
-            let ends_at = snapshot.started_at + FAILED_FOR;
-            keep.until = Some(ends_at).filter(|ends_at| self.scene.request.now < *ends_at);
+            let ends_at = began_at + FAILED_FOR;
+            keep.until = Some(ends_at).filter(|ends_at| self.world.request.now < *ends_at);
             self.plan.keeps.push(keep);
-        } else if let Some(veto) = self.veto(&[snapshot]) {
+        } else if entry.role == Role::Selected {
+            // Not ours to remove.
+        } else if let Some(veto) = self.veto(&[&member]) {
             keep.reason = KeepReason::Vetoed(Box::new((reason, veto)));
             self.plan.keeps.push(keep);
         } else {
-            self.delete(snapshot, snapshot.started_at, reason, &Arc::from([]));
+            let removal = self.removal(began_at, reason, Arc::from([]), &[]);
+            removal.emit(&member, self.emitted, self.plan);
         }
     }
 
-    /// Returns the first veto on any of `snapshots`: it holds for all.
-    fn veto(&self, snapshots: &[&Snapshot]) -> Option<Veto> {
-        let Scene { observed, judge, .. } = self.scene;
-        let own = snapshots.iter().flat_map(|snapshot| snapshot_vetoes(judge, observed, snapshot));
-        own.chain(self.region_vetoes.iter().cloned()).next()
+    /// Returns the first veto on any of `members`: it holds for all.
+    fn veto(&self, members: &[&Member<'a>]) -> Option<Veto> {
+        let Scene { region, .. } = *self.scene;
+        let is_being_copied =
+            |m: &&&Member<'_>| self.stage.being_copied.contains(&RegionalId { region, id: m.id() });
+        let copied = members.iter().filter(is_being_copied);
+        let copied = copied.map(|m| Veto { on: Some(m.id()), cause: Cause::BeingCopied });
+        let now = self.world.request.now;
+        let own = members.iter().flat_map(|m| vetoes(self.scene, self.lineage.key.policy, m, now));
+        own.chain(copied).chain(self.region_vetoes.iter().cloned()).next()
     }
 
-    fn keep(&self, snapshot: &Snapshot, point: &Point<'_>, reason: KeepReason) -> Keep {
+    fn remove(
+        &mut self,
+        member: &Member<'a>,
+        point: &Point<'a>,
+        reason: ExpireReason,
+        stays: &Arc<[ResourceId]>,
+        elsewhere: &[RegionalId],
+    ) {
+        let removal = self.removal(point.time, reason, Arc::clone(stays), elsewhere);
+        removal.emit(member, self.emitted, self.plan);
+    }
+
+    fn removal(
+        &self,
+        point_time: DateTime<Utc>,
+        reason: ExpireReason,
+        stays: Arc<[ResourceId]>,
+        elsewhere: &[RegionalId],
+    ) -> Removal<'p, 'a> {
+        Removal {
+            scene: self.scene,
+            policy: self.lineage.key.policy,
+            source: self.lineage.key.source,
+            point_time,
+            reason,
+            stays,
+            stays_elsewhere: elsewhere.into(),
+        }
+    }
+
+    fn keep(&self, member: &Member<'_>, point: &Point<'_>, reason: KeepReason) -> Keep {
         Keep {
             policy: Arc::clone(self.name),
-            region: *self.scene.region,
-            snapshot_id: snapshot.id,
-            source: self.source,
-            volume_id: snapshot.volume_id,
+            region: self.scene.region,
+            resource: member.id(),
+            source: self.lineage.key.source,
+            volume_id: member.volume_id,
             point_time: point.time,
             reason,
             until: None,
         }
     }
 
-    fn delete(
-        &mut self,
-        snapshot: &Snapshot,
-        point_time: DateTime<Utc>,
-        reason: ExpireReason,
-        stays: &Arc<[SnapshotId]>,
-    ) {
-        self.emitted.deletions.push(Action {
-            policy: Arc::clone(self.name),
-            region: *self.scene.region,
-            op: Op::DeleteSnapshot(Delete {
-                snapshot_id: snapshot.id,
-                volume_id: snapshot.volume_id,
-                size_gib: snapshot.volume_size_gib,
-                started_at: snapshot.started_at,
-                state: snapshot.state,
-                tags: snapshot.tags.clone(),
-                point_time,
-                reason,
-                stays: Arc::clone(stays),
-            }),
-        });
+    fn note(&mut self, severity: Severity, message: String) {
+        self.plan.notes.push(Note { severity, region: Some(self.scene.region), message });
     }
 
     fn waiting(&mut self, point: &Point<'_>) {
-        let pending = point.snapshots.iter().find(|s| s.state != SnapshotState::Completed);
-        let Some(snapshot) = pending else { return };
+        let pending = point.members.iter().find(|m| m.thing.state().is_under_way());
+        let Some(member) = pending else { return };
         self.plan.waiting.push(Waiting {
             policy: Arc::clone(self.name),
-            region: *self.scene.region,
-            resource: snapshot.id.to_string(),
+            region: self.scene.region,
+            resource: member.id().to_string(),
             reason: format!(
                 "{}, {} of {} of {} complete",
-                snapshot.state.name(),
+                member.thing.state().name(),
                 point.n_completed(),
                 point.wanted,
-                self.source
+                self.lineage.key.source
             ),
-            since: Some(snapshot.started_at),
+            since: Some(member.thing.started_at()),
+            not_before: None,
+        });
+    }
+
+    /// Waits for an encrypted form.
+    fn wait_for(&mut self, member: &Member<'_>) {
+        self.plan.waiting.push(Waiting {
+            policy: Arc::clone(self.name),
+            region: self.scene.region,
+            resource: member.id().to_string(),
+            reason: format!(
+                "{}, the encrypted form of a point of {}",
+                member.thing.state().name(),
+                self.lineage.key.source
+            ),
+            since: Some(member.thing.started_at()),
+            not_before: None,
         });
     }
 }

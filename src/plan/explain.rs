@@ -259,7 +259,13 @@ impl Scene<'_, '_> {
         let (retention, zone, now) = (&self.policy.retention, self.policy.timezone, self.now);
         let tiers = retention.tiers.iter().map(|rule| {
             let alone = Retention { tiers: vec![*rule], ..retention.clone() };
-            let rules = Rules { retention: &alone, zone, now, keep_last_holds: false, is_settled_only: false };
+            let rules = Rules {
+                retention: &alone,
+                zone,
+                now,
+                keep_last_holds: false,
+                is_settled_only: false,
+            };
             let judgement = &judge(rules, &candidates)[it];
             let says = match (judgement.holds.is_empty(), judgement.until) {
                 (false, Some(until)) => format!("holds it until {}", minute(until)),

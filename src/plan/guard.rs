@@ -3,11 +3,16 @@
 //! Invariants 3, 6 and 9. A guard can only keep; nothing here makes anything expire.
 
 use std::fmt;
+use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::domain::ids::{ImageId, SnapshotId};
-use crate::domain::inventory::{Inventory, Listing, RegionInventory, Snapshot};
+use crate::config::RegionalPolicy;
+use crate::domain::ids::{ImageId, ResourceId};
+use crate::domain::inventory::{
+    Image, InstanceState, Inventory, Listing, RegionInventory, Snapshot,
+};
+use crate::domain::region::Region;
 use crate::domain::tags;
 use crate::plan::standing::{Judge, managing_service};
 
@@ -17,9 +22,9 @@ pub const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
 /// Something that forbids a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Veto {
-    /// The snapshot that bears it; none if it holds for the whole region. A veto on one member of
-    /// a recovery point is a veto on all.
-    pub on: Option<SnapshotId>,
+    /// The snapshot or image that bears it; none if it holds for the whole region. A veto on one
+    /// member of a recovery point is a veto on all.
+    pub on: Option<ResourceId>,
     /// What it is.
     pub cause: Cause,
 }
@@ -39,6 +44,20 @@ pub enum Cause {
     Held,
     /// Another service manages it.
     Managed(&'static str),
+    /// A copy of it is on its way.
+    BeingCopied,
+    /// Its copies are to be in a region that could not be read.
+    DestinationUnknown(Region),
+    /// Something refers to the image.
+    Used(Arc<str>),
+    /// What refers to the image was not asked, or could not be read.
+    UsesUnknown,
+    /// Others may launch the image, so it is not adopted.
+    Shared,
+    /// The image is protected against deregistration.
+    Protected,
+    /// The image is younger than `min_age`, until then.
+    TooYoung(DateTime<Utc>),
 }
 
 impl fmt::Display for Cause {
@@ -50,6 +69,17 @@ impl fmt::Display for Cause {
             Self::Locked => f.write_str("locked"),
             Self::Held => f.write_str("held by the tag snapkeep:hold"),
             Self::Managed(service) => write!(f, "managed by {service}"),
+            Self::BeingCopied => f.write_str("is being copied"),
+            Self::DestinationUnknown(region) => {
+                write!(f, "its copies belong to {region}, which could not be read")
+            }
+            Self::Used(by) => write!(f, "used by {by}"),
+            Self::UsesUnknown => f.write_str("what uses the image is not known"),
+            Self::Shared => f.write_str("shared with others"),
+            Self::Protected => f.write_str("protected against deregistration"),
+            Self::TooYoung(until) => {
+                write!(f, "younger than min_age until {}", until.format("%F %RZ"))
+            }
         }
     }
 }
@@ -64,6 +94,15 @@ impl Cause {
             Self::Locked => "unlocking the snapshot, or the end of its lock".to_owned(),
             Self::Held => "removing the tag snapkeep:hold".to_owned(),
             Self::Managed(service) => format!("nothing here: only {service} deletes it"),
+            Self::BeingCopied => "the end of the copy".to_owned(),
+            Self::DestinationUnknown(region) => format!("a run in which {region} can be read"),
+            Self::Used(by) => format!("an end to its use by {by}"),
+            Self::UsesUnknown => {
+                "the right to ec2:DescribeImageReferences, and to what it asks".to_owned()
+            }
+            Self::Shared => "removing its launch permissions".to_owned(),
+            Self::Protected => "disabling its deregistration protection".to_owned(),
+            Self::TooYoung(_) => "time".to_owned(),
         }
     }
 }
@@ -98,6 +137,58 @@ pub fn snapshot_vetoes(
         region.locked.contains(&snapshot.id).then_some(Cause::Locked),
         snapshot.tags.has(tags::HOLD).then_some(Cause::Held),
     ];
-    let on = Some(snapshot.id);
+    let on = Some(snapshot.id.into());
     causes.into_iter().flatten().map(|cause| Veto { on, cause }).collect()
+}
+
+/// Returns what forbids the deregistration of `image` by itself, its snapshots included.
+///
+/// `is_adopted` tells whether others made it: then more has to be known.
+pub fn image_vetoes(
+    judge: &Judge<'_>,
+    region: &RegionInventory,
+    policy: Option<&RegionalPolicy>,
+    image: &Image,
+    is_adopted: bool,
+    now: DateTime<Utc>,
+) -> Vec<Veto> {
+    let mut causes: Vec<Cause> = Vec::new();
+    causes.extend(managing_service(&image.tags).map(Cause::Managed));
+    causes.extend(image.tags.has(tags::HOLD).then_some(Cause::Held));
+    causes.extend(image.is_protected.then_some(Cause::Protected));
+    let min_age = policy.and_then(|policy| Some((policy.images.min_age?, policy.timezone)));
+    let created_at = image.created_at.unwrap_or_default();
+    let old_at = min_age.map(|(span, zone)| span.end(created_at, zone));
+    causes.extend(old_at.filter(|at| now < *at).map(Cause::TooYoung));
+    // Nothing can be launched from what failed.
+    if !image.state.is_failed() {
+        causes.extend(use_of(region, image, is_adopted));
+    }
+    let on = Some(image.id.into());
+    let own = causes.into_iter().map(|cause| Veto { on, cause });
+    let backing = judge.snapshots_of(image);
+    let of_backing = backing.flat_map(|snapshot| snapshot_vetoes(judge, region, snapshot));
+    // That a snapshot backs an image is no reason against deregistering the image.
+    own.chain(of_backing.filter(|veto| !matches!(veto.cause, Cause::BacksImage(_)))).collect()
+}
+
+/// Returns what refers to an image, or that nobody knows.
+fn use_of(region: &RegionInventory, image: &Image, is_adopted: bool) -> Option<Cause> {
+    let is_launched = |i: &&crate::domain::inventory::Instance| {
+        i.image_id == Some(image.id) && i.state != InstanceState::Terminated
+    };
+    if let Some(instance) = region.instances.iter().find(is_launched) {
+        return Some(Cause::Used(format!("instance {}", instance.id).into()));
+    }
+    let Some(answer) = region.image_uses.get(&image.id) else { return Some(Cause::UsesUnknown) };
+    if let Some(by) = answer.used_by.first() {
+        return Some(Cause::Used(Arc::clone(by)));
+    }
+    if !is_adopted {
+        return None;
+    }
+    match &answer.shared_with {
+        Some(shared) if answer.is_complete => (!shared.is_empty()).then_some(Cause::Shared),
+        Some(_) | None => Some(Cause::UsesUnknown),
+    }
 }

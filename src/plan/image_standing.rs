@@ -5,8 +5,8 @@
 
 use crate::config::Kind;
 use crate::config::select::Resource;
-use crate::domain::inventory::Image;
 use crate::domain::ids::RegionalId;
+use crate::domain::inventory::Image;
 use crate::domain::source::{Family, Source};
 use crate::domain::tags::OurTags;
 use crate::plan::lineage::LineageKind;
@@ -79,11 +79,7 @@ impl Judge<'_> {
         }
     }
 
-    fn image_mark(
-        &self,
-        image: &Image,
-        tags: &OurTags<'_>,
-    ) -> Result<Option<Mark>, ForeignReason> {
+    fn image_mark(&self, image: &Image, tags: &OurTags<'_>) -> Result<Option<Mark>, ForeignReason> {
         let name = self.name(tags)?;
         if let Some(copy_of) = tags.copy_of {
             // EC2 itself tells what an image is a copy of.
@@ -108,8 +104,7 @@ impl Judge<'_> {
             None if image.source_image_id.is_some() => return Err(ForeignReason::Copy),
             None => {}
         }
-        let is_ours =
-            is_described(&image.description, name, &instance_id.to_string(), tags.slot);
+        let is_ours = is_described(&image.description, name, &instance_id.to_string(), tags.slot);
         if !is_ours {
             return Err(ForeignReason::OtherMaker);
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::domain::id_map::IdMap;
-use crate::domain::ids::{RegionalId, ResourceId, VolumeId};
+use crate::domain::ids::{ImageId, RegionalId, ResourceId, VolumeId};
 use crate::domain::inventory::{Image, ImageState, RegionInventory, Snapshot};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
@@ -238,11 +238,17 @@ pub fn origin_of(thing: Thing<'_>) -> Option<RegionalId> {
     RegionalId::parse(thing.tags().get(tags::ORIGIN)?)
 }
 
+/// A snapshot that was made with an image: for which policy, by index, and which image.
+pub type OfImage<'a> = (usize, ImageId, &'a Snapshot);
+
 /// Collects what policies judge in one region: lineages, each with its entries in order.
+///
+/// Snapshots that were made with images go with these; they are collected apart.
 pub fn lineages<'a>(
     judge: &Judge<'_>,
     region: &'a RegionInventory,
     bystanders: &mut Bystanders,
+    of_images: &mut Vec<OfImage<'a>>,
 ) -> BTreeMap<LineageKey, Vec<Entry<'a>>> {
     let mut entries = Vec::with_capacity(region.snapshots.len());
     for snapshot in &region.snapshots {
@@ -259,6 +265,7 @@ pub fn lineages<'a>(
                 });
                 entries.extend(adopted);
             }
+            Standing::OfImage(Some(policy), id) => of_images.push((policy, id, snapshot)),
             standing => bystanders.count(&standing),
         }
     }

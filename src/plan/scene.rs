@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::domain::inventory::{Inventory, RegionInventory};
 use crate::domain::region::Region;
 use crate::plan::Request;
-use crate::plan::lineage::{self, Entry, LineageKey, LineageKind};
+use crate::plan::lineage::{self, Entry, LineageKey, LineageKind, OfImage};
 use crate::plan::standing::{Bystanders, Judge};
 use crate::plan::verdict::{self, Coverage, JudgedLineage, Terms};
 
@@ -39,6 +39,8 @@ pub struct Scene<'a> {
     pub lineages: Vec<JudgedLineage<'a>>,
     /// What no policy judges.
     pub bystanders: Bystanders,
+    /// Snapshots that were made with images.
+    pub of_images: Vec<OfImage<'a>>,
 }
 
 impl<'a> World<'a> {
@@ -61,8 +63,10 @@ impl<'a> Scene<'a> {
     ) -> Self {
         let mut bystanders = Bystanders::default();
         let judge = Judge::new(config, &region, observed);
-        let entries = lineage::lineages(&judge, observed, &mut bystanders);
-        let mut scene = Self { region, observed, judge, lineages: Vec::new(), bystanders };
+        let mut of_images = Vec::new();
+        let entries = lineage::lineages(&judge, observed, &mut bystanders, &mut of_images);
+        let lineages = Vec::new();
+        let mut scene = Self { region, observed, judge, lineages, bystanders, of_images };
         scene.lineages = scene.judge_all(inventory, &entries, request);
         scene
     }

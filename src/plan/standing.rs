@@ -4,12 +4,13 @@
 //! plainly ours or plainly adopted is never touched.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::config::{Config, RegionalPolicy};
+use crate::domain::id_map::IdMap;
 use crate::domain::ids::{ImageId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, ImageState, RegionInventory, Snapshot};
 use crate::domain::region::Region;
@@ -139,12 +140,13 @@ pub struct Judge<'a> {
     pub(super) policies: Vec<Option<&'a RegionalPolicy>>,
     by_name: BTreeMap<&'a str, usize>,
     owners: Vec<&'a str>,
-    backing: HashMap<SnapshotId, ImageId>,
+    backing: IdMap<SnapshotId, ImageId>,
+    backing_snapshots: IdMap<SnapshotId, &'a Snapshot>,
 }
 
 impl<'a> Judge<'a> {
     /// Prepares for the snapshots of `region`.
-    pub fn new(config: &'a Config, region: &Region, inventory: &RegionInventory) -> Self {
+    pub fn new(config: &'a Config, region: &Region, inventory: &'a RegionInventory) -> Self {
         let variant = |n: usize| {
             let policy = &config.policies[n];
             policy.applies_in(region).then(|| policy.in_region(region))
@@ -160,17 +162,30 @@ impl<'a> Judge<'a> {
         let is_registered = |image: &&Image| image.state != ImageState::Deregistered;
         let mut images: Vec<&Image> = inventory.images.iter().filter(is_registered).collect();
         images.sort_by_key(|image| Reverse(image.id));
-        let backing = images
+        let backing: IdMap<SnapshotId, ImageId> = images
             .into_iter()
             .flat_map(|image| image.snapshot_ids.iter().map(|id| (*id, image.id)))
             .collect();
+        let snapshots = inventory.snapshots.iter().filter(|_| !backing.is_empty());
+        let backing_snapshots = snapshots
+            .filter(|snapshot| backing.contains_key(&snapshot.id))
+            .map(|snapshot| (snapshot.id, snapshot))
+            .collect();
         let policies = (0..config.policies.len()).map(variant).collect();
-        Self { config, region: *region, policies, by_name, owners, backing }
+        Self { config, region: *region, policies, by_name, owners, backing, backing_snapshots }
     }
 
     /// Returns the image that `snapshot_id` backs; one of them, if several.
     pub fn image_of(&self, snapshot_id: SnapshotId) -> Option<ImageId> {
         self.backing.get(&snapshot_id).copied()
+    }
+
+    /// Returns the snapshots that back `image`, as far as they are listed.
+    pub fn snapshots_of<'s>(
+        &'s self,
+        image: &'s Image,
+    ) -> impl Iterator<Item = &'a Snapshot> + use<'s, 'a> {
+        image.snapshot_ids.iter().filter_map(|id| self.backing_snapshots.get(id).copied())
     }
 
     /// Returns what policy `index` says in this region, if it applies here.
@@ -427,38 +442,42 @@ pub fn bystander_text(standing: &Standing) -> Option<Arc<str>> {
         }
         Standing::Managed(service) => format!("managed by {service}").into(),
         Standing::Foreign(reason) => foreign_text(*reason).into(),
-        Standing::Unadoptable(reason) => format!("matches `adopt` but {}", unadoptable_text(*reason)).into(),
+        Standing::Unadoptable(reason) => {
+            format!("matches `adopt` but {}", unadoptable_text(*reason)).into()
+        }
     };
     Some(text)
 }
 
 /// Returns why something with our tags is not ours, in words.
 pub(super) fn foreign_text(reason: ForeignReason) -> &'static str {
-        match reason {
-            ForeignReason::OtherOwner => "bears another installation's owner tag",
-            ForeignReason::NoVolume => "bears snapkeep's tags but is a copy or an import",
-            ForeignReason::OtherSource => "bears snapkeep's tags but was made of something else",
-            ForeignReason::OtherMaker => {
-                "bears snapkeep's tags, but not its description: somebody copied the tags"
-            }
-            ForeignReason::Incomplete => {
-                "bears some of snapkeep's tags, but not owner, policy and source"
-            }
-            ForeignReason::Copy => "bears snapkeep's tags as an original, but is a copy of another image",
-            ForeignReason::OtherParent => "bears snapkeep's tags, but is a copy of another image than they say",
+    match reason {
+        ForeignReason::OtherOwner => "bears another installation's owner tag",
+        ForeignReason::NoVolume => "bears snapkeep's tags but is a copy or an import",
+        ForeignReason::OtherSource => "bears snapkeep's tags but was made of something else",
+        ForeignReason::OtherMaker => {
+            "bears snapkeep's tags, but not its description: somebody copied the tags"
         }
+        ForeignReason::Incomplete => {
+            "bears some of snapkeep's tags, but not owner, policy and source"
+        }
+        ForeignReason::Copy => {
+            "bears snapkeep's tags as an original, but is a copy of another image"
+        }
+        ForeignReason::OtherParent => {
+            "bears snapkeep's tags, but is a copy of another image than they say"
+        }
+    }
 }
 
 /// Returns why something is never adopted, in words that follow its name.
 pub(super) fn unadoptable_text(reason: UnadoptableReason) -> String {
     match reason {
-            UnadoptableReason::NoVolume => {
-                "has no volume of its own: a copy or an import".to_owned()
-            }
-            UnadoptableReason::AwsTags => "bears `aws:` tags".to_owned(),
-            UnadoptableReason::ServiceMarks(service) => {
-                format!("belongs to {service}")
-            }
-            UnadoptableReason::Shared => "is shared with others".to_owned(),
+        UnadoptableReason::NoVolume => "has no volume of its own: a copy or an import".to_owned(),
+        UnadoptableReason::AwsTags => "bears `aws:` tags".to_owned(),
+        UnadoptableReason::ServiceMarks(service) => {
+            format!("belongs to {service}")
         }
+        UnadoptableReason::Shared => "is shared with others".to_owned(),
+    }
 }

@@ -50,9 +50,8 @@ pub struct JudgedLineage<'a> {
 impl<'a> JudgedLineage<'a> {
     /// Returns its points that are no surplus, by time.
     pub fn standing(&self) -> impl Iterator<Item = (&Point<'a>, &Verdict)> {
-        let is_surplus = |verdict: &Verdict| {
-            matches!(verdict, Verdict::Expire(ExpireReason::Surplus, _))
-        };
+        let is_surplus =
+            |verdict: &Verdict| matches!(verdict, Verdict::Expire(ExpireReason::Surplus, _));
         let points = self.points.iter().map(|(point, verdict)| (point, verdict));
         points.filter(move |(_, verdict)| !is_surplus(verdict))
     }
@@ -134,7 +133,8 @@ pub fn judge_lineage<'a>(
     let mut points: Vec<(Point<'a>, Verdict)> = points.into_iter().zip(verdicts).collect();
     for (point, twin) in surplus {
         // Where the twin that stays goes itself, what it relies on is what must be there.
-        let of_twin = points.iter().find(|(point, _)| point.standing_ids().eq(twin.iter().copied()));
+        let of_twin =
+            points.iter().find(|(point, _)| point.standing_ids().eq(twin.iter().copied()));
         let stays = match of_twin {
             Some((_, Verdict::Expire(_, stays))) => Arc::clone(stays),
             Some(_) | None => twin.into(),
