@@ -179,7 +179,7 @@ impl<'q, 'a> Pass<'q, 'a> {
         let Some(old) = self.key_arn(base.thing) else { return };
         let source = missing.key.source;
         match self.scene.observed.keys.get(name) {
-            Some(KeyAnswer::Known(key)) if key.arn == *old => {}
+            Some(KeyAnswer::Known(key)) if key.arn.as_ref() == old => {}
             Some(KeyAnswer::Known(key)) => {
                 let text = format!(
                     "{source}: the newest copy has the key {old}, the next will have {}: it will be \

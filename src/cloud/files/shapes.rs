@@ -284,6 +284,7 @@ impl ImageShape<'_> {
             created_at: None,
             size_gib: 0,
             is_encrypted: false,
+            source_instance_id: None,
             source_image_id: None,
             source_image_region: None,
             is_public: false,
