@@ -73,6 +73,7 @@ fn every_sample_survives_being_resolved() {
             assert_eq!(policy.base, again.base);
             assert_eq!(policy.overrides, again.overrides);
         }
+        assert_eq!(config.region_keys, again.region_keys);
         assert!((config.api_share - again.api_share).abs() < f64::EPSILON);
         assert_eq!(text, render_resolved(&again), "rendering is stable");
     }
