@@ -189,7 +189,7 @@ impl<'a> Merge<'a> {
         let copies = self.copies(variant, rules, findings);
         let encrypt = self.encrypt(variant, findings);
         let patience = self.patience(variant, findings);
-        // Nothing can be said about what does not fit to something unknown.
+        // An adoption that is not known may well be one.
         let adopts = adopt.as_ref().map_or(true, Option::is_some);
         let select = &selection?.select;
         let subject = Subject { kind: kind?, resource: select.resource, adopts };
