@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::cloud::files::shapes::{ImageShape, ReservationShape, SnapshotShape, VolumeShape};
 use crate::cloud::sandbox::Sandbox;
 use crate::cloud::sandbox::ids::{Ids, SplitMix64};
-use crate::cloud::sandbox::state::{End, RegionState, State};
-use crate::domain::ids::{SnapshotId, VolumeId};
-use crate::domain::intern::Interner;
+use crate::cloud::sandbox::state::State;
 use crate::domain::region::Region;
+
+mod region;
+
+use region::RegionShape;
 
 const FORMAT: &str = "snapkeep.sandbox/1";
 
@@ -113,34 +114,6 @@ struct SandboxShape<'a> {
     regions: BTreeMap<Region, RegionShape<'a>>,
 }
 
-/// Keys and lists as the AWS CLI has them, so that one can be pasted here.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RegionShape<'a> {
-    reservations: Vec<ReservationShape<'a>>,
-    volumes: Vec<VolumeShape<'a>>,
-    #[serde(default)]
-    encrypted_volumes: Vec<VolumeId>,
-    snapshots: Vec<SnapshotShape<'a>>,
-    #[serde(default)]
-    pending: Vec<PendingShape>,
-    images: Vec<ImageShape<'a>>,
-    #[serde(default)]
-    locked_snapshots: Vec<SnapshotId>,
-}
-
-/// What becomes of a pending snapshot.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct PendingShape {
-    snapshot_id: SnapshotId,
-    ends_at: DateTime<Utc>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    fails_with: Option<String>,
-    #[serde(default)]
-    is_deletion_asked: bool,
-}
-
 impl<'a> SandboxShape<'a> {
     fn of(state: &'a State, clock: DateTime<Utc>) -> Self {
         let Ids { instances, volumes, snapshots, images } = &state.ids;
@@ -170,64 +143,6 @@ impl<'a> SandboxShape<'a> {
             sandbox.lock().regions.insert(region, state);
         }
         Ok(sandbox)
-    }
-}
-
-impl<'a> From<&'a RegionState> for RegionShape<'a> {
-    fn from(state: &'a RegionState) -> Self {
-        let pending = state.snapshots.values().filter_map(|stored| {
-            let end = stored.end.as_ref()?;
-            Some(PendingShape {
-                snapshot_id: stored.snapshot.id,
-                ends_at: end.at,
-                fails_with: end.failure.as_deref().map(str::to_owned),
-                is_deletion_asked: stored.is_deletion_asked,
-            })
-        });
-        Self {
-            reservations: state.instances.values().map(ReservationShape::from).collect(),
-            volumes: state.volumes.values().map(VolumeShape::from).collect(),
-            encrypted_volumes: state.encrypted_volumes.keys().copied().collect(),
-            snapshots: state.snapshots.values().map(|s| SnapshotShape::from(&s.snapshot)).collect(),
-            pending: pending.collect(),
-            images: state.images.values().map(|i| ImageShape::from(&i.image)).collect(),
-            locked_snapshots: state.locked.iter().copied().collect(),
-        }
-    }
-}
-
-impl RegionShape<'_> {
-    fn into_state(self) -> Result<RegionState, String> {
-        let interner = &mut Interner::default();
-        let mut state = RegionState::default();
-        let mut instances = Vec::new();
-        for reservation in self.reservations {
-            reservation.into_domain(interner, &mut instances)?;
-        }
-        state.instances = instances.into_iter().map(|i| (i.id, i)).collect();
-        for volume in self.volumes {
-            let volume = volume.into_domain(interner)?;
-            state.volumes.insert(volume.id, volume);
-        }
-        for snapshot in self.snapshots {
-            state.add_snapshot(snapshot.into_domain(interner)?, DateTime::<Utc>::MIN_UTC);
-        }
-        for image in self.images {
-            let image = image.into_domain(interner)?;
-            let backing = image.snapshot_ids.clone();
-            state.add_image(image, backing, DateTime::<Utc>::MIN_UTC);
-        }
-        for pending in self.pending {
-            let stored = state.snapshots.get_mut(&pending.snapshot_id);
-            let stored = stored.filter(|stored| stored.end.is_some());
-            let stored = stored.ok_or_else(|| format!("{} is not pending", pending.snapshot_id))?;
-            let failure = pending.fails_with.map(Into::into);
-            stored.end = Some(End { at: pending.ends_at, failure });
-            stored.is_deletion_asked = pending.is_deletion_asked;
-        }
-        state.encrypted_volumes = self.encrypted_volumes.into_iter().map(|id| (id, None)).collect();
-        state.locked = self.locked_snapshots.into_iter().collect();
-        Ok(state)
     }
 }
 

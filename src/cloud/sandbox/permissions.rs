@@ -2,7 +2,6 @@
 
 use crate::cloud::Permissions;
 use crate::cloud::sandbox::Sandbox;
-use crate::cloud::sandbox::keys::is_aws_managed;
 use crate::cloud::sandbox::refusal::Refusal;
 use crate::cloud::sandbox::state::RegionState;
 use crate::domain::ids::{ImageId, ResourceId, SnapshotId};
@@ -36,7 +35,7 @@ pub(super) fn modify(
     let is_unshareable = |id: &SnapshotId| {
         state.snapshots.get(id).is_some_and(|stored| {
             let key = stored.snapshot.kms_key_id.as_deref();
-            stored.snapshot.is_encrypted && is_aws_managed(here, account, key)
+            stored.snapshot.is_encrypted && state.keys.is_aws_managed(here, account, key)
         })
     };
     if !asked.add.is_empty() && snapshot_ids.iter().any(is_unshareable) {
