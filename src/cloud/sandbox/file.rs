@@ -152,7 +152,10 @@ mod tests {
 
     use chrono::{DateTime, TimeDelta, Utc};
 
-    use super::Sandbox;
+    use super::{Region, Sandbox};
+    use crate::cloud::sandbox::tests::{DATA, image_request, sandbox};
+    use crate::cloud::{Cloud as _, CopyImage, CreateImage};
+    use crate::domain::ids::{InstanceId, SnapshotId};
 
     fn now() -> DateTime<Utc> {
         "2026-11-20T09:30:00Z".parse().unwrap()
@@ -177,6 +180,74 @@ mod tests {
 
         let later = Sandbox::open(&path, now() + TimeDelta::days(1)).unwrap();
         assert_eq!(later.time().now(), now() + TimeDelta::days(1));
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_goes_on_after_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sandbox.json");
+        let here: Region = "eu-west-1".parse().unwrap();
+        let there: Region = "us-east-1".parse().unwrap();
+        let made = Sandbox { path: Some(path.clone()), ..sandbox() };
+        made.add_region(&there);
+        let key = made.add_key(&there, "alias/k", true, true);
+        made.set_encryption_by_default(&there, true);
+        made.set_default_key(&there, Some(&key));
+        made.encrypt_volume_with(&here, DATA.parse().unwrap(), "arn:of-volume");
+        let request = CreateImage { no_reboot: false, ..image_request() };
+        let image_id = made.create_image(&here, &request).await.unwrap();
+        made.time().advance_to(made.time().now() + TimeDelta::minutes(5));
+        let request = CopyImage {
+            source_region: here,
+            source_image_id: image_id,
+            name: "copy".to_owned(),
+            description: String::new(),
+            encrypted: true,
+            kms_key_id: None,
+            completion_minutes: None,
+            client_token: "token".to_owned(),
+            image_tags: vec![],
+            snapshot_tags: vec![],
+        };
+        let copy_id = made.copy_image(&there, &request).await.unwrap();
+        made.share(&here, image_id.into(), "000000000001");
+        made.add_launch_template(&here, "lt-1", image_id);
+        made.add_ssm_parameter(&here, "/golden", image_id);
+        made.save().unwrap();
+
+        let read = Sandbox::open(&path, now() - TimeDelta::days(9)).unwrap();
+        let same = |one: &Sandbox, other: &Sandbox| {
+            assert_eq!(format!("{:?}", one.inventory()), format!("{:?}", other.inventory()));
+        };
+        same(&read, &made);
+        for sandbox in [&read, &made] {
+            assert_eq!(sandbox.copy_image(&there, &request).await.unwrap(), copy_id);
+            sandbox.time().advance_to(now() + TimeDelta::days(1));
+            let snapshot_ids = sandbox.inventory().regions[&there].images[0].snapshot_ids.clone();
+            assert_eq!(snapshot_ids.len(), 2);
+            let is_full = |id: &SnapshotId| sandbox.is_full_copy(&there, *id) == Some(true);
+            assert!(snapshot_ids.iter().all(is_full));
+            let references = sandbox.describe_image_references(&here, &[image_id], None).await;
+            assert_eq!(references.unwrap().items.len(), 2);
+            assert_eq!(sandbox.shared_with(&here, image_id.into()), ["000000000001"]);
+            assert_eq!(sandbox.n_reboots(request_instance()), 1);
+            let encryption = sandbox.ebs_encryption(&there).await.unwrap();
+            assert_eq!((encryption.is_by_default, &*encryption.kms_key_id), (true, &*key));
+            let again = CopyImage {
+                name: "again".to_owned(),
+                client_token: "again".to_owned(),
+                ..request.clone()
+            };
+            sandbox.copy_image(&there, &again).await.unwrap();
+            let found = sandbox.inventory().regions.remove(&there).unwrap().snapshots;
+            let n_full = found.iter().filter(|s| is_full(&s.id)).count();
+            assert_eq!((found.len(), n_full), (4, 2));
+        }
+        same(&read, &made);
+    }
+
+    fn request_instance() -> InstanceId {
+        image_request().instance_id
     }
 
     #[test]

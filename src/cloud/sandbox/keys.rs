@@ -120,9 +120,8 @@ fn arn(region: Region, account: &str, alias: &str) -> Arc<str> {
     });
     let mut stream = SplitMix64(seed);
     let digits = format!("{:016x}{:016x}", stream.next(), stream.next());
-    let (a, b, c, d, e) =
-        (&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]);
-    format!("arn:aws:kms:{region}:{account}:key/{a}-{b}-{c}-{d}-{e}").into()
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+    format!("arn:aws:kms:{region}:{account}:key/{}", parts.join("-")).into()
 }
 
 impl Sandbox {

@@ -51,12 +51,12 @@ pub(super) fn modify(
     Ok(())
 }
 
-/// Returns with whom an image is shared; a public one with the group `all`.
+/// Returns with whom an image is shared; a public one with the group `all`, as `group all`.
 pub(super) fn of_image(state: &mut RegionState, id: ImageId) -> Result<Vec<String>, Refusal> {
     let is_public = state.image_mut(id)?.image.is_public;
     let accounts = state.permissions.get(&ResourceId::Image(id));
     let accounts = accounts.into_iter().flatten().cloned();
-    Ok(accounts.chain(is_public.then(|| "all".to_owned())).collect())
+    Ok(accounts.chain(is_public.then(|| "group all".to_owned())).collect())
 }
 
 impl Sandbox {

@@ -9,7 +9,6 @@ use crate::cloud::sandbox::settings::Settings;
 use crate::cloud::sandbox::state::RegionState;
 use crate::cloud::{ImageReference, Page, REFERENCED_IMAGES_MAX};
 use crate::domain::ids::ImageId;
-use crate::domain::inventory::InstanceState;
 use crate::domain::region::Region;
 
 const LAUNCH_TEMPLATE: &str = "launch template ";
@@ -26,9 +25,9 @@ pub(super) fn of_images(
         let message = "The request must name 1 to 10 images";
         return Err(Refusal::invalid_parameter(message));
     }
-    // Such an instance shows for an hour, and runs no more.
-    let is_there = |state| state != InstanceState::Terminated;
-    let instances = region.instances.values().filter(|instance| is_there(instance.state));
+    // Terminated ones too, while EC2 shows them: "state-name … Default: All states" (EC2 API
+    // reference, ResourceTypeOption).
+    let instances = region.instances.values();
     let instances = instances.filter_map(|i| Some((i.image_id?, format!("instance {}", i.id))));
     let parameters = region.ssm_parameters.iter();
     let parameters = parameters.map(|(name, id)| (*id, format!("{SSM_PARAMETER}{name}")));
