@@ -222,7 +222,7 @@ impl<'p, 'a> Pass<'p, 'a> {
     ) -> Option<ExpireReason> {
         let policy = self.scene.judge.policy(self.lineage.key.policy)?;
         let now = self.world.request.now;
-        let to: Vec<&str> = owed.unfinished.iter().copied().map(Region::as_str).collect();
+        let to: Vec<&str> = owed.unfinished.iter().map(Region::as_str).collect();
         let (to, id) = (to.join(", "), point.members.first()?.id());
         let is_over = policy.copy_give_up.end(point.time, policy.timezone) <= now;
         if is_over && self.newest.is_some_and(|newest| point.time < newest) {
