@@ -107,7 +107,8 @@ class Front:
 
     def refusal_of_kms(self, refused, start_response):
         body = json.dumps({"__type": refused["code"], "message": refused.get("message", "")})
-        headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))]
+        kind = "application/x-amz-json-1.1"
+        headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
         start_response("400 Bad Request", headers)
         return [body.encode()]
 
