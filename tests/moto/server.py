@@ -2,6 +2,8 @@
 
     python server.py SCENE.json
 
+corrections.py, images.py and copies.py are what is corrected, scene.py is the seed.
+
 Prints one line of JSON with the port of 127.0.0.1 it listens on, and ends when its standard
 input does, so that it cannot outlive the test. `GET /_calls` returns every call so far.
 
