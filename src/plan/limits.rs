@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use crate::config::{Config, Limits};
 use crate::domain::region::Region;
-use crate::domain::tags;
 use crate::plan::Request;
-use crate::plan::model::{Action, ExpireReason, Plan, Withheld};
+use crate::plan::model::{Action, Delete, ExpireReason, Plan, Withheld};
 
 /// Below so many deletions the percentage says nothing.
 const PERCENT_FROM: u32 = 20;
@@ -70,14 +69,16 @@ impl Count {
     fn add(&mut self, run: &[Action]) {
         let deletes = || run.iter().filter(|a| is_counted(a)).filter_map(Action::as_delete);
         self.n_snapshots += u32::try_from(deletes().count()).unwrap_or(u32::MAX);
-        // Snapshots of one point follow each other and share its instant and source. Failed ones
-        // are no points.
-        let points: Vec<_> = deletes()
-            .filter(|delete| delete.reason != ExpireReason::Failed)
-            .map(|delete| {
-                (delete.point_time, delete.tags.get(tags::SOURCE).ok_or(delete.volume_id))
-            })
-            .collect();
+        // Everything of one point follows each other and shares its instant and source. What
+        // failed, or is replaced by its encrypted form, or was left over, is no point.
+        let is_point = |delete: &&Delete| {
+            !matches!(
+                delete.reason,
+                ExpireReason::Failed | ExpireReason::Retired | ExpireReason::LeftOver(_)
+            )
+        };
+        let points: Vec<_> =
+            deletes().filter(is_point).map(|delete| (delete.point_time, delete.source)).collect();
         self.n_points += u32::try_from(points.chunk_by(|a, b| a == b).count()).unwrap_or(u32::MAX);
     }
 

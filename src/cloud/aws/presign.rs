@@ -7,6 +7,7 @@
 //! PresignedUrl will cause the copy operation to fail asynchronously" (EC2 API reference,
 //! CopySnapshot). The URL is a credential: it must not be logged.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -61,7 +62,7 @@ impl CopyUrl<'_> {
     }
 }
 
-/// Returns `url`, which has a query, with a signature for GET in it.
+/// Returns `url` with a signature for GET in its query.
 fn presigned(
     url: &str,
     region: &str,
@@ -87,7 +88,7 @@ fn presigned(
     let (instructions, _) = sign(request, &params)?.into_parts();
     let mut res = url.to_owned();
     for (name, value) in instructions.params() {
-        res.push('&');
+        res.push(if res.contains('?') { '&' } else { '?' });
         res.push_str(name);
         res.push('=');
         res.push_str(&escaped(value));
@@ -102,7 +103,7 @@ fn escaped(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             res.push(char::from(byte));
         } else {
-            res.push_str(&format!("%{byte:02X}"));
+            let _ = write!(res, "%{byte:02X}");
         }
     }
     res

@@ -10,19 +10,18 @@ use chrono::{DateTime, Utc};
 
 use crate::config::{Orphans, Retention};
 use crate::domain::id_map::IdMap;
-use crate::domain::ids::{SnapshotId, VolumeId};
-use crate::domain::inventory::{Snapshot, SnapshotState};
-use crate::domain::source::Source;
-use crate::domain::tags;
-use crate::plan::check::{Broken, LineageKey, Scene, lineage_key, lineage_of};
-use crate::plan::model::Action;
+use crate::domain::ids::VolumeId;
+use crate::domain::inventory::{Image, ImageState, Snapshot, SnapshotState};
+use crate::domain::source::RegionalSource;
+use crate::domain::tags::{self, Tags};
+use crate::plan::check::ours::{
+    LineageKey, image_lineage, lineage_key, snapshot_lineage, variant, volume_of,
+};
+use crate::plan::check::{Broken, Deleted, Scene};
+use crate::plan::model::ExpireReason;
 
 /// The newest `keep_last` complete points of every lineage survive, unless its source is gone.
-pub(super) fn newest_points(
-    scene: Scene<'_>,
-    deleted: &IdMap<SnapshotId, &Action>,
-    broken: &mut Broken,
-) {
+pub(super) fn newest_points(scene: Scene<'_>, deleted: &Deleted<'_>, broken: &mut Broken) {
     let mut open = newest_deleted(scene, deleted);
     for key in with_enough_newer(scene, deleted, &open) {
         open.remove(&key);
@@ -33,8 +32,14 @@ pub(super) fn newest_points(
     let mut lineages: BTreeMap<LineageKey<'_>, Vec<Member<'_>>> = BTreeMap::new();
     let completed = |s: &&Snapshot| s.state == SnapshotState::Completed;
     for snapshot in scene.observed.snapshots.iter().filter(completed) {
-        if let Some(key) = lineage_of(scene, snapshot).filter(|key| open.contains_key(key)) {
-            let member = Member::new(snapshot, !deleted.contains_key(&snapshot.id));
+        if let Some(key) = snapshot_lineage(scene, snapshot).filter(|key| open.contains_key(key)) {
+            let member = Member::new(snapshot, !deleted.contains_key(&snapshot.id.into()));
+            lineages.entry(key).or_default().push(member);
+        }
+    }
+    for image in scene.observed.images.iter().filter(|i| i.state == ImageState::Available) {
+        if let Some(key) = image_lineage(scene, image).filter(|key| open.contains_key(key)) {
+            let member = Member::of_image(image, !deleted.contains_key(&image.id.into()));
             lineages.entry(key).or_default().push(member);
         }
     }
@@ -55,27 +60,40 @@ pub(super) fn newest_points(
 /// Those whose source is gone may lose everything, where `orphans` says so.
 fn newest_deleted<'s>(
     scene: Scene<'s>,
-    deleted: &IdMap<SnapshotId, &'s Action>,
+    deleted: &Deleted<'s>,
 ) -> BTreeMap<LineageKey<'s>, DateTime<Utc>> {
     let mut newest = BTreeMap::new();
     for delete in deleted.values().filter_map(|action| action.as_delete()) {
-        let Some(key) = lineage_key(scene, &delete.tags) else { continue };
-        if delete.state != SnapshotState::Completed || may_lose_all(scene, key) {
+        let Some(key) = lineage_key(scene, &delete.tags).filter(|_| delete.backs.is_none()) else {
+            continue;
+        };
+        // A snapshot of an image that is gone is no point.
+        let is_leftover = matches!(delete.reason, ExpireReason::LeftOver(_));
+        if !delete.state.is_complete() || is_leftover || may_lose_all(scene, key) {
             continue;
         }
-        let time = newest.entry(key).or_insert(delete.started_at);
-        *time = delete.started_at.max(*time);
+        let lost = delete.tags.get(tags::TIME).and_then(|text| text.parse().ok());
+        let lost = lost.or(delete.started_at).unwrap_or_default();
+        let time = newest.entry(key).or_insert(lost);
+        *time = lost.max(*time);
     }
     newest
 }
 
 fn retention<'s>(scene: Scene<'s>, key: LineageKey<'_>) -> Option<&'s Retention> {
-    scene.policy(key.0).map(|policy| &policy.in_region(scene.region).retention)
+    let (_, variant) = variant(scene, key.0, key.1)?;
+    let from = key.1.parse::<RegionalSource>().ok()?.region;
+    if from == *scene.region {
+        return Some(&variant.retention);
+    }
+    variant.copy_rule(&from, scene.region).map(|rule| &rule.retention)
 }
 
 fn may_lose_all(scene: Scene<'_>, key: LineageKey<'_>) -> bool {
-    let source = key.1.rsplit('/').next().and_then(|id| id.parse::<Source>().ok());
-    let is_gone = source.is_some_and(|id| scene.observed.gone.contains(&id));
+    let is_gone = key.1.parse::<RegionalSource>().is_ok_and(|home| {
+        let there = scene.inventory.regions.get(&home.region);
+        there.is_some_and(|there| there.gone.contains(&home.source))
+    });
     is_gone && retention(scene, key).is_some_and(|r| r.orphans != Orphans::KeepLast)
 }
 
@@ -83,19 +101,21 @@ fn may_lose_all(scene: Scene<'_>, key: LineageKey<'_>) -> bool {
 /// than all that they lose.
 fn with_enough_newer<'s>(
     scene: Scene<'s>,
-    deleted: &IdMap<SnapshotId, &Action>,
+    deleted: &Deleted<'_>,
     open: &BTreeMap<LineageKey<'s>, DateTime<Utc>>,
 ) -> Vec<LineageKey<'s>> {
     let keep_last = |key: &LineageKey<'_>| retention(scene, *key).map_or(1, |r| r.keep_last);
     let n_most = open.keys().map(keep_last).max().unwrap_or(1) as usize;
     let mut newest: IdMap<VolumeId, BTreeSet<(DateTime<Utc>, usize)>> = IdMap::default();
     for (n, snapshot) in scene.observed.snapshots.iter().enumerate() {
-        let Some(volume_id) = snapshot.volume_id else { continue };
+        let Some(volume_id) = snapshot.volume_id.filter(|id| !id.is_placeholder()) else {
+            continue;
+        };
         let of_volume = newest.entry(volume_id).or_default();
         let is_newer = of_volume.len() < n_most
             || of_volume.first().is_some_and(|(oldest, _)| *oldest < snapshot.started_at);
         let is_completed = snapshot.state == SnapshotState::Completed;
-        if is_newer && is_completed && !deleted.contains_key(&snapshot.id) {
+        if is_newer && is_completed && !deleted.contains_key(&snapshot.id.into()) {
             of_volume.insert((snapshot.started_at, n));
             if n_most < of_volume.len() {
                 of_volume.pop_first();
@@ -105,7 +125,7 @@ fn with_enough_newer<'s>(
     let mut points: BTreeMap<LineageKey<'s>, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
     for (_, n) in newest.into_values().flatten() {
         let snapshot = &scene.observed.snapshots[n];
-        let Some(key) = lineage_of(scene, snapshot) else { continue };
+        let Some(key) = snapshot_lineage(scene, snapshot) else { continue };
         let member = Member::new(snapshot, true);
         if open.get(&key).is_some_and(|lost| *lost < snapshot.started_at) && member.slot.is_some() {
             let of_lineage = points.entry(key).or_default();
@@ -132,9 +152,15 @@ struct Member<'t> {
 
 impl<'t> Member<'t> {
     fn new(snapshot: &'t Snapshot, survives: bool) -> Self {
-        let Snapshot { volume_id, started_at, ref tags, .. } = *snapshot;
+        let tags = &snapshot.tags;
         let wanted = tags.get(tags::MEMBERS).and_then(|text| text.parse().ok()).unwrap_or(1);
-        Self { slot: tags.get(tags::SLOT), wanted, volume_id, started_at, survives }
+        let (volume_id, started_at) = (volume_of(snapshot), time(tags, snapshot.started_at));
+        Self { slot: slot(tags), wanted, volume_id, started_at, survives }
+    }
+
+    fn of_image(image: &'t Image, survives: bool) -> Self {
+        let started_at = time(&image.tags, image.created_at.unwrap_or_default());
+        Self { slot: slot(&image.tags), wanted: 1, volume_id: None, started_at, survives }
     }
 
     fn shares_point(&self, other: &Self) -> bool {
@@ -145,6 +171,16 @@ impl<'t> Member<'t> {
     fn shares_volume(&self, other: &Self) -> bool {
         self.volume_id == other.volume_id
     }
+}
+
+/// Returns what tells a point: its slot, else what it is a copy of.
+fn slot(tags: &Tags) -> Option<&str> {
+    tags.get(tags::SLOT).or_else(|| tags.get(tags::ORIGIN))
+}
+
+/// Returns the instant of the data.
+fn time(tags: &Tags, started_at: DateTime<Utc>) -> DateTime<Utc> {
+    tags.get(tags::TIME).and_then(|text| text.parse().ok()).unwrap_or(started_at)
 }
 
 /// Returns how many of the newest `keep_last` complete points among `members` would not stay so.

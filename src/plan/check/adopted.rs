@@ -1,0 +1,98 @@
+//! Of what others made, does something at least as new survive the newest that goes?
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::config::{Orphans, Policy};
+use crate::domain::ids::{ResourceId, VolumeId};
+use crate::domain::inventory::{Image, ImageState, SnapshotState};
+use crate::domain::source::Source;
+use crate::domain::tags;
+use crate::plan::check::{Broken, Deleted, Scene};
+
+/// A snapshot that goes, by its start.
+type Gone = (Option<DateTime<Utc>>, ResourceId);
+
+/// Of a volume, the newest of the adopted snapshots that go has one at least as new that survives.
+pub(super) fn newest_snapshots(scene: Scene<'_>, deleted: &Deleted<'_>, broken: &mut Broken) {
+    let mut newest_gone: BTreeMap<VolumeId, (Gone, &Policy)> = BTreeMap::new();
+    for action in deleted.values() {
+        let Some(delete) =
+            action.as_delete().filter(|d| !d.tags.has(tags::OWNER) && d.backs.is_none())
+        else {
+            continue;
+        };
+        let policy = scene.policy(&action.policy);
+        let (Some(volume_id), Some(policy)) = (delete.volume_id, policy) else { continue };
+        if delete.state.is_complete() {
+            let this = (delete.started_at, delete.resource);
+            let newest = newest_gone.entry(volume_id).or_insert((this, policy));
+            if newest.0 < this {
+                *newest = (this, policy);
+            }
+        }
+    }
+    if newest_gone.is_empty() {
+        return;
+    }
+    let survivors = scene.observed.snapshots.iter().filter(|snapshot| {
+        snapshot.state == SnapshotState::Completed && !deleted.contains_key(&snapshot.id.into())
+    });
+    for survivor in survivors {
+        let Some(volume_id) = survivor.volume_id else { continue };
+        if newest_gone.get(&volume_id).is_some_and(|(gone, _)| gone.0 <= Some(survivor.started_at))
+        {
+            newest_gone.remove(&volume_id);
+        }
+    }
+    for (volume_id, (_, policy)) in newest_gone {
+        let orphans = policy.in_region(scene.region).retention.orphans;
+        let is_gone = scene.observed.gone.contains(&Source::Volume(volume_id));
+        if orphans == Orphans::KeepLast || !is_gone {
+            let text = format!("the newest adopted snapshot of {volume_id} would be deleted");
+            broken.add(Some(scene.region), text);
+        }
+    }
+}
+
+/// Of a family, the newest of the adopted images that go has one at least as new that survives.
+pub(super) fn newest_images(scene: Scene<'_>, deleted: &Deleted<'_>, broken: &mut Broken) {
+    for image in &scene.observed.images {
+        let Some(action) = deleted.get(&image.id.into()) else { continue };
+        let is_adopted = !image.tags.has(tags::OWNER) && image.state == ImageState::Available;
+        let Some(policy) = scene.policy(&action.policy).filter(|_| is_adopted) else { continue };
+        let family_of = |image: &Image| family_of(scene, policy, image);
+        let family = family_of(image);
+        let survives = |other: &&Image| {
+            other.state == ImageState::Available
+                && !deleted.contains_key(&other.id.into())
+                && image.created_at <= time_of(other)
+                && family_of(other) == family
+        };
+        if !scene.observed.images.iter().any(|other| survives(&other)) {
+            let text = format!("{} is the newest of its family and would go", image.id);
+            broken.add(Some(scene.region), text);
+        }
+    }
+}
+
+/// Returns the name of the family that a policy sees in `image`, if it sees any.
+fn family_of(scene: Scene<'_>, policy: &Policy, image: &Image) -> Option<String> {
+    let variant = policy.in_region(scene.region);
+    if let Some(source) = image.tags.get(tags::SOURCE) {
+        let prefix = format!("{}/family:", scene.region);
+        return source.strip_prefix(&prefix).map(str::to_owned);
+    }
+    let adopts = variant.adopt.as_ref().is_some_and(|adopt| adopt.matches_image(image));
+    let is_of = adopts || variant.select.matches_image(image);
+    let key = variant.images.family_tag.as_ref();
+    let name = key.and_then(|key| image.tags.get(key)).unwrap_or("*");
+    is_of.then(|| name.to_owned())
+}
+
+/// Returns the instant of an image's data.
+fn time_of(image: &Image) -> Option<DateTime<Utc>> {
+    let time = image.tags.get(tags::TIME).and_then(|text| text.parse().ok());
+    time.or(image.created_at)
+}
