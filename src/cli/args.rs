@@ -142,6 +142,10 @@ pub(super) struct RunArgs {
     #[arg(long)]
     pub(super) dry_run: bool,
 
+    /// Repeat cycles until nothing is waited for
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) wait: bool,
+
     /// Make one more recovery point of everything that is selected, now
     #[arg(long)]
     pub(super) extra: bool,
