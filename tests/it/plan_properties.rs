@@ -209,7 +209,9 @@ fn carry_out(inventory: &mut Inventory, actions: &[Action]) {
     for action in actions {
         let (point, volumes) = match &action.op {
             Op::DeleteSnapshot(delete) => {
-                observed.snapshots.retain(|snapshot| ResourceId::from(snapshot.id) != delete.resource);
+                observed
+                    .snapshots
+                    .retain(|snapshot| ResourceId::from(snapshot.id) != delete.resource);
                 continue;
             }
             Op::CreateSnapshots(set) => (&set.point, set.volumes.clone()),

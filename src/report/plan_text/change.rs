@@ -52,7 +52,8 @@ fn change(op: &Op) -> Option<Change> {
         }
         Op::CreateTags(tagging) if tagging.purpose == TagPurpose::Shared => {
             let Tagging { resource, source, point_time, .. } = *tagging;
-            let tags: Vec<String> = tagging.tags.iter().map(|(k, v)| format!("{k} = {v}")).collect();
+            let tags: Vec<String> =
+                tagging.tags.iter().map(|(k, v)| format!("{k} = {v}")).collect();
             Some(Change { source, point_time, resource, text: format!("tag {}", tags.join(", ")) })
         }
         _ => None,

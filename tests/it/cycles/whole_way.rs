@@ -86,8 +86,10 @@ async fn images_are_encrypted_copied_to_two_regions_and_expire_by_three_calendar
         assert!(report.plan.waiting.is_empty(), "{:#?}", report.plan.waiting);
         let show = |region: &Region| {
             let images = images(&world, region);
-            let forms: Vec<String> =
-                images.iter().map(|(slot, forms)| format!("{}:{}", &slot[8..], forms.join("+"))).collect();
+            let forms: Vec<String> = images
+                .iter()
+                .map(|(slot, forms)| format!("{}:{}", &slot[8..], forms.join("+")))
+                .collect();
             forms.join(" ")
         };
         if day < 5 || day % 7 == 0 || day == 27 {
