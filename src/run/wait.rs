@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::cloud::Cloud;
 use crate::config::Config;
+use crate::domain::ids::ResourceId;
 use crate::execute::{Clock, Outcome, Progress, Stop};
 use crate::plan::{Action, Request};
 use crate::run::cycle::{Report, run};
@@ -81,8 +82,8 @@ fn next_look(report: &Report, at: DateTime<Utc>) -> DateTime<Utc> {
 #[derive(Debug, Default)]
 struct Cycles {
     ended: Vec<(Action, Outcome)>,
-    /// Ids of the actions that are done.
-    done: HashSet<String>,
+    /// Ids of the actions that are done, each with what it made.
+    done: HashSet<(String, Vec<ResourceId>)>,
 }
 
 impl Cycles {
@@ -93,7 +94,7 @@ impl Cycles {
         let ended = report.plan.actions.iter().zip(&report.outcomes);
         let done = ended.filter(|(_, o)| matches!(o, Outcome::Done(_) | Outcome::Found(_)));
         let n_before = self.done.len();
-        self.done.extend(done.map(|(action, _)| action.id()));
+        self.done.extend(done.map(|(action, outcome)| (action.id(), outcome.made().to_vec())));
         n_before < self.done.len()
     }
 
@@ -215,6 +216,9 @@ mod tests {
         assert!(!cycles.adds_to(&report(&[(1, done()), (2, failed("no"))])));
         assert!(!cycles.adds_to(&report(&[(3, Outcome::AlreadyGone), (4, waiting())])));
         assert!(cycles.adds_to(&report(&[(2, done())])));
+        // The next attempt at a point has the same id.
+        let snapshot_id: SnapshotId = "snap-00000009".parse().unwrap();
+        assert!(cycles.adds_to(&report(&[(1, Outcome::Done(vec![snapshot_id.into()]))])));
     }
 
     #[test]
