@@ -36,7 +36,9 @@ fn every_snapshot_of_the_demonstration_can_be_explained() {
     let inventory = Sandbox::demo(now).inventory();
     for region in inventory.regions.values() {
         for snapshot in &region.snapshots {
-            let explanation = explain(&config, &inventory, &Request::at(now), snapshot.id).unwrap();
+            let request = Request::at(now);
+            let explanation =
+                explain(&config, &inventory, &request, None, snapshot.id.into()).unwrap();
             let text = explain_text::render(&explanation);
             assert!(text.contains("whose     "), "{text}");
             let is_complete = snapshot.state == SnapshotState::Completed;
