@@ -12,7 +12,7 @@ use crate::domain::source::{RegionalSource, Source};
 use crate::domain::tags::{self, Tags};
 use crate::plan::expire::Emitted;
 use crate::plan::guard::{Cause, Veto, image_vetoes, snapshot_vetoes};
-use crate::plan::lineage::{Role, Thing};
+use crate::plan::lineage::{LineageKey, Role, Thing};
 use crate::plan::model::{
     Action, Delete, ExpireReason, Keep, KeepReason, Op, Pairs, Plan, ResourceState, TagPurpose,
     Tagging,
@@ -21,19 +21,21 @@ use crate::plan::point::Member;
 use crate::plan::scene::Scene;
 use crate::plan::standing::Standing;
 
-/// Returns what forbids the removal of `member` by itself.
+/// Returns what forbids the removal of `member`, which is of the lineage `key`, by itself.
 pub fn vetoes(
     scene: &Scene<'_>,
-    policy: usize,
+    key: LineageKey,
     member: &Member<'_>,
     now: DateTime<Utc>,
 ) -> Vec<Veto> {
     match member.thing {
         Thing::Snapshot(snapshot) => snapshot_vetoes(&scene.judge, scene.observed, snapshot),
         Thing::Image(image) => {
-            let variant = scene.judge.policy(policy);
+            // A copy is where its policy may not apply; what it says at the original holds.
+            let home = key.from.unwrap_or(scene.region);
+            let policy = scene.judge.config.policies[key.policy].in_region(&home);
             let is_adopted = member.role == Role::Original && !is_ours(image);
-            image_vetoes(&scene.judge, scene.observed, variant, image, is_adopted, now)
+            image_vetoes(&scene.judge, scene.observed, policy, image, is_adopted, now)
         }
     }
 }
