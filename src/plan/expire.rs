@@ -250,6 +250,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             reason: format!("retention is over ({reason}), but its copy to {to} is not finished"),
             since: Some(point.time),
             not_before: None,
+            ends_by_itself: false,
         });
         None
     }
@@ -416,6 +417,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             ),
             since: Some(member.thing.started_at()),
             not_before: None,
+            ends_by_itself: true,
         });
     }
 
@@ -432,6 +434,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             ),
             since: Some(member.thing.started_at()),
             not_before: None,
+            ends_by_itself: true,
         });
     }
 }
