@@ -115,7 +115,11 @@ pub fn create(
 ) -> Creation {
     let newest = lineage.and_then(|lineage| newest_filled(place, lineage));
     let volumes = match newest {
-        Some(point) if place.slot <= point.slot_or_time() => missing(candidate, lineage, point),
+        Some(point) if place.slot <= point.slot_or_time() => match place.policy.kind {
+            Kind::Snapshots => missing(candidate, lineage, point),
+            // An image is whole or failed, and is no member of a set from before.
+            Kind::Images => Vec::new(),
+        },
         Some(_) | None => candidate.volumes.clone(),
     };
     if volumes.is_empty() {
