@@ -59,7 +59,11 @@ async fn keep_last_is_of_each_family_and_of_all_where_no_tag_tells_them_apart() 
         world.cycle(&config).await;
         let report = world.cycle(&config).await;
         world.assert_nothing_left(&config, &report).await;
-        assert_eq!((left(&world, &one_app), left(&world, &other)), (one_left.into(), other_left.into()), "{rest}");
+        assert_eq!(
+            (left(&world, &one_app), left(&world, &other)),
+            (one_left.into(), other_left.into()),
+            "{rest}"
+        );
     }
 }
 
@@ -250,7 +254,11 @@ async fn a_gap_in_images_or_snapshots_leaves_families_alone() {
         for region in [eu(), us()] {
             world.sandbox.fail(Rule::next(operation).in_region(&region), Fault::Denied);
             let report = world.cycle(&config).await;
-            assert!(report.plan.actions.is_empty(), "{operation} in {region}: {:?}", ended(&report));
+            assert!(
+                report.plan.actions.is_empty(),
+                "{operation} in {region}: {:?}",
+                ended(&report)
+            );
         }
     }
 }

@@ -125,7 +125,7 @@ async fn an_interrupt_ends_the_wait_at_once_and_reports_what_was_done() {
 }
 
 #[tokio::test]
-async fn only_the_first_cycle_makes_an_extra_point() {
+async fn all_cycles_together_make_one_extra_point() {
     let world = World::new();
     world.server(&["gp3"]);
     world.cycle(IMAGES).await;
@@ -239,4 +239,18 @@ async fn a_pending_snapshot_is_looked_at_until_it_is_complete_and_not_longer() {
     assert_eq!(ended(&report), [("CreateSnapshots", "done")]);
     assert!(world.snapshots(&eu()).iter().all(|s| s.state == SnapshotState::Completed));
     assert!(world.now() - began_at < TimeDelta::minutes(3), "{waits:?}");
+}
+
+#[tokio::test]
+async fn what_listings_do_not_show_yet_is_not_made_twice() {
+    for config in [DAILY, IMAGES] {
+        for invisible in [20, 50] {
+            let world = World::new();
+            world.server(&["gp3"]);
+            world.sandbox.set(|settings| settings.invisible_for = TimeDelta::seconds(invisible));
+            let (report, _) = settled(&world, config, TimeDelta::hours(1), |_| ()).await.unwrap();
+            assert_eq!(words(&report), ["done"], "{invisible}: {:?}", ended(&report));
+            assert_eq!(world.snapshots(&eu()).len(), 1, "{invisible}");
+        }
+    }
 }
