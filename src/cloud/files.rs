@@ -2,7 +2,8 @@
 //!
 //! `DIR/REGION/{instances,volumes,snapshots,images}.json` are the outputs of
 //! `aws ec2 describe-… --output json`, and `locked-snapshots.json` may stand beside them. What is
-//! missing or malformed is a gap of that one listing. Nothing here talks to EC2.
+//! missing or malformed is a gap of that one listing. `image-uses.json` and `keys.json` hold what
+//! was asked about single images and keys; without them it is not known. Nothing here talks to EC2.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
@@ -27,6 +28,8 @@ pub use save::save;
 use document::{Document, read};
 
 const LOCKED_SNAPSHOTS: &str = "locked-snapshots.json";
+const IMAGE_USES: &str = "image-uses.json";
+const KEYS: &str = "keys.json";
 
 /// A directory that holds a saved inventory.
 #[derive(Debug, Clone)]
@@ -114,14 +117,13 @@ impl Files {
             load_listing(&dir, Listing::Snapshots, interner, gaps, |s: &Snapshot| s.id);
         found.images = load_listing(&dir, Listing::Images, interner, gaps, |i: &Image| i.id);
 
-        let mut locked: Vec<Option<SnapshotId>> = Vec::new();
-        // Optional, as the call is: a missing file is not worth a note.
-        if let Err(Unread::Failed(error)) =
-            read_file(&dir.join(LOCKED_SNAPSHOTS), &mut locked, interner)
-        {
-            found.notes.push(error);
-        }
+        let notes = &mut found.notes;
+        let locked: Vec<Option<SnapshotId>> =
+            load_optional(&dir.join(LOCKED_SNAPSHOTS), interner, notes);
         found.locked = locked.into_iter().flatten().collect();
+        found.image_uses =
+            load_optional(&dir.join(IMAGE_USES), interner, notes).into_iter().collect();
+        found.keys = load_optional(&dir.join(KEYS), interner, notes).into_iter().collect();
         found
     }
 }
@@ -144,6 +146,19 @@ fn load_listing<T: Document, K: Eq + std::hash::Hash>(
     let mut seen = HashSet::new();
     items.retain(|item| seen.insert(id(item)));
     items.shrink_to_fit();
+    items
+}
+
+/// Reads what is optional, as the calls are that it is of: a missing file is not worth a note.
+fn load_optional<T: Document>(
+    path: &Path,
+    interner: &mut Interner,
+    notes: &mut Vec<String>,
+) -> Vec<T> {
+    let mut items = Vec::new();
+    if let Err(Unread::Failed(error)) = read_file(path, &mut items, interner) {
+        notes.push(error);
+    }
     items
 }
 

@@ -16,8 +16,12 @@ use crate::domain::region::Region;
 use crate::domain::source::Source;
 
 mod account;
+mod images;
+mod keys;
 
 pub(super) use account::settle_account;
+pub use images::ask_about_images;
+pub use keys::ask_about_keys;
 
 /// A listing with more pages than this is taken for an endless one: ten million items.
 const PAGES_MAX: usize = 10_000;

@@ -12,7 +12,8 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::ids::{ImageId, InstanceId, SnapshotId, VolumeId};
 use crate::domain::inventory::{
-    Image, Instance, InstanceState, Inventory, RegionInventory, Snapshot, SnapshotState, Volume,
+    Image, Instance, InstanceState, Inventory, KeyAnswer, RegionInventory, Snapshot, SnapshotState,
+    Volume,
 };
 use crate::domain::region::Region;
 use crate::domain::tags::Tags;
@@ -91,14 +92,37 @@ impl Sandbox {
             for snapshot in &found.snapshots {
                 // The inventory does not say which volumes are encrypted, but their snapshots do.
                 if let Some(volume_id) = snapshot.volume_id.filter(|_| snapshot.is_encrypted) {
-                    sandbox.encrypt_volume(region, volume_id);
+                    let key = snapshot.kms_key_id.clone();
+                    sandbox.change(region, |state| state.encrypted_volumes.insert(volume_id, key));
                 }
                 sandbox.add_snapshot(region, snapshot.clone());
             }
-            found.images.iter().for_each(|i| sandbox.add_image(region, i.clone()));
             found.locked.iter().for_each(|id| sandbox.lock_snapshot(region, *id));
+            for image in &found.images {
+                let backing = image::backing_of(image, &found.snapshots);
+                let visible_from = DateTime::<Utc>::MIN_UTC;
+                sandbox.change(region, |s| s.add_image(image.clone(), backing, visible_from));
+            }
+            sandbox.add_answers(region, found);
         }
         sandbox
+    }
+
+    /// Adds what an inventory knows of single images and keys.
+    fn add_answers(&self, region: &Region, found: &RegionInventory) {
+        for (id, image_use) in &found.image_uses {
+            for account in image_use.shared_with.iter().flatten() {
+                self.share(region, (*id).into(), account);
+            }
+            for by in &image_use.used_by {
+                self.add_reference(region, *id, by);
+            }
+        }
+        for (name, answer) in &found.keys {
+            if let KeyAnswer::Known(key) = answer {
+                self.change(region, |state| state.keys.add(Arc::clone(name), key.clone()));
+            }
+        }
     }
 
     /// Returns the sandbox's clock.

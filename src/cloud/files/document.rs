@@ -5,16 +5,17 @@
 
 use std::fmt;
 use std::io::Read;
+use std::sync::Arc;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, MapAccess};
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use crate::cloud::files::shapes::{
-    ImageShape, LockShape, ReservationShape, SnapshotShape, VolumeShape,
+    ImageShape, ImageUseShape, KeyShape, LockShape, ReservationShape, SnapshotShape, VolumeShape,
 };
-use crate::domain::ids::SnapshotId;
+use crate::domain::ids::{ImageId, SnapshotId};
 use crate::domain::intern::Interner;
-use crate::domain::inventory::{Image, Instance, Snapshot, Volume};
+use crate::domain::inventory::{Image, ImageUse, Instance, KeyAnswer, Snapshot, Volume};
 
 /// What an output of the AWS CLI is a list of.
 pub(super) trait Document: Sized {
@@ -67,6 +68,8 @@ one_item_a_shape!(Snapshot, SnapshotShape<'static>, "Snapshots");
 one_item_a_shape!(Image, ImageShape<'static>, "Images");
 // None for a lock that has expired.
 one_item_a_shape!(Option<SnapshotId>, LockShape<'static>, "Snapshots");
+one_item_a_shape!((ImageId, ImageUse), ImageUseShape<'static>, "ImageUses");
+one_item_a_shape!((Arc<str>, KeyAnswer), KeyShape<'static>, "Keys");
 
 /// Reads the items of one output into `items`.
 ///

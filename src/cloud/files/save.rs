@@ -7,9 +7,9 @@ use std::path::Path;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::cloud::files::shapes::{
-    ImageShape, LockShape, ReservationShape, SnapshotShape, VolumeShape,
+    ImageShape, ImageUseShape, KeyShape, LockShape, ReservationShape, SnapshotShape, VolumeShape,
 };
-use crate::cloud::files::{LOCKED_SNAPSHOTS, file_name};
+use crate::cloud::files::{IMAGE_USES, KEYS, LOCKED_SNAPSHOTS, file_name};
 use crate::domain::inventory::{Inventory, Listing, RegionInventory};
 
 /// Writes `inventory` to `dir`, which is created if need be.
@@ -51,6 +51,14 @@ fn save_region(found: &RegionInventory, dir: &Path) -> io::Result<()> {
     if !found.locked.is_empty() {
         let locked: Vec<_> = found.locked.iter().copied().collect();
         write(&dir.join(LOCKED_SNAPSHOTS), "Snapshots", &locked, |id| LockShape::from(*id))?;
+    }
+    if !found.image_uses.is_empty() {
+        let uses: Vec<_> = found.image_uses.iter().collect();
+        write(&dir.join(IMAGE_USES), "ImageUses", &uses, |it| ImageUseShape::from(*it))?;
+    }
+    if !found.keys.is_empty() {
+        let keys: Vec<_> = found.keys.iter().collect();
+        write(&dir.join(KEYS), "Keys", &keys, |it| KeyShape::from(*it))?;
     }
     Ok(())
 }

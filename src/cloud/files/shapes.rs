@@ -11,11 +11,20 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::{InvalidId, SnapshotId};
 use crate::domain::intern::Interner;
 use crate::domain::inventory::{
-    AttachedVolume, Image, ImageState, Instance, InstanceState, Snapshot, SnapshotState, Volume,
+    AttachedVolume, Instance, InstanceState, Snapshot, SnapshotState, Volume,
 };
 use crate::domain::tags::Tags;
 
+mod answers;
+mod image;
+
+pub(crate) use answers::{ImageUseShape, KeyShape, KnownKeyShape};
+pub(crate) use image::ImageShape;
+
 type Text<'a> = Cow<'a, str>;
+
+/// EC2's word for a root device of which there are no snapshots.
+const INSTANCE_STORE: &str = "instance-store";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -41,6 +50,10 @@ struct InstanceShape<'a> {
     state: StateShape<'a>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     root_device_name: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root_device_type: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    image_id: Option<Text<'a>>,
     #[serde(default)]
     block_device_mappings: Vec<InstanceDeviceShape<'a>>,
     #[serde(default)]
@@ -97,38 +110,12 @@ pub(crate) struct SnapshotShape<'a> {
     volume_size: u32,
     #[serde(default)]
     encrypted: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kms_key_id: Option<Text<'a>>,
     #[serde(default)]
     description: Text<'a>,
     #[serde(default)]
     tags: Vec<TagShape<'a>>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct ImageShape<'a> {
-    image_id: Text<'a>,
-    #[serde(default)]
-    name: Text<'a>,
-    state: Text<'a>,
-    #[serde(default)]
-    block_device_mappings: Vec<ImageDeviceShape<'a>>,
-    #[serde(default)]
-    tags: Vec<TagShape<'a>>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ImageDeviceShape<'a> {
-    // An instance store or a suppressed device has none.
-    #[serde(default)]
-    ebs: Option<BackingShape<'a>>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct BackingShape<'a> {
-    #[serde(default)]
-    snapshot_id: Option<Text<'a>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -168,6 +155,8 @@ impl<'a> From<&'a Instance> for ReservationShape<'a> {
             instance_id: instance.id.to_string().into(),
             state: StateShape { name: instance.state.name().into() },
             root_device_name: instance.root_device.as_deref().map(Cow::Borrowed),
+            root_device_type: Some(root_device_type(instance.is_instance_store)),
+            image_id: instance.image_id.map(|id| id.to_string().into()),
             block_device_mappings: devices.collect(),
             tags: tag_shapes(&instance.tags),
         };
@@ -192,8 +181,8 @@ impl InstanceShape<'_> {
             owner_id: None,
             state,
             root_device: self.root_device_name.map(|name| interner.share(&name)),
-            is_instance_store: false,
-            image_id: None,
+            is_instance_store: self.root_device_type.as_deref() == Some(INSTANCE_STORE),
+            image_id: self.image_id.map(|id| of(&self.instance_id, id.parse())).transpose()?,
             volumes,
             tags: tags(&self.tags, interner),
         })
@@ -242,7 +231,7 @@ impl SnapshotShape<'_> {
             started_at: started_at.with_timezone(&Utc),
             volume_size_gib: self.volume_size,
             is_encrypted: self.encrypted,
-            kms_key_id: None,
+            kms_key_id: self.kms_key_id.map(|key| interner.share(&key)),
             description: interner.share(&self.description),
             tags: tags(&self.tags, interner),
         })
@@ -261,55 +250,9 @@ impl<'a> From<&'a Snapshot> for SnapshotShape<'a> {
             start_time: start_time.into(),
             volume_size: snapshot.volume_size_gib,
             encrypted: snapshot.is_encrypted,
+            kms_key_id: snapshot.kms_key_id.as_deref().map(Cow::Borrowed),
             description: snapshot.description.as_ref().into(),
             tags: tag_shapes(&snapshot.tags),
-        }
-    }
-}
-
-impl ImageShape<'_> {
-    /// Converts to the domain's form.
-    pub(crate) fn into_domain(self, interner: &mut Interner) -> Result<Image, String> {
-        let id = self.image_id.parse().map_err(|err: InvalidId| err.to_string())?;
-        let backing = self.block_device_mappings.into_iter();
-        let backing = backing.filter_map(|device| device.ebs?.snapshot_id);
-        let snapshot_ids = backing.map(|id| of(&self.image_id, id.parse()));
-        Ok(Image {
-            id,
-            name: interner.share(&self.name),
-            description: "".into(),
-            state: ImageState::from_name(&self.state)
-                .ok_or_else(|| unknown(&self.image_id, "state", &self.state))?,
-            state_message: None,
-            created_at: None,
-            size_gib: 0,
-            is_encrypted: false,
-            source_instance_id: None,
-            source_image_id: None,
-            source_image_region: None,
-            is_public: false,
-            is_instance_store: false,
-            has_product_codes: false,
-            is_protected: false,
-            deprecated_at: None,
-            snapshot_ids: snapshot_ids.collect::<Result<_, _>>()?,
-            tags: tags(&self.tags, interner),
-        })
-    }
-}
-
-impl<'a> From<&'a Image> for ImageShape<'a> {
-    fn from(image: &'a Image) -> Self {
-        let backing = image
-            .snapshot_ids
-            .iter()
-            .map(|id| BackingShape { snapshot_id: Some(id.to_string().into()) });
-        Self {
-            image_id: image.id.to_string().into(),
-            name: image.name.as_ref().into(),
-            state: image.state.name().into(),
-            block_device_mappings: backing.map(|ebs| ImageDeviceShape { ebs: Some(ebs) }).collect(),
-            tags: tag_shapes(&image.tags),
         }
     }
 }
@@ -329,6 +272,10 @@ impl From<SnapshotId> for LockShape<'_> {
         // Which kind of lock is not known here, and no deletion depends on it.
         Self { snapshot_id: id.to_string().into(), lock_state: "governance".into() }
     }
+}
+
+fn root_device_type(is_instance_store: bool) -> Text<'static> {
+    if is_instance_store { INSTANCE_STORE.into() } else { "ebs".into() }
 }
 
 fn tags(shapes: &[TagShape<'_>], interner: &mut Interner) -> Tags {

@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Files, ask_for_sources, save};
-use crate::domain::inventory::{Inventory, Listing};
+use crate::domain::inventory::{Image, ImageState, Inventory, Listing};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 
@@ -15,7 +15,9 @@ const INSTANCES: &str = r#"{
                 {
                     "InstanceId": "i-0123456789abcdef0",
                     "State": { "Code": 16, "Name": "running" },
+                    "ImageId": "ami-00000001",
                     "RootDeviceName": "/dev/xvda",
+                    "RootDeviceType": "ebs",
                     "BlockDeviceMappings": [
                         {
                             "DeviceName": "/dev/xvda",
@@ -29,7 +31,8 @@ const INSTANCES: &str = r#"{
         },
         {
             "Instances": [
-                { "InstanceId": "i-00000002", "State": { "Name": "terminated" }, "BlockDeviceMappings": [] }
+                { "InstanceId": "i-00000002", "State": { "Name": "terminated" },
+                  "RootDeviceType": "instance-store", "BlockDeviceMappings": [] }
             ],
             "OwnerId": "123456789012"
         }
@@ -43,15 +46,39 @@ const VOLUMES: &str = r#"{ "Volumes": [
 const SNAPSHOTS: &str = r#"{ "Snapshots": [
     { "SnapshotId": "snap-00000001", "VolumeId": "vol-00000001", "OwnerId": "123456789012",
       "State": "completed", "StartTime": "2024-05-01T03:00:04.123000+00:00", "VolumeSize": 8,
-      "Encrypted": true, "Description": "nightly", "Tags": [ { "Key": "a", "Value": "b" } ] },
+      "Encrypted": true, "KmsKeyId": "arn:aws:kms:eu-west-1:123456789012:key/1",
+      "Description": "nightly", "Tags": [ { "Key": "a", "Value": "b" } ] },
     { "SnapshotId": "snap-00000002", "OwnerId": "123456789012", "State": "error",
       "StateMessage": "Given key ID is not accessible", "StartTime": "2024-05-02T03:00:00Z" }
 ] }"#;
 
 const IMAGES: &str = r#"{ "Images": [
     { "ImageId": "ami-00000001", "Name": "golden", "State": "disabled", "BlockDeviceMappings": [
-        { "DeviceName": "/dev/xvda", "Ebs": { "SnapshotId": "snap-00000001" } },
-        { "DeviceName": "/dev/sdb", "VirtualName": "ephemeral0" } ] }
+        { "DeviceName": "/dev/xvda", "Ebs": { "SnapshotId": "snap-00000001", "VolumeSize": 8 } },
+        { "DeviceName": "/dev/sdb", "VirtualName": "ephemeral0" } ] },
+    { "ImageId": "ami-00000002", "Name": "copy", "State": "failed", "Description": "of golden",
+      "StateReason": { "Code": "Client.X", "Message": "Given key ID is not accessible" },
+      "CreationDate": "2026-11-20T03:00:04.000Z", "Public": true, "RootDeviceType": "ebs",
+      "SourceImageId": "ami-00000001", "SourceImageRegion": "us-east-1",
+      "ProductCodes": [ { "ProductCodeId": "abc", "ProductCodeType": "marketplace" } ],
+      "DeregistrationProtection": "enabled-with-cooldown",
+      "DeprecationTime": "2027-11-20T03:00:04.000Z", "BlockDeviceMappings": [
+        { "Ebs": { "SnapshotId": "snap-00000001", "VolumeSize": 8, "Encrypted": true } },
+        { "Ebs": { "VolumeSize": 20, "Encrypted": false } },
+        { "Ebs": { "SnapshotId": "snap-00000002", "VolumeSize": 100, "Encrypted": true } } ] },
+    { "ImageId": "ami-00000003", "State": "pending", "RootDeviceType": "instance-store",
+      "CreationDate": "yesterday", "DeregistrationProtection": "disabled" }
+] }"#;
+
+const IMAGE_USES: &str = r#"{ "ImageUses": [
+    { "ImageId": "ami-00000001", "UsedBy": ["instance i-0123456789abcdef0"], "SharedWith": ["1"],
+      "IsComplete": true },
+    { "ImageId": "ami-00000002", "UsedBy": [], "SharedWith": null, "IsComplete": false }
+] }"#;
+
+const KEYS: &str = r#"{ "Keys": [
+    { "Name": "alias/backup", "Key": { "Arn": "arn:1", "IsEnabled": true, "IsSymmetric": true } },
+    { "Name": "alias/gone", "Error": "NotFoundException: gone" }
 ] }"#;
 
 const LOCKED: &str = r#"{ "Snapshots": [
@@ -70,6 +97,8 @@ fn check(changes: &[(&str, Option<&str>)]) -> Inventory {
         ("snapshots.json", SNAPSHOTS),
         ("images.json", IMAGES),
         ("locked-snapshots.json", LOCKED),
+        ("image-uses.json", IMAGE_USES),
+        ("keys.json", KEYS),
     ];
     let mut files: BTreeMap<&str, Option<&str>> =
         usual.into_iter().map(|(name, text)| (name, Some(text))).collect();
@@ -104,6 +133,8 @@ fn what_the_aws_cli_prints_is_read() {
     let [web, terminated] = &region.instances[..] else { panic!("{:?}", region.instances) };
     assert_eq!(web.id.to_string(), "i-0123456789abcdef0");
     assert_eq!((web.state.name(), terminated.state.name()), ("running", "terminated"));
+    assert_eq!((web.is_instance_store, terminated.is_instance_store), (false, true));
+    assert_eq!(web.image_id, "ami-00000001".parse().ok());
     assert_eq!(web.volumes[0].device.as_ref(), "/dev/xvda");
     assert_eq!(web.tags.get("Name"), Some("web"));
     assert_eq!((region.volumes[0].size_gib, &*region.volumes[0].volume_type), (8, "gp3"));
@@ -111,11 +142,70 @@ fn what_the_aws_cli_prints_is_read() {
     let [good, failed] = &region.snapshots[..] else { panic!("{:?}", region.snapshots) };
     assert_eq!(good.started_at.to_rfc3339(), "2024-05-01T03:00:04.123+00:00");
     assert_eq!((good.is_encrypted, &*good.description), (true, "nightly"));
+    assert!(good.kms_key_id.as_deref().unwrap().ends_with("key/1") && failed.kms_key_id.is_none());
     assert_eq!((failed.volume_id, failed.state.name()), (None, "error"));
     assert_eq!(failed.state_message.as_deref(), Some("Given key ID is not accessible"));
 
-    assert_eq!(region.images[0].snapshot_ids, [good.id]);
     assert_eq!(region.locked, BTreeSet::from([good.id]));
+}
+
+#[test]
+fn every_field_of_an_image_is_read() {
+    let inventory = check(&[]);
+    let region = &inventory.regions[&"eu-west-1".parse().unwrap()];
+    let id = |n: u32| format!("ami-{n:08x}").parse().unwrap();
+    let snapshot = |n: u32| format!("snap-{n:08x}").parse().unwrap();
+    assert_eq!(
+        region.images,
+        [
+            Image {
+                state: ImageState::Disabled,
+                snapshot_ids: vec![snapshot(1)],
+                size_gib: 8,
+                ..Image::plain(id(1), "golden")
+            },
+            Image {
+                description: "of golden".into(),
+                state: ImageState::Failed,
+                state_message: Some("Given key ID is not accessible".into()),
+                created_at: "2026-11-20T03:00:04Z".parse().ok(),
+                snapshot_ids: vec![snapshot(1), snapshot(2)],
+                size_gib: 128,
+                is_encrypted: true,
+                source_image_id: Some(id(1)),
+                source_image_region: "us-east-1".parse().ok(),
+                is_public: true,
+                has_product_codes: true,
+                is_protected: true,
+                deprecated_at: "2027-11-20T03:00:04Z".parse().ok(),
+                ..Image::plain(id(2), "copy")
+            },
+            Image {
+                state: ImageState::Pending,
+                is_instance_store: true,
+                ..Image::plain(id(3), "")
+            },
+        ]
+    );
+}
+
+#[test]
+fn what_was_asked_about_images_and_keys_is_read() {
+    let inventory = check(&[]);
+    let region = &inventory.regions[&"eu-west-1".parse().unwrap()];
+    let used = &region.image_uses[&"ami-00000001".parse().unwrap()];
+    assert_eq!(used.used_by, ["instance i-0123456789abcdef0".into()]);
+    assert_eq!((used.shared_with.as_deref(), used.is_complete), (Some(&["1".into()][..]), true));
+    let unknown = &region.image_uses[&"ami-00000002".parse().unwrap()];
+    assert_eq!((&unknown.shared_with, unknown.is_complete), (&None, false));
+    assert_eq!(
+        format!("{:?}", region.keys),
+        r#"{"alias/backup": Known(Key { arn: "arn:1", is_enabled: true, is_symmetric: true }), "alias/gone": Unknown("NotFoundException: gone")}"#
+    );
+    let inventory = check(&[("image-uses.json", None), ("keys.json", None)]);
+    let region = inventory.regions.values().next().unwrap();
+    assert!(region.image_uses.is_empty() && region.keys.is_empty());
+    assert_eq!(gaps(&inventory), Vec::<String>::new());
 }
 
 #[test]
@@ -159,6 +249,21 @@ fn what_cannot_be_read_is_a_gap_of_its_listing_only() {
                 { "InstanceId": "i-00000001", "State": { "Name": "asleep" } } ] } ] }"#,
             ),
             "DescribeInstances: `eu-west-1/instances.json`: i-00000001: `asleep` is no state that snapkeep knows",
+        ),
+        (
+            "images.json",
+            Some(r#"{ "Images": [ { "ImageId": "ami-00000001", "State": "asleep" } ] }"#),
+            "DescribeImages: `eu-west-1/images.json`: ami-00000001: `asleep` is no state that snapkeep knows",
+        ),
+        (
+            "image-uses.json",
+            Some(r#"{ "ImageUses": [ { "ImageId": "ami-1" } ] }"#),
+            "`eu-west-1/image-uses.json`: missing field `UsedBy` at line 1 column 39",
+        ),
+        (
+            "keys.json",
+            Some(r#"{ "Keys": [ { "Name": "alias/backup" } ] }"#),
+            "`eu-west-1/keys.json`: alias/backup: expected either `Key` or `Error`",
         ),
         (
             "locked-snapshots.json",

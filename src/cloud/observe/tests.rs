@@ -3,12 +3,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
-use super::{Listed, ask_for_sources, list, observe};
+use super::{Listed, ask_about_images, ask_about_keys, ask_for_sources, list, observe};
 use crate::cloud::sandbox::tests::{DATA, region, sandbox, snapshot};
-use crate::cloud::sandbox::{ACCOUNT, Fault, Rule};
+use crate::cloud::sandbox::{ACCOUNT, Fault, Rule, Sandbox};
 use crate::cloud::{Cloud as _, CloudError, ErrorKind, Page};
-use crate::domain::ids::InstanceId;
-use crate::domain::inventory::{InstanceState, Listing, SnapshotState};
+use crate::domain::ids::{ImageId, InstanceId};
+use crate::domain::inventory::{
+    Image, Instance, InstanceState, KeyAnswer, Listing, RegionInventory, SnapshotState,
+};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 
@@ -150,6 +152,108 @@ async fn only_what_ec2_does_not_know_is_gone() {
     }
 }
 
+/// An account with 12 images: an instance of the first, a terminated one of the second, a launch
+/// template of the third, an SSM parameter of the fourth; the last is shared.
+fn with_images() -> (Sandbox, Vec<ImageId>) {
+    let sandbox = sandbox();
+    let ids: Vec<ImageId> = (1..=12).map(|n| format!("ami-{n:08x}").parse().unwrap()).collect();
+    for id in &ids {
+        sandbox.add_image(&region(), Image::plain(*id, &id.to_string()));
+    }
+    let instance = sandbox.inventory().regions.remove(&region()).unwrap().instances.remove(0);
+    for (id, image_id, state) in [
+        ("i-00000002", ids[0], InstanceState::Running),
+        ("i-00000003", ids[1], InstanceState::Terminated),
+    ] {
+        let (id, image_id) = (id.parse().unwrap(), Some(image_id));
+        sandbox.add_instance(&region(), Instance { id, state, image_id, ..instance.clone() });
+    }
+    sandbox.add_launch_template(&region(), "lt-1", ids[2]);
+    sandbox.add_ssm_parameter(&region(), "/golden", ids[3]);
+    sandbox.share(&region(), ids[11].into(), "000000000001");
+    (sandbox, ids)
+}
+
+/// Asks about all images while the calls of `denied` fail; returns what is known of the region.
+async fn ask_while_denied(denied: &[(&'static str, usize)]) -> (RegionInventory, Vec<ImageId>) {
+    let (sandbox, ids) = with_images();
+    sandbox.set(|settings| settings.page_items = 3);
+    for (operation, n_to_skip) in denied {
+        sandbox.fail(Rule::every(operation).after(*n_to_skip), Fault::Denied);
+    }
+    let mut inventory = observe(&sandbox, &[region()]).await;
+    let questions = BTreeMap::from([(region(), ids.iter().copied().collect())]);
+    ask_about_images(&sandbox, &mut inventory, &questions).await;
+    (inventory.regions.remove(&region()).unwrap(), ids)
+}
+
+#[tokio::test]
+async fn what_is_known_of_an_image_depends_on_what_may_be_asked() {
+    const REFERENCES: &str = "DescribeImageReferences";
+    const TEMPLATES: &str = "DescribeLaunchTemplateVersions";
+    const SHARING: &str = "DescribeImageAttribute";
+    const DENIED: &str = "UnauthorizedOperation: You are not authorized to perform this operation.";
+    let partly = |n: usize| {
+        format!(
+            "{REFERENCES}: {DENIED} (images of which only instances and launch templates were \
+             looked at: {n})"
+        )
+    };
+    let unknown = |operation: &str| {
+        format!("{REFERENCES}: {DENIED}; {operation}: {DENIED} (images whose use is not known: 12)")
+    };
+    let unshared = |n: usize| format!("{SHARING}: {DENIED} (images not known to be unshared: {n})");
+    for (denied, n_answers, n_complete, users, n_asked, notes) in [
+        (&[][..], 12, 12, 4, 12, vec![]),
+        (&[(REFERENCES, 0)], 12, 0, 2, 12, vec![partly(12)]),
+        // The second batch only.
+        (&[(REFERENCES, 1)], 12, 10, 4, 12, vec![partly(2)]),
+        (&[(REFERENCES, 0), (TEMPLATES, 0)], 0, 0, 0, 0, vec![unknown(TEMPLATES)]),
+        (
+            &[(REFERENCES, 0), ("DescribeInstances", 0)],
+            0,
+            0,
+            0,
+            0,
+            vec![unknown("DescribeInstances")],
+        ),
+        (&[(SHARING, 0)], 12, 12, 4, 0, vec![unshared(12)]),
+        (&[(SHARING, 11)], 12, 12, 4, 11, vec![unshared(1)]),
+    ] {
+        let (found, ids) = ask_while_denied(denied).await;
+        let uses = &found.image_uses;
+        assert_eq!(found.notes, notes, "{denied:?}");
+        assert_eq!(uses.len(), n_answers, "{denied:?}");
+        assert_eq!(uses.values().filter(|u| u.is_complete).count(), n_complete, "{denied:?}");
+        assert_eq!(uses.values().map(|u| u.used_by.len()).sum::<usize>(), users, "{denied:?}");
+        let asked = uses.values().filter(|u| u.shared_with.is_some()).count();
+        assert_eq!(asked, n_asked, "{denied:?}");
+        if 0 < n_answers {
+            assert_eq!(uses[&ids[0]].used_by, ["instance i-00000002".into()]);
+            assert_eq!(uses[&ids[2]].used_by, ["launch template lt-1".into()]);
+        }
+        if n_asked == 12 {
+            assert_eq!(uses[&ids[11]].shared_with, Some(vec!["000000000001".into()]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_are_known_or_there_is_a_reason() {
+    let sandbox = sandbox();
+    let arn = sandbox.add_key(&region(), "alias/backup", false, true);
+    let mut inventory = observe(&sandbox, &[region()]).await;
+    let names = ["alias/backup", "alias/other"].map(Into::into).into();
+    let questions =
+        BTreeMap::from([(region(), names), ("us-east-1".parse().unwrap(), BTreeSet::new())]);
+    ask_about_keys(&sandbox, &mut inventory, &questions).await;
+    let keys = &inventory.regions[&region()].keys;
+    let KeyAnswer::Known(key) = &keys["alias/backup"] else { panic!("{keys:?}") };
+    assert_eq!((&key.arn, key.is_enabled, key.is_symmetric), (&arn, false, true));
+    let KeyAnswer::Unknown(reason) = &keys["alias/other"] else { panic!("{keys:?}") };
+    assert!(reason.starts_with("NotFoundException: "), "{reason}");
+}
+
 #[test]
 fn observing_may_move_between_threads() {
     // What runs on Lambda must; a closure too much takes the bound away without a word.
@@ -158,4 +262,6 @@ fn observing_may_move_between_threads() {
     let time = sandbox.time();
     check(time.drive(observe(sandbox, &[region()])));
     check(ask_for_sources(sandbox, &mut sandbox.inventory(), &BTreeMap::new()));
+    check(ask_about_images(sandbox, &mut sandbox.inventory(), &BTreeMap::new()));
+    check(ask_about_keys(sandbox, &mut sandbox.inventory(), &BTreeMap::new()));
 }

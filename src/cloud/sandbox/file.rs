@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::cloud::files::shapes::{ImageShape, ReservationShape, SnapshotShape, VolumeShape};
 use crate::cloud::sandbox::Sandbox;
 use crate::cloud::sandbox::ids::{Ids, SplitMix64};
-use crate::cloud::sandbox::state::{End, RegionState, State};
-use crate::domain::ids::{SnapshotId, VolumeId};
-use crate::domain::intern::Interner;
+use crate::cloud::sandbox::state::State;
 use crate::domain::region::Region;
+
+mod region;
+
+use region::RegionShape;
 
 const FORMAT: &str = "snapkeep.sandbox/1";
 
@@ -113,34 +114,6 @@ struct SandboxShape<'a> {
     regions: BTreeMap<Region, RegionShape<'a>>,
 }
 
-/// Keys and lists as the AWS CLI has them, so that one can be pasted here.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RegionShape<'a> {
-    reservations: Vec<ReservationShape<'a>>,
-    volumes: Vec<VolumeShape<'a>>,
-    #[serde(default)]
-    encrypted_volumes: Vec<VolumeId>,
-    snapshots: Vec<SnapshotShape<'a>>,
-    #[serde(default)]
-    pending: Vec<PendingShape>,
-    images: Vec<ImageShape<'a>>,
-    #[serde(default)]
-    locked_snapshots: Vec<SnapshotId>,
-}
-
-/// What becomes of a pending snapshot.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct PendingShape {
-    snapshot_id: SnapshotId,
-    ends_at: DateTime<Utc>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    fails_with: Option<String>,
-    #[serde(default)]
-    is_deletion_asked: bool,
-}
-
 impl<'a> SandboxShape<'a> {
     fn of(state: &'a State, clock: DateTime<Utc>) -> Self {
         let Ids { instances, volumes, snapshots, images } = &state.ids;
@@ -173,71 +146,16 @@ impl<'a> SandboxShape<'a> {
     }
 }
 
-impl<'a> From<&'a RegionState> for RegionShape<'a> {
-    fn from(state: &'a RegionState) -> Self {
-        let pending = state.snapshots.values().filter_map(|stored| {
-            let end = stored.end.as_ref()?;
-            Some(PendingShape {
-                snapshot_id: stored.snapshot.id,
-                ends_at: end.at,
-                fails_with: end.failure.as_deref().map(str::to_owned),
-                is_deletion_asked: stored.is_deletion_asked,
-            })
-        });
-        Self {
-            reservations: state.instances.values().map(ReservationShape::from).collect(),
-            volumes: state.volumes.values().map(VolumeShape::from).collect(),
-            encrypted_volumes: state.encrypted_volumes.keys().copied().collect(),
-            snapshots: state.snapshots.values().map(|s| SnapshotShape::from(&s.snapshot)).collect(),
-            pending: pending.collect(),
-            images: state.images.values().map(|i| ImageShape::from(&i.image)).collect(),
-            locked_snapshots: state.locked.iter().copied().collect(),
-        }
-    }
-}
-
-impl RegionShape<'_> {
-    fn into_state(self) -> Result<RegionState, String> {
-        let interner = &mut Interner::default();
-        let mut state = RegionState::default();
-        let mut instances = Vec::new();
-        for reservation in self.reservations {
-            reservation.into_domain(interner, &mut instances)?;
-        }
-        state.instances = instances.into_iter().map(|i| (i.id, i)).collect();
-        for volume in self.volumes {
-            let volume = volume.into_domain(interner)?;
-            state.volumes.insert(volume.id, volume);
-        }
-        for snapshot in self.snapshots {
-            state.add_snapshot(snapshot.into_domain(interner)?, DateTime::<Utc>::MIN_UTC);
-        }
-        for image in self.images {
-            let image = image.into_domain(interner)?;
-            let backing = image.snapshot_ids.clone();
-            state.add_image(image, backing, DateTime::<Utc>::MIN_UTC);
-        }
-        for pending in self.pending {
-            let stored = state.snapshots.get_mut(&pending.snapshot_id);
-            let stored = stored.filter(|stored| stored.end.is_some());
-            let stored = stored.ok_or_else(|| format!("{} is not pending", pending.snapshot_id))?;
-            let failure = pending.fails_with.map(Into::into);
-            stored.end = Some(End { at: pending.ends_at, failure });
-            stored.is_deletion_asked = pending.is_deletion_asked;
-        }
-        state.encrypted_volumes = self.encrypted_volumes.into_iter().map(|id| (id, None)).collect();
-        state.locked = self.locked_snapshots.into_iter().collect();
-        Ok(state)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use chrono::{DateTime, TimeDelta, Utc};
 
-    use super::Sandbox;
+    use super::{Region, Sandbox};
+    use crate::cloud::sandbox::tests::{DATA, image_request, sandbox};
+    use crate::cloud::{Cloud as _, CopyImage, CreateImage};
+    use crate::domain::ids::{InstanceId, SnapshotId};
 
     fn now() -> DateTime<Utc> {
         "2026-11-20T09:30:00Z".parse().unwrap()
@@ -262,6 +180,74 @@ mod tests {
 
         let later = Sandbox::open(&path, now() + TimeDelta::days(1)).unwrap();
         assert_eq!(later.time().now(), now() + TimeDelta::days(1));
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_goes_on_after_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sandbox.json");
+        let here: Region = "eu-west-1".parse().unwrap();
+        let there: Region = "us-east-1".parse().unwrap();
+        let made = Sandbox { path: Some(path.clone()), ..sandbox() };
+        made.add_region(&there);
+        let key = made.add_key(&there, "alias/k", true, true);
+        made.set_encryption_by_default(&there, true);
+        made.set_default_key(&there, Some(&key));
+        made.encrypt_volume_with(&here, DATA.parse().unwrap(), "arn:of-volume");
+        let request = CreateImage { no_reboot: false, ..image_request() };
+        let image_id = made.create_image(&here, &request).await.unwrap();
+        made.time().advance_to(made.time().now() + TimeDelta::minutes(5));
+        let request = CopyImage {
+            source_region: here,
+            source_image_id: image_id,
+            name: "copy".to_owned(),
+            description: String::new(),
+            encrypted: true,
+            kms_key_id: None,
+            completion_minutes: None,
+            client_token: "token".to_owned(),
+            image_tags: vec![],
+            snapshot_tags: vec![],
+        };
+        let copy_id = made.copy_image(&there, &request).await.unwrap();
+        made.share(&here, image_id.into(), "000000000001");
+        made.add_launch_template(&here, "lt-1", image_id);
+        made.add_ssm_parameter(&here, "/golden", image_id);
+        made.save().unwrap();
+
+        let read = Sandbox::open(&path, now() - TimeDelta::days(9)).unwrap();
+        let same = |one: &Sandbox, other: &Sandbox| {
+            assert_eq!(format!("{:?}", one.inventory()), format!("{:?}", other.inventory()));
+        };
+        same(&read, &made);
+        for sandbox in [&read, &made] {
+            assert_eq!(sandbox.copy_image(&there, &request).await.unwrap(), copy_id);
+            sandbox.time().advance_to(now() + TimeDelta::days(1));
+            let snapshot_ids = sandbox.inventory().regions[&there].images[0].snapshot_ids.clone();
+            assert_eq!(snapshot_ids.len(), 2);
+            let is_full = |id: &SnapshotId| sandbox.is_full_copy(&there, *id) == Some(true);
+            assert!(snapshot_ids.iter().all(is_full));
+            let references = sandbox.describe_image_references(&here, &[image_id], None).await;
+            assert_eq!(references.unwrap().items.len(), 2);
+            assert_eq!(sandbox.shared_with(&here, image_id.into()), ["000000000001"]);
+            assert_eq!(sandbox.n_reboots(request_instance()), 1);
+            let encryption = sandbox.ebs_encryption(&there).await.unwrap();
+            assert_eq!((encryption.is_by_default, &*encryption.kms_key_id), (true, &*key));
+            let again = CopyImage {
+                name: "again".to_owned(),
+                client_token: "again".to_owned(),
+                ..request.clone()
+            };
+            sandbox.copy_image(&there, &again).await.unwrap();
+            let found = sandbox.inventory().regions.remove(&there).unwrap().snapshots;
+            let n_full = found.iter().filter(|s| is_full(&s.id)).count();
+            assert_eq!((found.len(), n_full), (4, 2));
+        }
+        same(&read, &made);
+    }
+
+    fn request_instance() -> InstanceId {
+        image_request().instance_id
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::cloud::sandbox::ids::next_id;
 use crate::cloud::sandbox::refusal::Refusal;
 use crate::cloud::sandbox::state::RegionState;
 use crate::cloud::sandbox::tagging::checked_tags;
-use crate::domain::ids::{ImageId, InstanceId};
-use crate::domain::inventory::{Image, ImageState, Instance, InstanceState, Volume};
+use crate::domain::ids::{ImageId, InstanceId, SnapshotId};
+use crate::domain::inventory::{Image, ImageState, Instance, InstanceState, Snapshot, Volume};
 use crate::domain::region::Region;
 
 /// Makes an image of an instance with a snapshot of each volume that is left in, or nothing.
@@ -87,6 +87,21 @@ fn wanted_volumes(
     let attached = instance.volumes.iter();
     let wanted = attached.filter(|v| left_out.iter().all(|device| **device != *v.device));
     wanted.map(|v| ready_volume(region, v.volume_id, now).cloned()).collect()
+}
+
+/// Returns what backs an image that was observed. A pending one does not list it, but the
+/// descriptions that EC2 gives its snapshots name the image.
+pub(super) fn backing_of(image: &Image, snapshots: &[Snapshot]) -> Vec<SnapshotId> {
+    if image.state != ImageState::Pending || !image.snapshot_ids.is_empty() {
+        return image.snapshot_ids.clone();
+    }
+    let created = format!(" for {}", image.id);
+    let copied = format!("Copied for DestinationAmi {} ", image.id);
+    let backing = snapshots.iter().filter(|s| {
+        let is_created = s.description.starts_with("Created by CreateImage(");
+        is_created && s.description.ends_with(&created) || s.description.starts_with(&copied)
+    });
+    backing.map(|s| s.id).collect()
 }
 
 /// Checks an image's name, which no other registered image may bear.

@@ -47,17 +47,33 @@ impl Keys {
                 || arn.ends_with(&format!("/{name}"))
                 || alias_arn() == name
         };
-        let own = arn(region, account, AWS_EBS);
-        if is_it(AWS_EBS, &own) {
-            return Some(Key { arn: own, is_enabled: true, is_symmetric: true });
+        if let Some(stored) = self.stored.iter().find(|s| is_it(&s.name, &s.key.arn)) {
+            return Some(stored.key.clone());
         }
-        let found = self.stored.iter().find(|stored| is_it(&stored.name, &stored.key.arn));
-        found.map(|stored| stored.key.clone())
+        let own = self.aws_ebs_arn(region, account);
+        let key = || Key { arn: Arc::clone(&own), is_enabled: true, is_symmetric: true };
+        is_it(AWS_EBS, &own).then(key)
+    }
+
+    /// Returns the ARN of AWS's own key: what an inventory says, or else one of ours.
+    fn aws_ebs_arn(&self, region: Region, account: &str) -> Arc<str> {
+        let stored = self.stored.iter().find(|stored| *stored.name == *AWS_EBS);
+        stored.map_or_else(|| arn(region, account, AWS_EBS), |stored| Arc::clone(&stored.key.arn))
+    }
+
+    /// Returns true if this is AWS's own key of the region. Without any ARN it is taken for it.
+    pub(super) fn is_aws_managed(
+        &self,
+        region: Region,
+        account: &str,
+        kms_key_id: Option<&str>,
+    ) -> bool {
+        kms_key_id.is_none_or(|id| *id == *self.aws_ebs_arn(region, account))
     }
 
     /// Returns the ARN of the key that EBS takes when nobody names one.
     pub(super) fn default_arn(&self, region: Region, account: &str) -> Arc<str> {
-        self.default_key.clone().unwrap_or_else(|| arn(region, account, AWS_EBS))
+        self.default_key.clone().unwrap_or_else(|| self.aws_ebs_arn(region, account))
     }
 
     /// Returns true if EBS cannot use the key of this ARN any more.
@@ -95,11 +111,6 @@ impl Keys {
     }
 }
 
-/// Returns true if this is AWS's own key of the region. Without any ARN it is taken for it.
-pub(super) fn is_aws_managed(region: Region, account: &str, kms_key_id: Option<&str>) -> bool {
-    kms_key_id.is_none_or(|id| *id == *arn(region, account, AWS_EBS))
-}
-
 /// Returns the ARN that a key of this alias gets: the same in every run.
 fn arn(region: Region, account: &str, alias: &str) -> Arc<str> {
     // FNV-1a: any even spread does, and it needs nothing.
@@ -109,9 +120,8 @@ fn arn(region: Region, account: &str, alias: &str) -> Arc<str> {
     });
     let mut stream = SplitMix64(seed);
     let digits = format!("{:016x}{:016x}", stream.next(), stream.next());
-    let (a, b, c, d, e) =
-        (&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]);
-    format!("arn:aws:kms:{region}:{account}:key/{a}-{b}-{c}-{d}-{e}").into()
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &digits[part]);
+    format!("arn:aws:kms:{region}:{account}:key/{}", parts.join("-")).into()
 }
 
 impl Sandbox {

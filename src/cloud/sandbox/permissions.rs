@@ -2,7 +2,6 @@
 
 use crate::cloud::Permissions;
 use crate::cloud::sandbox::Sandbox;
-use crate::cloud::sandbox::keys::is_aws_managed;
 use crate::cloud::sandbox::refusal::Refusal;
 use crate::cloud::sandbox::state::RegionState;
 use crate::domain::ids::{ImageId, ResourceId, SnapshotId};
@@ -36,7 +35,7 @@ pub(super) fn modify(
     let is_unshareable = |id: &SnapshotId| {
         state.snapshots.get(id).is_some_and(|stored| {
             let key = stored.snapshot.kms_key_id.as_deref();
-            stored.snapshot.is_encrypted && is_aws_managed(here, account, key)
+            stored.snapshot.is_encrypted && state.keys.is_aws_managed(here, account, key)
         })
     };
     if !asked.add.is_empty() && snapshot_ids.iter().any(is_unshareable) {
@@ -52,12 +51,12 @@ pub(super) fn modify(
     Ok(())
 }
 
-/// Returns with whom an image is shared; a public one with the group `all`.
+/// Returns with whom an image is shared; a public one with the group `all`, as `group all`.
 pub(super) fn of_image(state: &mut RegionState, id: ImageId) -> Result<Vec<String>, Refusal> {
     let is_public = state.image_mut(id)?.image.is_public;
     let accounts = state.permissions.get(&ResourceId::Image(id));
     let accounts = accounts.into_iter().flatten().cloned();
-    Ok(accounts.chain(is_public.then(|| "all".to_owned())).collect())
+    Ok(accounts.chain(is_public.then(|| "group all".to_owned())).collect())
 }
 
 impl Sandbox {

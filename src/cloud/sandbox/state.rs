@@ -211,7 +211,7 @@ impl RegionState {
         }
         image.snapshot_ids = snapshots.iter().map(|s| s.id).collect();
         image.is_encrypted = !snapshots.is_empty() && snapshots.iter().all(|s| s.is_encrypted);
-        *backing = image.snapshot_ids.clone();
+        backing.clone_from(&image.snapshot_ids);
         self.pending_images.remove(&id);
     }
 

@@ -3,15 +3,19 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{ACCOUNT, Sandbox};
-use crate::cloud::{CloudError, CreateSnapshot, CreateSnapshots};
+use crate::cloud::{CloudError, CopySnapshot, CreateImage, CreateSnapshot, CreateSnapshots};
 use crate::domain::inventory::{
-    AttachedVolume, Instance, InstanceState, Snapshot, SnapshotState, Volume,
+    AttachedVolume, Image, Instance, InstanceState, Snapshot, SnapshotState, Volume,
 };
 use crate::domain::region::Region;
 use crate::domain::tags::Tags;
 
 mod calls;
+mod copy;
+mod copy_image;
 mod create;
+mod image;
+mod others;
 
 const ROOT: &str = "vol-00000001";
 pub(in crate::cloud) const DATA: &str = "vol-00000002";
@@ -22,6 +26,10 @@ pub(in crate::cloud) fn start() -> DateTime<Utc> {
 
 pub(in crate::cloud) fn region() -> Region {
     "eu-west-1".parse().unwrap()
+}
+
+fn elsewhere() -> Region {
+    "us-east-1".parse().unwrap()
 }
 
 fn volume(id: &str, volume_type: &str) -> Volume {
@@ -92,10 +100,39 @@ fn single(volume_id: &str) -> CreateSnapshot {
     }
 }
 
+pub(in crate::cloud) fn image_request() -> CreateImage {
+    CreateImage {
+        instance_id: "i-00000001".parse().unwrap(),
+        name: "web-1".to_owned(),
+        description: String::new(),
+        no_reboot: true,
+        left_out_devices: vec![],
+        image_tags: vec![],
+        snapshot_tags: vec![],
+    }
+}
+
+fn copy_request() -> CopySnapshot {
+    CopySnapshot {
+        source_region: region(),
+        source_snapshot_id: "snap-00000001".parse().unwrap(),
+        is_source_encrypted: false,
+        description: "a copy".to_owned(),
+        encrypted: false,
+        kms_key_id: None,
+        completion_minutes: None,
+        tags: vec![("k".to_owned(), "v".to_owned())],
+    }
+}
+
 fn code<T: std::fmt::Debug>(res: Result<T, CloudError>) -> String {
     res.map_or_else(|err| err.code, |_| "ok".to_owned())
 }
 
 fn snapshots(sandbox: &Sandbox) -> Vec<Snapshot> {
     sandbox.inventory().regions.remove(&region()).unwrap().snapshots
+}
+
+fn images(sandbox: &Sandbox) -> Vec<Image> {
+    sandbox.inventory().regions.remove(&region()).unwrap().images
 }
