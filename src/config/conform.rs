@@ -6,6 +6,7 @@
 
 mod hint;
 mod misplaced;
+mod synonyms;
 
 use std::collections::BTreeSet;
 
@@ -14,6 +15,7 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::config::conform::hint::Mistyped;
+use crate::config::conform::synonyms::Meant;
 use crate::config::diagnose::{Findings, Place, did_you_mean, either};
 
 /// Paths of what was taken out, such as `policy/0/retention/daily`.
@@ -121,7 +123,13 @@ impl<'a> Walk<'a, '_> {
         }
         let known: Vec<&str> =
             properties.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
-        let hint = if let Some(sunk) = misplaced::sunk(self.schema, path, header, name) {
+        let synonym = synonyms::meant(path, name, misplaced::holds_policy_keys(path));
+        let hint = if let Some(Meant::Text(hint)) = synonym {
+            hint.to_owned()
+        } else if let Some(Meant::Key(meant)) = synonym {
+            self.broken.add(path, meant);
+            format!("did you mean `{meant}`?")
+        } else if let Some(sunk) = misplaced::sunk(self.schema, path, header, name) {
             // It is there, so nobody needs to miss it.
             self.broken.add(sunk.home, name);
             sunk.hint
@@ -140,8 +148,11 @@ impl<'a> Walk<'a, '_> {
     /// Returns the key of a table, one level down, that has a key `name`.
     fn home_of(&self, name: &str, properties: Option<&'a Map<String, Value>>) -> Option<&'a str> {
         let has_name = |schema| {
-            let forms = self.forms(schema);
-            forms.iter().any(|form| form.get("properties").is_some_and(|p| p.get(name).is_some()))
+            self.forms(schema).into_iter().any(|form| {
+                // Of an array of tables, those in it.
+                let table = form.get("items").map_or(form, |items| self.resolved(items));
+                table.get("properties").is_some_and(|p| p.get(name).is_some())
+            })
         };
         let mut keys = properties.into_iter().flatten();
         keys.find(|(_, schema)| has_name(schema)).map(|(key, _)| key.as_str())
@@ -259,6 +270,7 @@ fn called(path: &str) -> String {
     match path.split('/').collect::<Vec<_>>()[..] {
         [""] => "this file".to_owned(),
         ["policy", _] => "this policy".to_owned(),
+        [.., "copy", _] => "this rule for copies".to_owned(),
         [.., name] => format!("`{name}`"),
         [] => String::new(),
     }

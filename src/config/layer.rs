@@ -55,6 +55,10 @@ impl<T> Key<T> {
     }
 }
 
+/// A value is wrong, and that has been reported.
+#[derive(Debug)]
+pub(super) struct Reported;
+
 /// What one table says, key by key.
 #[derive(Debug)]
 pub(super) struct Layer {
@@ -208,6 +212,15 @@ impl<'a, 'f> Reader<'a, 'f> {
     ) -> (Place, Option<U>) {
         let value = read(self, at);
         (self.place(at.span()), value)
+    }
+
+    /// Reads a value that may be absent.
+    fn optional<T, U>(
+        &mut self,
+        at: Option<&At<T>>,
+        read: impl FnOnce(&mut Self, &At<T>) -> Option<U>,
+    ) -> Result<Option<U>, Reported> {
+        at.map(|at| read(self, at).ok_or(Reported)).transpose()
     }
 
     /// Returns what a layer says about a key; of a value with parts taken out, nothing is known.

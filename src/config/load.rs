@@ -112,13 +112,11 @@ fn parse_decoded(files: &[(String, String)], undecoded: &[Place]) -> Result<Conf
     }
     let is_complete = parsed.len() == files.len();
     let resolved = resolve(&parsed, is_complete, &mut findings);
-    match findings.into_problems() {
-        Some(problems) => Err(problems),
-        None => {
-            let Resolved { policies, region_keys, api_share } = resolved;
-            Ok(Config { policies, region_keys, api_share, digest: digest(files) })
-        }
+    if let Some(problems) = findings.into_problems() {
+        return Err(problems);
     }
+    let Resolved { policies, region_keys, api_share } = resolved;
+    Ok(Config { policies, region_keys, api_share, digest: digest(files) })
 }
 
 /// Returns what a file says, without what is wrong with it; none if it is no TOML.

@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 
 use crate::config::diagnose::{Findings, Place};
 use crate::config::feasible;
-use crate::config::layer::{Key, Layer, Override};
+use crate::config::layer::{Key, Layer, Override, Reported};
 use crate::config::merge::kinds::Subject;
 use crate::config::policy::{Kind, Limits, RegionalPolicy, Regions};
 use crate::config::region_keys::RegionKeys;
@@ -22,9 +22,6 @@ use crate::domain::region::Region;
 
 /// Where a policy applies, what it says, and what it says elsewhere.
 pub(super) type Parts = (Regions, RegionalPolicy, BTreeMap<Region, RegionalPolicy>);
-
-/// A value is wrong, and that has been reported.
-struct Reported;
 
 /// Puts the layers of one policy together.
 pub(super) struct Merge<'a> {
@@ -192,7 +189,7 @@ impl<'a> Merge<'a> {
         let copies = self.copies(variant, rules, findings);
         let encrypt = self.encrypt(variant, findings);
         let patience = self.patience(variant, findings);
-        // Nothing can be said about what does not fit to something unknown.
+        // An adoption that is not known may well be one.
         let adopts = adopt.as_ref().map_or(true, Option::is_some);
         let select = &selection?.select;
         let subject = Subject { kind: kind?, resource: select.resource, adopts };

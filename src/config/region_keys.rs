@@ -7,6 +7,7 @@ use crate::config::diagnose::{Findings, Place};
 use crate::config::layer::Reader;
 use crate::config::policy::Policy;
 use crate::config::resolve::{ParsedFile, Placed};
+use crate::config::shape::At;
 use crate::domain::region::Region;
 
 /// What the files say about regions.
@@ -26,7 +27,7 @@ impl RegionKeys {
         let mut keys = Self { given: BTreeMap::new(), is_whole: is_complete };
         for parsed in files {
             keys.is_whole &= !parsed.broken.touches("regions");
-            for (name, at) in parsed.shape.regions.iter().flat_map(|at| at.value()) {
+            for (name, at) in parsed.shape.regions.iter().flat_map(At::value) {
                 let place = Place::new(parsed.file, name.span());
                 let mut reader = Reader::new(parsed.file, &parsed.broken, findings);
                 let Some((region, key)) = reader.region_key(name, at) else {

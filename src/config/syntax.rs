@@ -6,7 +6,8 @@ use std::ops::Range;
 
 /// Returns a hint about what the parser found at `span`; empty where nothing is plain.
 pub(super) fn hint(text: &str, span: Range<usize>, message: &str) -> String {
-    let line = line_at(text, span.start).trim();
+    let start = span.start;
+    let line = line_at(text, start).trim();
     let uncommented = line.split('#').next().unwrap_or_default();
     let found = text.get(span).unwrap_or_default();
     if message.starts_with("duplicate key") {
@@ -31,6 +32,12 @@ pub(super) fn hint(text: &str, span: Range<usize>, message: &str) -> String {
             _ if found.contains(['"', '\\', '\n']) => "put quotes around it".to_owned(),
             _ => format!("put quotes around it: `\"{}\"`", found.trim()),
         };
+    }
+    if message.contains("leading zero") {
+        let is_digit = |c: &char| c.is_ascii_digit() || *c == '_';
+        let digits: String =
+            text.get(start..).unwrap_or_default().chars().take_while(is_digit).collect();
+        return format!("a number has no leading zero; an id is text: `\"{digits}\"`");
     }
     if let (true, Some(key)) = (message.contains("expected `=`"), key_before_colon(line)) {
         return format!("TOML writes `=` between a key and its value: `{key} = …`");
@@ -79,6 +86,10 @@ mod tests {
             ("[a]\n[a]", "this table stands twice; keep one, with the keys of both"),
             ("a = 1\na = 2", "the key stands twice in this table; keep one"),
             ("[[policy]]\n[policy]", "write `[[policy]]`: there may be several"),
+            (
+                "a = [012345678901]",
+                "a number has no leading zero; an id is text: `\"012345678901\"`",
+            ),
             ("a = [1", ""),
         ] {
             assert_eq!(hint(text), expected, "{text}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use snapbox::data::DataFormat;
 use snapbox::{Data, assert_data_eq, str};
-use snapkeep::config::{LoadError, load, parse, render_resolved, schema};
+use snapkeep::config::{Config, LoadError, load, parse, render_resolved, schema};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -58,23 +58,29 @@ fn every_sample_is_valid() {
     }
 }
 
+/// Checks that a configuration loads again from what it is resolved to.
+#[track_caller]
+fn check_survives_being_resolved(config: &Config) {
+    let text = render_resolved(config);
+    let again = parse(&[("resolved.toml".to_owned(), text.clone())]);
+    let again = again.unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.policies.len(), again.policies.len());
+    for (policy, again) in config.policies.iter().zip(&again.policies) {
+        assert_eq!(policy.name, again.name);
+        assert_eq!(policy.renamed_from, again.renamed_from);
+        assert_eq!(policy.regions, again.regions);
+        assert_eq!(policy.base, again.base);
+        assert_eq!(policy.overrides, again.overrides);
+    }
+    assert_eq!(config.region_keys, again.region_keys);
+    assert!((config.api_share - again.api_share).abs() < f64::EPSILON);
+    assert_eq!(text, render_resolved(&again), "rendering is stable");
+}
+
 #[test]
 fn every_sample_survives_being_resolved() {
     for path in samples() {
-        let config = load(&path).unwrap();
-        let text = render_resolved(&config);
-        let again = parse(&[("resolved.toml".to_owned(), text.clone())]);
-        let again = again.unwrap_or_else(|problems| panic!("{}:\n{problems}", path.display()));
-        assert_eq!(config.policies.len(), again.policies.len());
-        for (policy, again) in config.policies.iter().zip(&again.policies) {
-            assert_eq!(policy.name, again.name);
-            assert_eq!(policy.renamed_from, again.renamed_from);
-            assert_eq!(policy.regions, again.regions);
-            assert_eq!(policy.base, again.base);
-            assert_eq!(policy.overrides, again.overrides);
-        }
-        assert!((config.api_share - again.api_share).abs() < f64::EPSILON);
-        assert_eq!(text, render_resolved(&again), "rendering is stable");
+        check_survives_being_resolved(&load(&path).unwrap());
     }
 }
 
@@ -195,6 +201,41 @@ fn what_cannot_be_read_names_its_path() {
     }
 }
 
+/// Keys that may stand in the defaults, in a policy and in an override; of each line one is taken,
+/// or none.
+const CHOICES: [&[&str]; 11] = [
+    &[
+        "kind = 'snapshots'\nselect = { resource = 'instance' }",
+        "kind = 'snapshots'\nselect = { resource = 'volume' }",
+        "kind = 'images'\nselect = { resource = 'instance' }",
+        "kind = 'images'\nselect = { resource = 'image', name = 'golden-*' }",
+    ],
+    &["volumes = { boot = false }", "volumes = { exclude_tags = { Scratch = '*' } }"],
+    &["schedule = '0 3 * * *'"],
+    &["create = true", "create = false"],
+    &["reboot = true", "reboot = false"],
+    &["min_age = '1 week'", "deprecate_after = '1 year'"],
+    &["family_tag = 'Family'"],
+    &["adopt = { all = true }"],
+    &[
+        "copy = []",
+        "copy = [{ to = 'us-west-1', only = 'daily', share_with = ['123456789012'] }]",
+        "copy = [{ to = 'eu-west-1', encrypted = true, retention = 'forever' }]",
+        "copy = [{ to = 'us-west-2', kms_key = 'alias/a', complete_within = '1 day' }]",
+    ],
+    &["encrypt = {}", "encrypt = { kms_key = 'alias/b', retire_unencrypted = true }"],
+    &["copy_grace = '1 week'", "copy_give_up = '1 week'"],
+];
+
+/// Returns lines of keys, at most one of each choice.
+fn keys() -> impl Strategy<Value = String> {
+    let one = |lines: &'static [&str]| prop::option::weighted(0.2, prop::sample::select(lines));
+    CHOICES
+        .map(one)
+        .to_vec()
+        .prop_map(|lines| lines.into_iter().flatten().collect::<Vec<_>>().join("\n"))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -230,6 +271,28 @@ proptest! {
                 let again = again.map(|config| render_resolved(&config));
                 prop_assert_eq!(again.map_err(|problems| problems.to_string()), Ok(text));
             }
+        }
+    }
+
+    #[test]
+    fn whatever_fits_together_survives_being_resolved(
+        defaults in keys(),
+        policy in keys(),
+        overridden in keys(),
+        is_everywhere: bool,
+    ) {
+        let regions = if is_everywhere { "['all']" } else { "['us-east-1', 'us-east-2']" };
+        // Without it nothing is valid.
+        let is_selected = defaults.contains("select") || policy.contains("select");
+        let select = if is_selected { "" } else { "select = { resource = 'instance' }" };
+        let text = format!(
+            "version = 1\n[regions.us-east-1]\nkms_key = 'alias/c'\n\
+             [defaults]\nretention = {{ daily = 3 }}\n{defaults}\n{select}\n\
+             [[policy]]\nname = 'a'\nregions = {regions}\n{policy}\n\
+             [policy.override.us-east-1]\n{overridden}"
+        );
+        if let Ok(config) = parse(&[("any.toml".to_owned(), text)]) {
+            check_survives_being_resolved(&config);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::config::diagnose::either;
 use crate::domain::span::Span;
 
 /// Values that may be written as they are, by the path of their key; the last parts must match.
-const EXAMPLES: [(&str, &str); 21] = [
+const EXAMPLES: [(&str, &str); 26] = [
     ("version", "1"),
     ("name", "\"servers\""),
     ("regions", "[\"eu-west-1\"]"),
@@ -28,6 +28,11 @@ const EXAMPLES: [(&str, &str); 21] = [
     ("monthly/for", "\"7 months\""),
     ("yearly/for", "\"2 years\""),
     ("for", "\"1 month\""),
+    ("copy", "[{ to = \"eu-west-1\" }]"),
+    ("to", "\"eu-west-1\""),
+    ("share_with", "[\"123456789012\"]"),
+    ("encrypt", "{}"),
+    ("kms_key", "\"alias/backup\""),
     ("adopt", "{ description = \"nightly*\" }"),
     ("api_share", "0.5"),
     ("max_deletes", "1000"),
@@ -95,18 +100,26 @@ impl Mistyped<'_, '_> {
         if key == "retention" {
             return Some(retention(written.trim_matches('"')));
         }
+        if let Some(meant) = self.meant_of_tables(key) {
+            return Some(meant);
+        }
+        let is_of_strings =
+            |others: &Value| others.get("type").and_then(Value::as_str) == Some("string");
         let is_pairs = self
             .forms
             .iter()
-            .any(|form| form.get("additionalProperties").is_some_and(Value::is_object));
+            .any(|form| form.get("additionalProperties").is_some_and(is_of_strings));
         if let (["a table"], true) = (expected, is_pairs)
             && let Some(pairs) = pairs(self.value)
         {
             return Some(format!("write `{key} = {{ {pairs} }}`"));
         }
         match self.value {
-            DeValue::Table(_) if expected == ["an array"] => {
-                Some(format!("write `[[{key}]]`: there may be several"))
+            DeValue::Table(_) if expected == ["an array"] && written.starts_with('[') => {
+                Some(format!("write `[{written}]`: there may be several"))
+            }
+            DeValue::Table(_) if expected == ["an array"] && !written.contains('\n') => {
+                Some(format!("write `{key} = [{written}]`: there may be several"))
             }
             DeValue::Array(_) if expected == ["a table"] && written.starts_with("[[") => {
                 Some("write single brackets: there is only one".to_owned())
@@ -126,6 +139,38 @@ impl Mistyped<'_, '_> {
             _ if expected == ["a string"] && is_any_text => Some(format!("write `\"{written}\"`")),
             _ => None,
         }
+    }
+}
+
+/// What was meant by a value that stands for a whole table.
+impl Mistyped<'_, '_> {
+    fn meant_of_tables(&self, key: &str) -> Option<String> {
+        let Self { path, value, written, .. } = *self;
+        let parts: Vec<&str> = path.split('/').collect();
+        let hint = match (&parts[..], value) {
+            (["regions"], DeValue::String(_) | DeValue::Array(_)) => {
+                "where a policy applies is said in `[[policy]]` or `[defaults]`; here are facts \
+                 about regions: `[regions.\"eu-west-1\"]`"
+                    .to_owned()
+            }
+            (["regions", region], DeValue::String(_)) => {
+                let region = if region.contains('-') { region } else { "eu-west-1" };
+                format!("write `\"{region}\" = {{ kms_key = {written} }}`")
+            }
+            ([.., "encrypt"], DeValue::String(_)) => {
+                format!("write `encrypt = {{ kms_key = {written} }}`")
+            }
+            ([.., "encrypt"], DeValue::Boolean(false)) => {
+                "leave it out: nothing is encrypted unless it is there".to_owned()
+            }
+            ([.., "copy", n], DeValue::String(_)) if is_item(n) => {
+                format!("write `{{ to = {written} }}`")
+            }
+            ([.., "copy"], DeValue::String(_)) => format!("write `copy = [{{ to = {written} }}]`"),
+            ([.., "copy"], DeValue::Boolean(_)) => example(key),
+            _ => return None,
+        };
+        Some(hint)
     }
 }
 

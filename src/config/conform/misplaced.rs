@@ -20,6 +20,11 @@ pub(super) fn is_not_overridable(path: &str, key: &str) -> bool {
     is_override && OF_WHOLE_POLICY.contains(&key)
 }
 
+/// Returns true if the table at `path` holds keys of a policy.
+pub(super) fn holds_policy_keys(path: &str) -> bool {
+    enclosing(path).is_some_and(|(_, above)| above == path)
+}
+
 /// A key of a policy that stands in one of its tables.
 pub(super) struct Sunk<'p> {
     /// Path of the table in which it belongs.
@@ -68,7 +73,7 @@ fn enclosing(path: &str) -> Option<(Owner, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Owner, enclosing, is_not_overridable};
+    use super::{Owner, enclosing, holds_policy_keys, is_not_overridable};
 
     #[test]
     fn the_nearest_table_of_policy_keys_is_found() {
@@ -87,6 +92,7 @@ mod tests {
         ] {
             assert_eq!(enclosing(path), expected, "{path}");
         }
+        assert!(holds_policy_keys("defaults") && !holds_policy_keys("policy/0/copy/0"));
         assert!(is_not_overridable("policy/0/override/us-east-1", "name"));
         assert!(!is_not_overridable("policy/0/override/us-east-1/select", "name"));
     }

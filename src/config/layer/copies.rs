@@ -128,26 +128,27 @@ impl Reader<'_, '_> {
             complete_within,
         } = at.value();
         let destination = to.as_ref().map(|(region, _)| region);
-        let kms_key = kms_key.as_ref().map(|at| self.kms_key(at, destination));
+        let kms_key = self.optional(kms_key.as_ref(), |reader, at| reader.kms_key(at, destination));
         let retention_path = join(path, "retention");
-        let retention = retention
-            .as_ref()
-            .map(|at| Some((self.place(at.span()), self.retention(at, &retention_path)?)));
+        let retention = self.optional(retention.as_ref(), |reader, at| {
+            let rules = reader.retention(at, &retention_path)?;
+            Some((reader.place(at.span()), rules))
+        });
         let share_place = share_with.as_ref().map_or_else(|| at.span(), At::span);
-        let share_with = share_with.as_ref().map_or(Some(Vec::new()), |at| self.accounts(at));
-        let complete_within = complete_within.as_ref().map(|at| self.minutes(at));
+        let share_with = self.optional(share_with.as_ref(), Self::accounts);
+        let complete_within = self.optional(complete_within.as_ref(), Self::minutes);
         let (to, to_place) = to?;
         Some(CopyDraft {
             to,
             to_place,
             encrypted: encrypted.unwrap_or(false),
-            kms_key: all_or_none(kms_key)?.map(|key| key.text),
+            kms_key: kms_key.ok()?.map(|key| key.text),
             only: only.as_ref().map(|at| (self.place(at.span()), tier(*at.value()))),
             existing: existing.unwrap_or(false),
-            retention: all_or_none(retention)?,
-            share_with: share_with?,
+            retention: retention.ok()?,
+            share_with: share_with.ok()?.unwrap_or_default(),
             share_place: self.place(share_place),
-            complete_within_minutes: all_or_none(complete_within)?,
+            complete_within_minutes: complete_within.ok()?,
         })
     }
 
@@ -198,20 +199,11 @@ impl Reader<'_, '_> {
 
     fn encrypt(&mut self, at: &At<EncryptShape>) -> Option<EncryptDraft> {
         let EncryptShape { kms_key, retire_unencrypted } = at.value();
-        let kms_key = kms_key.as_ref().map(|at| self.kms_key(at, None));
+        let kms_key = self.optional(kms_key.as_ref(), |reader, at| reader.kms_key(at, None));
         Some(EncryptDraft {
-            kms_key: all_or_none(kms_key)?,
+            kms_key: kms_key.ok()?,
             retire_unencrypted: retire_unencrypted.unwrap_or(false),
         })
-    }
-}
-
-/// Tells a value that is wrong, none, from one that is absent.
-fn all_or_none<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    match read {
-        Some(None) => None,
-        Some(value) => Some(value),
-        None => Some(None),
     }
 }
 

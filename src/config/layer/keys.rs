@@ -16,6 +16,10 @@ pub(in crate::config) struct KmsKey {
     pub(in crate::config) region: Option<Region>,
 }
 
+/// A text names no key.
+#[derive(Debug, PartialEq, Eq)]
+struct NoKey;
+
 /// Returns true for a key that AWS manages; what it encrypts cannot be shared.
 pub(in crate::config) fn is_managed_by_aws(key: &str) -> bool {
     key.rsplit(':').next().is_some_and(|name| name.starts_with("alias/aws/"))
@@ -38,8 +42,12 @@ impl Reader<'_, '_> {
     /// Reads a key that is used in `region`, where that is known.
     pub(super) fn kms_key(&mut self, at: &At<String>, region: Option<&Region>) -> Option<KmsKey> {
         let (text, place) = (at.value().as_str(), self.place(at.span()));
-        let Some(own_region) = region_of(text) else {
-            let message = format!("`{text}` is not a key");
+        let Ok(own_region) = region_of(text) else {
+            let message = if text.trim().is_empty() {
+                "`kms_key` is empty".to_owned()
+            } else {
+                format!("`{text}` is not a key")
+            };
             return self.refuse(&place, message, hint(text));
         };
         if let (Some(own), Some(region)) = (&own_region, region)
@@ -53,16 +61,20 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Returns the region that a key names, if it names one; none if it is no key.
-fn region_of(text: &str) -> Option<Option<Region>> {
+/// Returns the region that a key names, if it names one.
+fn region_of(text: &str) -> Result<Option<Region>, NoKey> {
     if is_alias(text) || is_id(text) {
-        return Some(None);
+        return Ok(None);
     }
     let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let ["arn", partition, "kms", region, account, resource] = parts[..] else { return None };
+    let ["arn", partition, "kms", region, account, resource] = parts[..] else {
+        return Err(NoKey);
+    };
     let is_key = is_alias(resource) || resource.strip_prefix("key/").is_some_and(is_id);
-    let is_arn = partition.starts_with("aws") && is_account(account) && is_key;
-    is_arn.then(|| region.parse().ok()).flatten().map(Some)
+    if partition.starts_with("aws") && is_account(account) && is_key {
+        return region.parse().map(Some).map_err(|_| NoKey);
+    }
+    Err(NoKey)
 }
 
 /// Returns true for the id of an account.
@@ -95,7 +107,7 @@ fn hint(text: &str) -> String {
     if trimmed.is_empty() {
         return "leave it out for the default".to_owned();
     }
-    if region_of(trimmed).is_some() {
+    if region_of(trimmed).is_ok() {
         return format!("write `{trimmed}`, without spaces");
     }
     if trimmed.starts_with("arn:") {
@@ -117,7 +129,7 @@ fn hint(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{hint, is_managed_by_aws, region_of};
+    use super::{NoKey, hint, is_managed_by_aws, region_of};
 
     #[test]
     fn keys_are_aliases_ids_and_arns() {
@@ -133,7 +145,7 @@ mod tests {
             ),
         ] {
             let found = region_of(text).map(|region| region.map(|region| region.as_str()));
-            assert_eq!(found, Some(region), "{text}");
+            assert_eq!(found, Ok(region), "{text}");
         }
     }
 
@@ -158,7 +170,7 @@ mod tests {
             ("arn:aws:iam::123456789012:role/backup", arn),
             ("arn:aws:kms:eu-west-1a:123456789012:alias/backup", arn),
         ] {
-            assert_eq!(region_of(text), None, "{text}");
+            assert_eq!(region_of(text), Err(NoKey), "{text}");
             assert_eq!(hint(text), expected, "{text}");
         }
     }

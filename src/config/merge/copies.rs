@@ -4,8 +4,10 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 
 use crate::config::diagnose::{Findings, either};
-use crate::config::layer::{CopyDraft, EncryptDraft, Key, Layer, Rules, is_managed_by_aws};
-use crate::config::merge::{Merge, Reported, Variant};
+use crate::config::layer::{
+    CopyDraft, EncryptDraft, Key, Layer, Reported, Rules, is_managed_by_aws,
+};
+use crate::config::merge::{Merge, Variant};
 use crate::config::policy::{CopyRule, Encrypt, Regions, Retention};
 use crate::domain::region::Region;
 use crate::domain::span::Span;
@@ -111,7 +113,7 @@ impl<'a> Merge<'a> {
             let hint = if tiers.is_empty() {
                 "leave `only` out".to_owned()
             } else {
-                format!("its `retention` has {}", either(tiers))
+                format!("expected {}", either(tiers))
             };
             findings.report(place, message, hint);
         }

@@ -1,6 +1,6 @@
 use snapbox::{assert_data_eq, str};
 
-use crate::config::{Config, Orphans, Regions, parse};
+use crate::config::{Config, ImageRules, Kind, Orphans, Regions, parse};
 
 fn config(text: &str) -> Config {
     let files = [("a.toml".to_owned(), format!("version = 1\n{text}"))];
@@ -160,4 +160,152 @@ fn a_rule_may_wait_for_years() {
     assert!(problems(&text).contains("`weekly` can never keep anything"));
     assert_eq!(config(&format!("{text}\nadopt = {{ all = true }}")).policies.len(), 1);
     assert_eq!(config(&format!("{text}\ncreate = false")).policies.len(), 1);
+}
+
+#[test]
+fn the_key_is_the_nearest_one() {
+    let config = config(
+        r#"
+[regions."eu-west-1"]
+kms_key = "alias/ireland"
+[regions."us-west-2"]
+kms_key = "alias/oregon"
+
+[[policy]]
+name = "servers"
+regions = ["eu-west-1", "us-east-1"]
+select = { resource = "instance" }
+retention = { daily = "1 month" }
+encrypt = {}
+copy = [{ to = "us-west-2" }, { to = "us-west-1" }, { to = "us-east-2", kms_key = "alias/own" }]
+
+[policy.override."us-east-1"]
+encrypt = { kms_key = "alias/virginia" }
+"#,
+    );
+    let policy = &config.policies[0];
+    for (region, expected) in [
+        ("eu-west-1", Some("alias/ireland")),
+        ("us-east-1", Some("alias/virginia")),
+        ("us-west-1", None),
+    ] {
+        let region = region.parse().unwrap();
+        let key = config.encrypt_key(policy.in_region(&region), &region);
+        assert_eq!(key.map(AsRef::as_ref), expected, "{region}");
+    }
+    let keys: Vec<Option<&str>> =
+        policy.base.copies.iter().map(|copy| copy.kms_key.as_deref()).collect();
+    assert_eq!(keys, [Some("alias/oregon"), None, Some("alias/own")]);
+}
+
+#[test]
+fn copies_are_kept_as_their_originals_unless_they_say_otherwise() {
+    let config = config(
+        r#"
+[[defaults.copy]]
+to = "us-west-2"
+share_with = ["999999999999", "111111111111", "999999999999"]
+complete_within = "2 days"
+
+[[policy]]
+name = "servers"
+regions = ["eu-west-1", "us-east-1", "us-west-1"]
+select = { resource = "instance" }
+retention = { daily = "1 month" }
+
+[policy.override."us-east-1"]
+retention = "forever"
+
+[policy.override."us-west-1"]
+copy = []
+"#,
+    );
+    let policy = &config.policies[0];
+    let in_region = |region: &str| policy.in_region(&region.parse().unwrap());
+    let base = in_region("eu-west-1");
+    assert_eq!(base.copies[0].retention, base.retention);
+    let accounts: Vec<&str> = base.copies[0].share_with.iter().map(AsRef::as_ref).collect();
+    assert_eq!(accounts, ["111111111111", "999999999999"]);
+    assert_eq!(base.copies[0].complete_within_minutes, Some(2880));
+    assert!(in_region("us-east-1").copies[0].retention.forever);
+    assert!(in_region("us-west-1").copies.is_empty());
+    assert_eq!(config.named_regions().len(), 4);
+}
+
+#[test]
+fn a_copy_onto_its_own_region_is_left_out_where_points_are_encrypted_or_elsewhere() {
+    for (regions, encrypt, is_valid) in [
+        (r#"["eu-west-1", "us-east-1"]"#, "", false),
+        (r#"["eu-west-1", "us-east-1"]"#, "encrypt = {}", true),
+        (r#"["all"]"#, "", true),
+        (r#"["us-east-1"]"#, "", true),
+    ] {
+        let text = format!(
+            "version = 1\n[[policy]]\nname = \"a\"\nregions = {regions}\n{encrypt}\n\
+             select = {{ resource = \"instance\" }}\nretention = \"forever\"\n\
+             copy = [{{ to = \"eu-west-1\" }}]\n"
+        );
+        let parsed = parse(&[("a.toml".to_owned(), text)]);
+        assert_eq!(parsed.is_ok(), is_valid, "{regions} {encrypt}");
+        let Ok(config) = parsed else { continue };
+        let (here, there) = ("us-east-1".parse().unwrap(), "eu-west-1".parse().unwrap());
+        let policy = config.policies[0].in_region(&here);
+        assert!(policy.copy_rule(&here, &there).is_some());
+        assert!(policy.copy_rule(&there, &there).is_none());
+    }
+}
+
+#[test]
+fn what_the_defaults_say_is_ignored_where_it_does_not_fit() {
+    let config = config(
+        r#"
+[defaults]
+regions = ["eu-west-1"]
+retention = { daily = "1 month" }
+schedule = "0 3 * * *"
+create = true
+reboot = true
+min_age = "7 days"
+family_tag = "Family"
+volumes = { exclude_tags = { Scratch = "*" } }
+
+[[policy]]
+name = "snapshots"
+select = { resource = "instance" }
+
+[[policy]]
+name = "images"
+kind = "images"
+select = { resource = "instance" }
+
+[[policy]]
+name = "golden"
+kind = "images"
+select = { resource = "image" }
+"#,
+    );
+    let policies: Vec<_> = config.policies.iter().map(|policy| &policy.base).collect();
+    let [snapshots, images, golden] = policies[..] else { panic!("{policies:?}") };
+    assert_eq!((snapshots.kind, &snapshots.images), (Kind::Snapshots, &ImageRules::default()));
+    assert!(images.images.reboot && images.images.family_tag.is_none());
+    assert!(images.images.min_age.is_some() && images.create && images.schedule.is_some());
+    assert!(!golden.images.reboot && golden.images.family_tag.is_some());
+    assert!(golden.images.min_age.is_some() && !golden.create && golden.schedule.is_none());
+    assert!(golden.volumes.exclude_tags.is_empty());
+}
+
+#[test]
+fn policies_of_different_kinds_may_select_the_same() {
+    let images = SERVERS.replace("\"servers\"", "\"images\"") + "kind = \"images\"\n";
+    assert_eq!(config(&format!("{SERVERS}{images}")).policies.len(), 2);
+    let more = images.replace("\"images\"\nregions", "\"more\"\nregions");
+    assert!(problems(&format!("{images}{more}")).contains("select the same in region `eu-west-1`"));
+}
+
+#[test]
+fn a_region_is_known_for_some_policy() {
+    let key = "[regions.\"us-west-2\"]\nkms_key = \"alias/backup\"\n";
+    assert!(problems(&format!("{key}{SERVERS}")).contains("no policy applies in region"));
+    let everywhere = SERVERS.replace("[\"eu-west-1\", \"us-east-1\"]", "[\"all\"]");
+    assert_eq!(config(&format!("{key}{everywhere}")).region_keys.len(), 1);
 }
