@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use snapkeep::cloud::{
-    Cloud as _, CloudError, CreateSnapshot, CreateSnapshots, ErrorKind, Page, SnapshotFilter,
+    Cloud as _, CloudError, CreateSnapshot, CreateSnapshots, ErrorKind, ImageFilter, Page,
+    SnapshotFilter,
 };
-use snapkeep::domain::inventory::{InstanceState, Snapshot, SnapshotState};
+use snapkeep::domain::inventory::{Image, ImageState, InstanceState, Snapshot, SnapshotState};
 use snapkeep::domain::region::Region;
 
 use crate::support::moto::Moto;
+
+mod copies;
+mod images;
 
 fn region(name: &str) -> Region {
     name.parse().unwrap()
@@ -75,6 +79,15 @@ where
 async fn snapshots(moto: &Moto, region: &Region, filter: SnapshotFilter) -> Vec<Snapshot> {
     let cloud = moto.cloud().await;
     all(|token| cloud.describe_snapshots(region, &filter, token)).await
+}
+
+async fn images_of(moto: &Moto, region: &Region, filter: ImageFilter) -> Vec<Image> {
+    let cloud = moto.cloud().await;
+    all(|token| cloud.describe_images(region, &filter, token)).await
+}
+
+fn pairs(tags: &[(&str, &str)]) -> Vec<(String, String)> {
+    tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 fn ids(snapshots: &[Snapshot]) -> Vec<String> {
@@ -157,9 +170,9 @@ async fn instances_volumes_images_and_locks_are_listed() {
     let gone = ["vol-00000004".parse().unwrap(), "vol-0000dead".parse().unwrap()];
     assert_eq!(all(|token| cloud.describe_volumes(&us, &gone, token)).await.len(), 1);
 
-    let images = all(|token| cloud.describe_images(&us, token)).await;
+    let images = images_of(&moto, &us, ImageFilter::All).await;
     assert_eq!(images.len(), 1);
-    assert_eq!((&*images[0].name, &*images[0].state), ("golden", "disabled"));
+    assert_eq!((&*images[0].name, images[0].state), ("golden", ImageState::Disabled));
     assert_eq!(images[0].snapshot_ids, ["snap-00000005".parse().unwrap()]);
     assert!(all(|token| cloud.describe_locked_snapshots(&us, token)).await.is_empty());
 }

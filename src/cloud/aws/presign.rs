@@ -61,7 +61,7 @@ impl CopyUrl<'_> {
     }
 }
 
-/// Returns `url`, which has a query, with a signature for GET in it.
+/// Returns `url` with a signature for GET in its query.
 fn presigned(
     url: &str,
     region: &str,
@@ -87,7 +87,7 @@ fn presigned(
     let (instructions, _) = sign(request, &params)?.into_parts();
     let mut res = url.to_owned();
     for (name, value) in instructions.params() {
-        res.push('&');
+        res.push(if res.contains('?') { '&' } else { '?' });
         res.push_str(name);
         res.push('=');
         res.push_str(&escaped(value));

@@ -25,6 +25,8 @@ async fn a_page_of_snapshots_is_read() {
     assert_eq!(first.started_at.to_rfc3339(), "2026-11-19T03:00:01.234+00:00");
     assert_eq!(first.volume_size_gib, 30);
     assert!(first.is_encrypted);
+    let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    assert_eq!(first.kms_key_id.as_deref(), Some(key));
     assert_eq!(&*first.description, r#"nightly & "quoted" <ü>"#);
     let tags: Vec<_> = first.tags.iter().collect();
     assert_eq!(tags, [("Name", ""), ("snapkeep:policy", "servers")]);
@@ -105,6 +107,7 @@ async fn a_page_of_instances_is_read() {
     assert_eq!(volumes, ["/dev/xvda vol-1234567890abcdef0", "/dev/sdf vol-049df61146c4d7901"]);
     assert_eq!(running.tags.get("Backup"), Some("on"));
     assert_eq!(terminated.state, InstanceState::Terminated);
+    assert!(running.image_id.is_some() && !running.is_instance_store);
     assert!(terminated.volumes.is_empty() && terminated.root_device.is_none());
 }
 
@@ -116,17 +119,6 @@ async fn a_page_of_volumes_is_read() {
     assert_eq!(volume.id.to_string(), "vol-1234567890abcdef0");
     assert_eq!((&*volume.state, &*volume.volume_type, volume.size_gib), ("in-use", "st1", 80));
     assert_eq!(volume.tags.get("Scratch"), Some("yes"));
-}
-
-#[tokio::test]
-async fn a_page_of_images_is_read() {
-    let replay = Replay::new([Answer::file(200, "images_page.xml")]);
-    let page = replay.cloud().await.describe_images(&region(), None).await.unwrap();
-    let [image] = &page.items[..] else { panic!("{page:?}") };
-    assert_eq!(image.id.to_string(), "ami-0abcdef1234567890");
-    assert_eq!((&*image.name, &*image.state), ("golden", "disabled"));
-    assert_eq!(image.snapshot_ids, ["snap-0123456789abcdef0".parse().unwrap()]);
-    assert_eq!(image.tags.get("Team"), Some("web"));
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_types::body::SdkBody;
 use chrono::DateTime;
+use snapbox::data::Inline;
+use snapbox::{IntoData as _, assert_data_eq};
 
 use crate::cloud::Now;
 use crate::cloud::aws::AwsCloud;
@@ -25,6 +27,18 @@ use crate::domain::region::Region;
 /// The region that the tests ask.
 pub(super) fn region() -> Region {
     "ap-northeast-2".parse().unwrap()
+}
+
+/// Returns tags as the port takes them.
+pub(super) fn pairs(tags: &[(&str, &str)]) -> Vec<(String, String)> {
+    tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Checks the only request that was made.
+#[track_caller]
+pub(super) fn check(replay: &Replay, sent: Inline) {
+    // Raw: otherwise a backslash would pass for a slash.
+    assert_data_eq!(replay.only_request(), sent.raw());
 }
 
 /// What the connector answers.

@@ -1,20 +1,10 @@
 //! What is sent: exactly these parameters, once.
 
-use snapbox::data::Inline;
-use snapbox::{IntoData as _, assert_data_eq, str};
+use snapbox::str;
 
-use super::replay::{Answer, Replay, region};
+use super::replay::{Answer, Replay, check, pairs, region};
 use crate::cloud::{Cloud as _, CreateSnapshot, CreateSnapshots, SnapshotFilter};
 use crate::domain::ids::{InstanceId, SnapshotId, VolumeId};
-
-fn pairs(tags: &[(&str, &str)]) -> Vec<(String, String)> {
-    tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-}
-
-fn check(replay: &Replay, sent: Inline) {
-    // Raw: otherwise a backslash would pass for a slash.
-    assert_data_eq!(replay.only_request(), sent.raw());
-}
 
 #[tokio::test]
 async fn only_own_snapshots_are_listed_page_by_page() {
@@ -159,25 +149,6 @@ Version=2016-11-15
 IncludeManagedResources=true
 Filter.1.Name=volume-id
 Filter.1.Value.1=vol-1234567890abcdef0
-MaxResults=1000
-
-"#]],
-    );
-}
-
-#[tokio::test]
-async fn images_are_listed_with_disabled_and_deprecated_ones() {
-    let replay = Replay::new([Answer::file(200, "images_page.xml")]);
-    replay.cloud().await.describe_images(&region(), None).await.unwrap();
-    check(
-        &replay,
-        str![[r#"
-https://ec2.ap-northeast-2.amazonaws.com/
-Action=DescribeImages
-Version=2016-11-15
-Owner.1=self
-IncludeDeprecated=true
-IncludeDisabled=true
 MaxResults=1000
 
 "#]],

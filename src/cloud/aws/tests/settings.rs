@@ -8,8 +8,8 @@ use aws_sdk_ec2::config::SharedCredentialsProvider;
 use chrono::TimeDelta;
 
 use super::replay::{Answer, Replay, now, region};
-use crate::cloud::Cloud as _;
 use crate::cloud::aws::{AwsCloud, ConnectError};
+use crate::cloud::{Cloud as _, ErrorKind, ImageFilter};
 
 /// A chain that finds nothing.
 pub(super) fn no_credentials() -> SharedCredentialsProvider {
@@ -42,7 +42,25 @@ async fn an_endpoint_on_this_machine_is_recognised_wherever_it_is_configured() {
         (
             "endpoint_url = https://example.com\nservices = here\n\
              [services here]\nec2 =\n  endpoint_url = http://127.0.0.1:5000",
+            // KMS is elsewhere.
+            false,
+        ),
+        (
+            "endpoint_url = https://example.com\nservices = here\n\
+             [services here]\nec2 =\n  endpoint_url = http://127.0.0.1:5000\n\
+             kms =\n  endpoint_url = http://127.0.0.1:5000",
             true,
+        ),
+        (
+            "services = here\n\
+             [services here]\nec2 =\n  endpoint_url = http://127.0.0.1:5000",
+            // Nothing is sent to KMS then.
+            true,
+        ),
+        (
+            "services = here\n\
+             [services here]\nkms =\n  endpoint_url = http://127.0.0.1:5000",
+            false,
         ),
         (
             "endpoint_url = http://127.0.0.1:5000\nservices = there\n\
@@ -57,6 +75,29 @@ async fn an_endpoint_on_this_machine_is_recognised_wherever_it_is_configured() {
     ] {
         let cloud = configured(&format!("[default]\nregion = eu-west-1\n{profile}")).await.unwrap();
         assert_eq!(cloud.endpoint_is_loopback(), is_loopback, "{profile}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_leaves_this_machine_for_kms_where_only_ec2_is_on_it() {
+    let profile = "[default]\nregion = eu-west-1\nservices = here\n\
+                   [services here]\nec2 =\n  endpoint_url = http://127.0.0.1:5000";
+    let cloud = configured(profile).await.unwrap();
+    // The connector fails the test at any request.
+    let err = cloud.describe_key(&region(), "alias/backup").await.unwrap_err();
+    assert_eq!((err.kind, &*err.code), (ErrorKind::Refused, "NotSent"));
+    assert!(err.message.contains("AWS_ENDPOINT_URL_KMS"), "{err}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_no_url_is_named_with_where_it_may_come_from() {
+    for (service, variable) in [("ec2", "AWS_ENDPOINT_URL_EC2"), ("kms", "AWS_ENDPOINT_URL_KMS")] {
+        let profile = format!(
+            "[default]\nregion = eu-west-1\nservices = here\n\
+             [services here]\n{service} =\n  endpoint_url = nowhere"
+        );
+        let err = configured(&profile).await.unwrap_err().to_string();
+        assert!(err.contains("`nowhere`") && err.contains(variable), "{err}");
     }
 }
 
@@ -98,6 +139,6 @@ async fn an_error_reply_tells_the_time_too() {
     let date = Some("Fri, 20 Nov 2026 02:10:00 GMT");
     let replay = Replay::new([Answer::Reply { status: 403, body, date }]);
     let cloud = replay.cloud().await;
-    cloud.describe_images(&region(), None).await.unwrap_err();
+    cloud.describe_images(&region(), &ImageFilter::All, None).await.unwrap_err();
     assert_eq!(cloud.clock_skew(), Some(TimeDelta::hours(1)));
 }
