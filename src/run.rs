@@ -1,4 +1,4 @@
-//! One cycle: observe, plan, check, execute. The only place that joins the rooms, and the only one
+//! One cycle, or one after the other: observe, plan, check, execute. The only place that joins the rooms, and the only one
 //! that reads the wall clock.
 //!
 //! Every way of starting a cycle ends here, so what such a way needs of the rooms above is handed
@@ -7,10 +7,12 @@
 pub mod clock;
 pub mod cycle;
 pub mod observe;
+pub mod wait;
 
 pub use clock::{SandboxClock, SystemClock};
 pub use cycle::{Report, run};
 pub use observe::{observe, observe_saved};
+pub use wait::run_until_settled;
 
 pub use crate::execute::{Clock, Outcome, Progress, Stop};
 pub use crate::plan::{Action, Plan, Request, explain, plan};

@@ -82,7 +82,7 @@ pub(super) enum Command {
     Plan(PlanArgs),
     /// Make the recovery points that are due, and delete what no rule keeps
     Run(RunArgs),
-    /// Tell why a snapshot is kept or goes, until when, and how to restore it
+    /// Tell why a snapshot or image is kept or goes, until when, and how to restore it
     Explain(ExplainArgs),
     /// Validate the configuration
     Check(CheckArgs),
@@ -142,6 +142,10 @@ pub(super) struct RunArgs {
     #[arg(long)]
     pub(super) dry_run: bool,
 
+    /// Repeat cycles until nothing is waited for
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) wait: bool,
+
     /// Make one more recovery point of everything that is selected, now
     #[arg(long)]
     pub(super) extra: bool,
@@ -158,8 +162,8 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ExplainArgs {
-    /// The snapshot
-    #[arg(value_name = "SNAPSHOT")]
+    /// The snapshot or image, as it is or as REGION/ID
+    #[arg(value_name = "ID")]
     pub(super) id: String,
 
     /// Explain from a saved inventory, without credentials or network

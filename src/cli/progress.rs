@@ -1,11 +1,14 @@
-//! A bar on a terminal while a run is on its way; nothing in a pipe.
+//! A bar on a terminal while a run is on its way, and a line whenever it waits. In a pipe there is
+//! no bar.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::report::text::count;
 use crate::run::{Action, Outcome, Progress};
 
 /// What is over sooner needs no bar.
@@ -65,6 +68,16 @@ impl Progress for Bar {
                 bar.finish_and_clear();
             }
         });
+    }
+
+    fn waits(&self, n_left: usize, until: DateTime<Utc>) {
+        let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let what = if n_left == 0 {
+            String::new()
+        } else {
+            format!("waiting for {}, ", count(n_left, "thing"))
+        };
+        let _ = writeln!(std::io::stderr(), "{what}looking again at {until}");
     }
 }
 

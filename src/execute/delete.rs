@@ -1,31 +1,28 @@
 //! Deletions: looked at once more before they are made.
 //!
-//! Between plan and deletion somebody may have put a hold on a snapshot, or deleted the one that
-//! was to stay in its place. Both are read again, a batch at a time, and a mismatch skips the
-//! whole recovery point.
+//! Between plan and deletion somebody may have put a hold on a snapshot or image, or deleted the one
+//! that was to stay in its place. Both are read again, a batch at a time, and a mismatch skips the
+//! whole recovery point. An image goes before its snapshots, and they only if it went.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use crate::cloud::{Cloud, ErrorKind, FILTER_VALUES_MAX, SnapshotFilter};
-use crate::domain::ids::SnapshotId;
-use crate::domain::inventory::{Snapshot, SnapshotState};
+use crate::cloud::{Cloud, CloudError, ErrorKind, FILTER_VALUES_MAX};
+use crate::domain::ids::{ImageId, ResourceId};
 use crate::domain::tags;
 use crate::execute::clock::Clock;
 use crate::execute::outcome::Outcome;
-use crate::execute::region::{CallEnd, RegionRun, all_pages};
+use crate::execute::recheck::{Seen, read_again};
+use crate::execute::region::{AMBIGUOUS_PAUSES, CallEnd, RegionRun};
 use crate::plan::{Action, Delete};
 
 /// Calls under way at one time in one region.
 const CONCURRENT_CALLS: usize = 16;
 /// What was seen longer ago is looked at again: throttling can stretch a batch to many minutes.
 const LOOK_FRESH_FOR: TimeDelta = TimeDelta::minutes(2);
-/// Waits before a deletion is tried again whose answer was lost. Deleting twice is harmless.
-const AMBIGUOUS_PAUSES: [TimeDelta; 3] =
-    [TimeDelta::seconds(1), TimeDelta::seconds(2), TimeDelta::seconds(4)];
 
 type Planned<'a> = (usize, &'a Action, &'a Delete);
 
@@ -79,20 +76,30 @@ async fn delete_point<'a, C: Cloud, K: Clock>(
 ) -> Vec<(Planned<'a>, Option<Outcome>)> {
     let mut ended = Vec::with_capacity(point.len());
     let mut protected: Option<String> = None;
+    let mut is_put_off = false;
     for (planned, refusal) in point {
-        let refusal = refusal.or_else(|| protected.clone().map(Outcome::Skipped));
-        let outcome = match refusal.or_else(|| run.why_not().map(Outcome::NotStarted)) {
+        let (_, action, delete) = planned;
+        // What is put off is not known to fail, so neither is what comes after it.
+        let refusal = refusal
+            .or_else(|| protected.clone().map(Outcome::Skipped))
+            .or_else(|| run.why_not().map(Outcome::NotStarted))
+            .or_else(|| {
+                let why = run.why_not_after(action).filter(|_| !is_put_off);
+                why.map(Outcome::NotStarted)
+            });
+        let outcome = match refusal {
             Some(outcome) => outcome,
-            None if looked_at + LOOK_FRESH_FOR < run.clock.now() => {
+            None if is_put_off || looked_at + LOOK_FRESH_FOR < run.clock.now() => {
+                is_put_off = true;
                 ended.push((planned, None));
                 continue;
             }
-            None => delete_one(run, planned.2.snapshot_id).await,
+            None => delete_one(run, delete).await,
         };
         if let (Outcome::Skipped(why), None) = (&outcome, &protected) {
-            protected = Some(format!("of one point with {}: {why}", planned.2.snapshot_id));
+            protected = Some(format!("of one point with {}: {why}", delete.resource));
         }
-        run.ended(planned.1, &outcome);
+        run.ended(action, &outcome);
         ended.push((planned, Some(outcome)));
     }
     ended
@@ -104,7 +111,7 @@ fn batch_len(planned: &[Planned<'_>]) -> usize {
     let mut len = 0;
     let mut ids = BTreeSet::new();
     for point in planned.chunk_by(is_one_point) {
-        ids.extend(point.iter().flat_map(|(_, _, delete)| read_again(delete)));
+        ids.extend(point.iter().flat_map(|(_, a, delete)| read_again(delete, a.region)));
         // Much that stays must not make for small batches: it would be read again with each.
         let fits = ids.len() <= FILTER_VALUES_MAX || len < FILTER_VALUES_MAX / 2;
         if !fits && 0 < len {
@@ -115,16 +122,19 @@ fn batch_len(planned: &[Planned<'_>]) -> usize {
     len
 }
 
+/// Tells whether two deletions are of one recovery point: members of one slot, or an image and what
+/// backs it.
 fn is_one_point((_, a, x): &Planned<'_>, (_, b, y): &Planned<'_>) -> bool {
-    a.policy == b.policy
+    let is_one_slot = a.policy == b.policy
         && x.point_time == y.point_time
         && x.tags.get(tags::SLOT).is_some()
         && x.tags.get(tags::SLOT) == y.tags.get(tags::SLOT)
-        && x.tags.get(tags::SOURCE) == y.tags.get(tags::SOURCE)
+        && x.tags.get(tags::SOURCE) == y.tags.get(tags::SOURCE);
+    is_one_slot || (image_of(x).is_some() && image_of(x) == image_of(y))
 }
 
-fn read_again(delete: &Delete) -> impl Iterator<Item = SnapshotId> {
-    delete.stays.iter().copied().chain([delete.snapshot_id])
+fn image_of(delete: &Delete) -> Option<ImageId> {
+    delete.backs.or(delete.resource.image())
 }
 
 /// Reads again what a batch deletes and relies on; returns why each deletion must not be made.
@@ -136,103 +146,91 @@ async fn check_batch<'a, C: Cloud, K: Clock>(
     if let Some(why) = run.why_not() {
         return same(Outcome::NotStarted(why));
     }
-    let ids: BTreeSet<SnapshotId> = batch.iter().flat_map(|(_, _, d)| read_again(d)).collect();
-    let seen = match read(run, ids.into_iter().collect()).await {
-        Ok(seen) => seen,
-        Err(CallEnd::Interrupted) => return same(Outcome::NotStarted("interrupted".to_owned())),
-        Err(CallEnd::Error(err)) => {
-            return same(Outcome::Failed(format!("could not be read again: {}", err.reason())));
-        }
+    let ids: BTreeSet<_> = batch.iter().flat_map(|(_, a, d)| read_again(d, a.region)).collect();
+    let Ok(seen) = Seen::read(run, ids).await else {
+        return same(Outcome::NotStarted("interrupted".to_owned()));
     };
     let mut checked = Vec::with_capacity(batch.len());
     for point in batch.chunk_by(is_one_point) {
-        let refused = point.iter().find_map(|(_, _, delete)| mismatch(delete, &seen));
+        let refused = why_not_point(run, point, &seen);
         for planned in point {
-            let outcome = match &refused {
-                Some(why) => Some(Outcome::Skipped(why.clone())),
-                None if !seen.contains_key(&planned.2.snapshot_id) => Some(Outcome::AlreadyGone),
-                None => None,
-            };
+            let outcome = refused
+                .clone()
+                .or_else(|| seen.is_gone(planned.2, *run.region).then_some(Outcome::AlreadyGone));
             checked.push((*planned, outcome));
         }
     }
     checked
 }
 
-/// Returns in what the world differs from what the deletion was planned against.
-fn mismatch(delete: &Delete, seen: &HashMap<SnapshotId, Snapshot>) -> Option<String> {
-    let stays_as_planned = |id: &&SnapshotId| {
-        seen.get(id).is_some_and(|snapshot| snapshot.state == SnapshotState::Completed)
-    };
-    if let Some(lost) = delete.stays.iter().find(|id| !stays_as_planned(id)) {
-        return Some(format!("{lost}, which was to stay, is gone or not complete any more"));
+/// Returns why nothing of a recovery point must be deleted.
+fn why_not_point<C: Cloud, K: Clock>(
+    run: &RegionRun<'_, C, K>,
+    point: &[Planned<'_>],
+    seen: &Seen,
+) -> Option<Outcome> {
+    let mut deletes = point.iter().map(|(_, _, delete)| *delete);
+    // Without the changes that come first, its tags are not as planned either.
+    let mut images = point.iter().filter(|(_, _, delete)| delete.resource.image().is_some());
+    if let Some(why) = images.find_map(|(_, action, _)| run.why_not_after(action)) {
+        return Some(Outcome::NotStarted(why));
     }
-    let now = seen.get(&delete.snapshot_id)?;
-    let what = if now.started_at != delete.started_at {
-        "start time"
-    } else if now.volume_id != delete.volume_id {
-        "volume"
-    } else if now.state != delete.state {
-        "state"
-    } else if now.tags != delete.tags {
-        "tags"
-    } else {
-        return None;
-    };
-    Some(format!("its {what} changed since the plan ({})", delete.snapshot_id))
+    if let Some(why) = deletes.clone().find_map(|d| seen.why_unread(d, *run.region)) {
+        return Some(Outcome::Failed(why));
+    }
+    deletes.find_map(|delete| seen.mismatch(delete, *run.region)).map(Outcome::Skipped)
 }
 
-async fn read<C: Cloud, K: Clock>(
-    run: &RegionRun<'_, C, K>,
-    ids: Vec<SnapshotId>,
-) -> Result<HashMap<SnapshotId, Snapshot>, CallEnd> {
-    let mut seen = HashMap::new();
-    for ids in ids.chunks(FILTER_VALUES_MAX) {
-        let filter = SnapshotFilter::Ids(ids.to_vec());
-        let filter = &filter;
-        let snapshots = all_pages(run.region, |token| async move {
-            let call = || run.cloud.describe_snapshots(run.region, filter, token.clone());
-            run.call("DescribeSnapshots", call).await
-        });
-        seen.extend(snapshots.await?.into_iter().map(|snapshot| (snapshot.id, snapshot)));
-    }
-    Ok(seen)
-}
-
-async fn delete_one<C: Cloud, K: Clock>(
-    run: &RegionRun<'_, C, K>,
-    snapshot_id: SnapshotId,
-) -> Outcome {
+async fn delete_one<C: Cloud, K: Clock>(run: &RegionRun<'_, C, K>, delete: &Delete) -> Outcome {
     let mut pauses = AMBIGUOUS_PAUSES.into_iter();
-    let mut unanswered = None;
     loop {
-        let call = || run.cloud.delete_snapshot(run.region, snapshot_id);
-        let err = match run.call("DeleteSnapshot", call).await {
+        let err = match call(run, delete.resource).await {
             Ok(()) => return Outcome::Done(Vec::new()),
-            Err(CallEnd::Interrupted) => {
-                let not_started = || Outcome::NotStarted("interrupted".to_owned());
-                return unanswered.map_or_else(not_started, Outcome::Failed);
-            }
+            Err(CallEnd::Interrupted) => return Outcome::NotStarted("interrupted".to_owned()),
             Err(CallEnd::Error(err)) => err,
         };
-        match err.kind {
-            // Gone is what the plan asked for.
-            ErrorKind::NotFound => return Outcome::AlreadyGone,
-            ErrorKind::InUse | ErrorKind::Protected => return Outcome::Skipped(err.reason()),
-            ErrorKind::Ambiguous => {}
-            ErrorKind::Throttled
-            | ErrorKind::VolumeRate
-            | ErrorKind::Busy
-            | ErrorKind::AccountLimit
-            | ErrorKind::Denied
-            | ErrorKind::Credentials
-            | ErrorKind::Unsupported
-            | ErrorKind::Refused => return Outcome::Failed(err.reason()),
+        // EC2 may not know yet that its image was deregistered a moment ago.
+        let is_for_now = err.kind == ErrorKind::InUse && delete.backs.is_some();
+        if !is_for_now {
+            return after_error(&err);
         }
-        let Some(pause) = pauses.next() else { return Outcome::Failed(err.reason()) };
+        let Some(pause) = pauses.next() else { return Outcome::Waits(err.reason()) };
         if !run.stop.pause(run.clock, pause).await {
-            return Outcome::Failed(err.reason());
+            return Outcome::Waits(err.reason());
         }
-        unanswered = Some(err.reason());
+    }
+}
+
+async fn call<C: Cloud, K: Clock>(
+    run: &RegionRun<'_, C, K>,
+    resource: ResourceId,
+) -> Result<(), CallEnd> {
+    match resource {
+        ResourceId::Snapshot(id) => {
+            run.call_again("DeleteSnapshot", || run.cloud.delete_snapshot(run.region, id)).await
+        }
+        ResourceId::Image(id) => {
+            run.call_again("DeregisterImage", || run.cloud.deregister_image(run.region, id)).await
+        }
+    }
+}
+
+/// Decides what an error means for the deletion, by its kind; by its code, where EC2 says with a
+/// word that it uses for more than that an image is gone.
+fn after_error(err: &CloudError) -> Outcome {
+    match err.kind {
+        // Gone is what the plan asked for.
+        ErrorKind::NotFound => Outcome::AlreadyGone,
+        ErrorKind::Busy if err.code == "InvalidAMIID.Unavailable" => Outcome::AlreadyGone,
+        ErrorKind::InUse | ErrorKind::Protected => Outcome::Skipped(err.reason()),
+        ErrorKind::Throttled
+        | ErrorKind::VolumeRate
+        | ErrorKind::Busy
+        | ErrorKind::AccountLimit
+        | ErrorKind::Denied
+        | ErrorKind::Credentials
+        | ErrorKind::Unsupported
+        | ErrorKind::Ambiguous
+        | ErrorKind::Refused => Outcome::Failed(err.reason()),
     }
 }

@@ -1,15 +1,17 @@
 //! What became of an action.
 
-use crate::domain::ids::SnapshotId;
+use chrono::{DateTime, Utc};
+
+use crate::domain::ids::ResourceId;
 use crate::plan::Action;
 
 /// What became of one action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// EC2 did it; with the snapshots that it made.
-    Done(Vec<SnapshotId>),
-    /// The reply was lost, but what was asked for is there; with the snapshots that were found.
-    Found(Vec<SnapshotId>),
+    /// EC2 did it; with the snapshots or the image that it made.
+    Done(Vec<ResourceId>),
+    /// The reply was lost, but what was asked for is there; with what was found.
+    Found(Vec<ResourceId>),
     /// It was gone already.
     AlreadyGone,
     /// Not done, rightly: the world has changed since the plan, or EC2 protects the thing.
@@ -78,8 +80,13 @@ impl Outcome {
         }
     }
 
-    /// Returns the snapshots that the action made.
-    pub fn made(&self) -> &[SnapshotId] {
+    /// Returns true if what was asked for is so now.
+    pub fn is_done(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::Found(_) | Self::AlreadyGone)
+    }
+
+    /// Returns the snapshots, or the image, that the action made.
+    pub fn made(&self) -> &[ResourceId] {
         match self {
             Self::Done(ids) | Self::Found(ids) => ids,
             Self::AlreadyGone
@@ -101,6 +108,9 @@ pub trait Progress: Sync {
 
     /// Execution has ended.
     fn ends(&self) {}
+
+    /// Nothing is done before `until`, when the next cycle sees to so many things that are left.
+    fn waits(&self, _n_left: usize, _until: DateTime<Utc>) {}
 }
 
 /// Tells nobody.

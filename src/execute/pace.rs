@@ -5,9 +5,11 @@
 //! rate, and each that succeeds wins a little of it back.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::domain::region::Region;
 
 /// What throttling leaves of a rate at least.
 const FACTOR_MIN: f64 = 1.0 / 64.0;
@@ -16,10 +18,22 @@ const FACTOR_STEP: f64 = 0.02;
 
 /// Published size and refill a second of an operation's bucket.
 ///
-/// EC2 API reference, "Request throttling": mutating snapshot calls 100 and 5, filtered or
-/// paginated describes 100 and 20.
+/// EC2 API reference, "Request throttling": what has no bucket of its own there shares the default
+/// one of mutating calls.
 fn published(operation: &str) -> (f64, f64) {
-    if operation.starts_with("Describe") { (100.0, 20.0) } else { (100.0, 5.0) }
+    match operation {
+        "CreateSnapshot"
+        | "CreateSnapshots"
+        | "DeleteSnapshot"
+        | "DeregisterImage"
+        | "ModifyImageAttribute"
+        | "ModifySnapshotAttribute" => (100.0, 5.0),
+        "CopyImage" => (100.0, 1.0),
+        "CreateTags" => (100.0, 10.0),
+        // Filtered or paginated.
+        _ if operation.starts_with("Describe") => (100.0, 20.0),
+        _ => (50.0, 5.0),
+    }
 }
 
 /// One operation's bucket.
@@ -107,8 +121,28 @@ impl Pace {
         f: impl FnOnce(&mut Bucket) -> T,
     ) -> T {
         // A panic while the lock was held cannot leave a bucket half changed.
-        let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         f(buckets.entry(operation).or_insert_with(|| Bucket::new(operation, self.share, now)))
+    }
+}
+
+/// The paces of all regions: whoever asks a region shares its buckets.
+#[derive(Debug)]
+pub struct Paces {
+    share: f64,
+    by_region: Mutex<HashMap<Region, Arc<Pace>>>,
+}
+
+impl Paces {
+    /// Starts with full buckets everywhere, at `share` of the published rates.
+    pub fn new(share: f64) -> Self {
+        Self { share, by_region: Mutex::default() }
+    }
+
+    /// Returns the pace of `region`.
+    pub fn of(&self, region: &Region) -> Arc<Pace> {
+        let mut paces = self.by_region.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(paces.entry(*region).or_insert_with(|| Arc::new(Pace::new(self.share))))
     }
 }
 
@@ -116,7 +150,7 @@ impl Pace {
 mod tests {
     use chrono::{DateTime, TimeDelta, Utc};
 
-    use super::Pace;
+    use super::{Pace, Paces};
 
     fn start() -> DateTime<Utc> {
         "2026-03-01T00:00:00Z".parse().unwrap()
@@ -147,6 +181,32 @@ mod tests {
         let later = start() + TimeDelta::seconds(60);
         let wait = (0..101).map(|_| pace.take("DeleteSnapshot", later)).last().unwrap() - later;
         assert!(wait <= TimeDelta::milliseconds(200), "{wait}");
+    }
+
+    #[test]
+    fn each_operation_has_its_published_bucket() {
+        for (operation, n_calls, expected) in [
+            ("CopyImage", 160, 60.0),
+            ("CopySnapshot", 100, 10.0),
+            ("CreateImage", 100, 10.0),
+            ("CreateTags", 200, 10.0),
+            ("DeregisterImage", 150, 10.0),
+            ("ModifySnapshotAttribute", 150, 10.0),
+            ("EnableImageDeprecation", 100, 10.0),
+            ("DescribeImages", 300, 10.0),
+        ] {
+            let seconds = seconds(&Pace::new(1.0), operation, n_calls);
+            assert!((seconds - expected).abs() < 0.01, "{operation}: {seconds}");
+        }
+    }
+
+    #[test]
+    fn whoever_asks_a_region_shares_its_pace() {
+        let paces = Paces::new(1.0);
+        let region = "eu-west-1".parse().unwrap();
+        seconds(&paces.of(&region), "DescribeSnapshots", 100);
+        assert!(0.01 < seconds(&paces.of(&region), "DescribeSnapshots", 1));
+        assert!(seconds(&paces.of(&"us-east-1".parse().unwrap()), "DescribeSnapshots", 1) < 0.001);
     }
 
     #[test]

@@ -13,9 +13,12 @@ use crate::plan::model::{Note, Plan, Severity};
 use crate::plan::reason::minute;
 use crate::plan::scene::World;
 
+/// From where, for which policy, and where to.
+type Way = (Region, Arc<str>, Region);
+
 /// Notes for each policy and destination how many copies are overdue, and since when.
 pub fn note_debts(world: &World<'_>, debts: &Debts, plan: &mut Plan) {
-    let mut overdue: BTreeMap<(Region, Arc<str>, Region), (usize, DateTime<Utc>)> = BTreeMap::new();
+    let mut overdue: BTreeMap<Way, (usize, DateTime<Utc>)> = BTreeMap::new();
     for scene in world.scenes.values() {
         for lineage in &scene.lineages {
             let Some(policy) = scene.judge.policy(lineage.key.policy) else { continue };

@@ -270,7 +270,7 @@ impl<'p, 'a> Pass<'p, 'a> {
     }
 }
 
-impl<'p, 'a> Missing<'p, 'a> {
+impl<'a> Missing<'_, 'a> {
     /// Returns the lineage that the copy belongs to.
     pub fn lineage_key(&self) -> LineageKey {
         match self.rule {

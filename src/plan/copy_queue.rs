@@ -47,7 +47,9 @@ pub fn queue<'p, 'a>(
         // Debts of a region that was not observed are not here.
         let Some(scene) = world.scenes.get(&to_one[0].to) else { continue };
         let mut pass = Pass::new(world, scene, plan, &mut queued);
-        to_one.iter().for_each(|missing| pass.one(missing));
+        for missing in to_one {
+            pass.one(missing);
+        }
         pass.tell();
     }
     queued
@@ -102,7 +104,7 @@ impl<'q, 'a> Pass<'q, 'a> {
         let attempt = match attempt {
             Attempt::Now(attempt) => attempt,
             Attempt::Later(why, since, not_before) => {
-                return self.waits(missing, why, Some(since), Some(not_before));
+                return self.waits(missing, &why, Some(since), Some(not_before));
             }
             Attempt::GivenUp(why) => {
                 let text = format!("`{name}`: no copy of {}: {why}", parent(missing));
@@ -115,14 +117,14 @@ impl<'q, 'a> Pass<'q, 'a> {
             return;
         }
         if let Some(why) = self.why_not_yet(missing) {
-            return self.waits(missing, why, None, None);
+            return self.waits(missing, &why, None, None);
         }
         let n_copies = missing.parent.thing.image().map_or(1, |image| image.snapshot_ids.len());
         // An image with more snapshots than EC2 runs copies has to begin alone.
         let fits = n_copies <= self.n_free || (self.n_running == 0 && self.n_free == COPIES_MAX);
         if !fits {
             let why = format!("EC2 runs {COPIES_MAX} copies into a region at a time");
-            return self.waits(missing, why, None, None);
+            return self.waits(missing, &why, None, None);
         }
         self.n_free = self.n_free.saturating_sub(n_copies);
         let slot = (missing.lineage_key(), missing.parent.volume_id);
@@ -213,7 +215,7 @@ impl<'q, 'a> Pass<'q, 'a> {
     fn waits(
         &mut self,
         missing: &Missing<'_, '_>,
-        why: String,
+        why: &str,
         since: Option<DateTime<Utc>>,
         not_before: Option<DateTime<Utc>>,
     ) {

@@ -116,11 +116,11 @@ pub fn create(
     }
     let attempt = match due_attempt(place, lineage) {
         Ok(attempt) => attempt,
-        Err(creation) => return creation,
+        Err(creation) => return *creation,
     };
     let in_the_way = match make_room(lineage, &volumes, occupied) {
         Ok(in_the_way) => in_the_way,
-        Err(creation) => return creation,
+        Err(creation) => return *creation,
     };
     let repaired = newest.filter(|point| place.slot <= point.slot_or_time());
     let tags = point_tags::for_point(place, candidate, repaired, attempt);
@@ -200,7 +200,10 @@ fn missing<'c>(
 }
 
 /// Returns which attempt is due; or what to say while none is.
-fn due_attempt(place: Place<'_>, lineage: Option<&JudgedLineage<'_>>) -> Result<u32, Creation> {
+fn due_attempt(
+    place: Place<'_>,
+    lineage: Option<&JudgedLineage<'_>>,
+) -> Result<u32, Box<Creation>> {
     let failed = lineage.into_iter().flat_map(|lineage| &lineage.failed).map(|(entry, _)| entry);
     // A slot in the future is a clock's mistake, and its failures are none of this slot's.
     let is_of_slot = |slot| place.slot <= slot && slot <= place.now;
@@ -211,11 +214,12 @@ fn due_attempt(place: Place<'_>, lineage: Option<&JudgedLineage<'_>>) -> Result<
         Attempt::Later(reason, since, not_before) => {
             let mut creation = Creation::waits(reason, Some(since));
             creation.not_before = Some(not_before);
-            Err(creation)
+            Err(Box::new(creation))
         }
         Attempt::GivenUp(why) => {
             let source = lineage.map(|lineage| lineage.key.source.to_string()).unwrap_or_default();
-            Err(Creation::warns(format!("{source}: {why}; the next slot tries again")))
+            let warning = format!("{source}: {why}; the next slot tries again");
+            Err(Box::new(Creation::warns(warning)))
         }
     }
 }
@@ -225,7 +229,7 @@ fn make_room(
     lineage: Option<&JudgedLineage<'_>>,
     volumes: &[&Volume],
     occupied: &Occupied,
-) -> Result<Vec<SnapshotId>, Creation> {
+) -> Result<Vec<SnapshotId>, Box<Creation>> {
     let mut in_the_way = Vec::new();
     for volume in volumes {
         let n_unfinished = occupied.unfinished.get(&volume.id).copied().unwrap_or_default();
@@ -239,13 +243,13 @@ fn make_room(
             .take(n_to_go)
             .collect();
         if failed.len() < n_to_go {
-            return Err(Creation::waits(
+            return Err(Box::new(Creation::waits(
                 format!(
                     "{} has {n_unfinished} pending or failed snapshots, and EC2 allows {max}",
                     volume.id
                 ),
                 None,
-            ));
+            )));
         }
         in_the_way.extend(failed);
     }

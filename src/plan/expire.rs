@@ -9,6 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::domain::ids::{RegionalId, ResourceId, SnapshotId};
+use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::plan::copies::{Debts, Owed};
 use crate::plan::guard::{Cause, Veto};
@@ -41,7 +42,7 @@ pub struct Stage<'s> {
     /// What is being copied, or will be by this plan.
     pub being_copied: &'s BTreeSet<RegionalId>,
     /// Failed copies that are the memory of attempts.
-    pub remembered: &'s BTreeSet<(crate::domain::region::Region, ResourceId)>,
+    pub remembered: &'s BTreeSet<(Region, ResourceId)>,
 }
 
 /// Carries the verdicts on a region's lineages over into `emitted` and `plan`.
@@ -221,7 +222,7 @@ impl<'p, 'a> Pass<'p, 'a> {
     ) -> Option<ExpireReason> {
         let policy = self.scene.judge.policy(self.lineage.key.policy)?;
         let now = self.world.request.now;
-        let to: Vec<&str> = owed.unfinished.iter().map(|region| region.as_str()).collect();
+        let to: Vec<&str> = owed.unfinished.iter().map(Region::as_str).collect();
         let (to, id) = (to.join(", "), point.members.first()?.id());
         let is_over = policy.copy_give_up.end(point.time, policy.timezone) <= now;
         if is_over && self.newest.is_some_and(|newest| point.time < newest) {

@@ -1,308 +1,252 @@
-//! Everything about one snapshot: whose it is, what becomes of it and why, what stands in the way.
+//! Everything about one snapshot or image: whose it is, what becomes of it and why, what stands in
+//! the way, and where else its data is.
 //!
-//! Asks the same passes as the plan does; decides nothing of its own.
+//! Asks the same passes as the plan does; decides nothing of its own. A snapshot that backs an
+//! image is explained as part of the image's recovery point.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use chrono::{DateTime, Utc};
-
-use crate::config::{Config, Orphans, RegionalPolicy, Retention};
-use crate::domain::ids::SnapshotId;
-use crate::domain::inventory::{Inventory, RegionInventory, Snapshot, SnapshotState};
+use crate::config::Config;
+use crate::domain::ids::{ImageId, ResourceId, VolumeId};
+use crate::domain::inventory::{Image, ImageState, Inventory};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::plan::Request;
-use crate::plan::guard::{Veto, region_vetoes, snapshot_vetoes};
-use crate::plan::lineage::{self, Point, PointState};
-use crate::plan::model::{Action, Plan};
-use crate::plan::reason::{held, minute};
-use crate::plan::retention::{Candidate, Hold, Rules, judge};
-use crate::plan::standing::{Bystanders, Judge, Standing, bystander_text};
-use crate::plan::verdict::{FAILED_FOR, JudgedLineage, Verdict, is_gone};
+use crate::plan::image_standing::ImageStanding;
+use crate::plan::lineage::{Role, Thing};
+use crate::plan::point::Member;
+use crate::plan::scene::{Scene, World};
+use crate::plan::standing::{Standing, bystander_text};
 
-/// All that is known about one snapshot.
-#[derive(Debug, Clone)]
-pub struct Explanation {
+mod fate;
+mod judged;
+mod obstacle;
+mod relative;
+mod rules;
+
+use fate::Fates;
+use judged::Found;
+pub use judged::JudgedBy;
+pub use obstacle::Obstacle;
+pub use relative::{Relative, Relatives};
+
+/// All that is known about one snapshot or image.
+#[derive(Debug)]
+pub struct Explanation<'a> {
     /// Where it is.
     pub region: Region,
     /// What EC2 says of it.
-    pub snapshot: Snapshot,
+    pub thing: Thing<'a>,
+    /// The volume whose data it is: of a copy that of the original, where known.
+    pub volume_id: Option<VolumeId>,
+    /// Of a snapshot, the image with which it is judged.
+    pub of_image: Option<&'a Image>,
+    /// Of an image, its snapshots that are listed.
+    pub backing: Vec<Thing<'a>>,
     /// Whose it is, in words.
     pub standing: String,
-    /// What each judging policy makes of it; more than one only for what several adopt.
+    /// What each judging policy makes of it; more than one only for what several select or adopt.
     pub judged_by: Vec<JudgedBy>,
     /// Everything that forbids its deletion, on itself or on its point.
-    pub vetoes: Vec<Veto>,
-    /// The completed snapshots of its recovery point, itself among them: what is restored together.
-    pub restorable: Vec<Snapshot>,
+    pub obstacles: Vec<Obstacle>,
+    /// What it is a copy of, and its copies.
+    pub relatives: Relatives,
+    /// What its recovery point is restored from: of each volume this one, or what stands for it.
+    pub restorable: Vec<Member<'a>>,
 }
 
-/// What one policy makes of a snapshot.
-#[derive(Debug, Clone)]
-pub struct JudgedBy {
-    /// The policy.
-    pub policy: Arc<str>,
-    /// Its source.
-    pub source: Source,
-    /// The slot of its point.
-    pub slot: Option<DateTime<Utc>>,
-    /// Its point, in words.
-    pub point: String,
-    /// What becomes of it, in words.
-    pub verdict: String,
-    /// When it goes as things stand; none if newer points decide, or it goes at once.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Each rule of the policy, and what it says.
-    pub rules: Vec<String>,
-    /// The lineage around it, by time: instant, state, what becomes of it, whether it is this one.
-    pub lineage: Vec<(DateTime<Utc>, &'static str, String, bool)>,
-}
-
-/// Explains `snapshot_id`; none if no region of the inventory has it.
-pub fn explain(
-    config: &Config,
-    inventory: &Inventory,
-    request: &Request,
-    snapshot_id: SnapshotId,
-) -> Option<Explanation> {
-    let (region, observed, snapshot) =
-        inventory.regions.iter().find_map(|(region, observed)| {
-            let found = observed.snapshots.iter().find(|snapshot| snapshot.id == snapshot_id)?;
-            Some((region, observed, found))
-        })?;
-    let judge = Judge::new(config, region, observed);
-    let all = lineage::lineages(&judge, observed, &mut Bystanders::default());
-    let lineages = super::judge_all(&judge, observed, &all, request.now);
-    let fates = fates(&super::plan(config, inventory, request));
-    let mut vetoes = region_vetoes(inventory, observed);
+/// Explains `id`, in `region` if that is given; none if the inventory does not have it.
+pub fn explain<'a>(
+    config: &'a Config,
+    inventory: &'a Inventory,
+    request: &'a Request,
+    region: Option<Region>,
+    id: ResourceId,
+) -> Option<Explanation<'a>> {
+    let world = World::new(config, inventory, request);
+    let mut scenes = world.scenes.values().filter(|s| region.is_none_or(|r| r == s.region));
+    let (scene, thing) = scenes.find_map(|scene| Some((scene, thing(scene, id)?)))?;
+    let plan = super::plan(config, inventory, request);
+    let fates = Fates::of(&plan);
+    let subject = Subject::new(&world, scene, thing);
+    let mut obstacles = obstacle::of_region(&subject);
+    let mut relatives = Relatives::default();
     let mut judged_by = Vec::new();
-    let mut restorable = vec![snapshot];
-    for lineage in lineages.iter().filter(|lineage| has(lineage, snapshot_id)) {
-        let Some(policy) = judge.policy(lineage.key.policy) else { continue };
-        let name = &config.policies[lineage.key.policy].name;
-        vetoes.extend(members_vetoes(&judge, observed, lineage, snapshot_id));
-        let scene = Scene { policy, observed, lineage, fates: &fates, now: request.now };
-        judged_by.push(scene.judged(name, snapshot_id));
-        if let Some((point, _)) = scene.found(snapshot_id) {
-            restorable.clone_from(&point.snapshots);
-        }
+    let mut restorable = subject.itself();
+    let mut volume_id = None;
+    for lineage in &scene.lineages {
+        let Some(found) = Found::of(&subject, lineage) else { continue };
+        obstacle::of_point(&found, &plan, &mut obstacles);
+        relatives.add(&found, &plan);
+        judged_by.extend(found.judged(&fates));
+        volume_id = volume_id.or(found.volume_id());
+        restorable = subject.restorable(&found);
     }
-    if judged_by.is_empty() {
-        vetoes.extend(snapshot_vetoes(&judge, observed, snapshot));
-    }
-    let standing = standing_text(&judge.standing(snapshot));
+    judged_by.extend(judged::leftover(&subject, &fates));
+    relatives.add_parents(&subject);
+    obstacle::of_itself(&subject, judged_by.is_empty(), &mut obstacles);
     Some(Explanation {
-        region: *region,
-        snapshot: snapshot.clone(),
-        standing,
+        region: scene.region,
+        thing,
+        volume_id: volume_id.or(subject.own_volume()),
+        of_image: subject.of_image.filter(|_| !judged_by.is_empty()),
+        backing: subject.backing(),
+        standing: subject.standing(!judged_by.is_empty()),
         judged_by,
-        vetoes,
-        restorable: restorable
-            .into_iter()
-            .filter(|snapshot| snapshot.state == SnapshotState::Completed)
-            .cloned()
-            .collect(),
+        obstacles,
+        relatives,
+        restorable,
     })
 }
 
-/// What the plan makes of each snapshot that it decides about, in words.
-type Fates = HashMap<SnapshotId, String>;
-
-fn fates(plan: &Plan) -> Fates {
-    let mut fates: Fates =
-        plan.keeps.iter().map(|keep| (keep.snapshot_id, format!("stays: {keep}"))).collect();
-    let deletes = plan.actions.iter().filter_map(Action::as_delete);
-    fates.extend(deletes.map(|delete| (delete.snapshot_id, format!("goes: {}", delete.reason))));
-    fates.extend(plan.withheld.iter().filter_map(|withheld| {
-        let delete = withheld.action.as_delete()?;
-        let text = format!("stays: over a limit ({}); would go: {}", withheld.limit, delete.reason);
-        Some((delete.snapshot_id, text))
-    }));
-    fates
-}
-
-fn has(lineage: &JudgedLineage<'_>, id: SnapshotId) -> bool {
-    lineage.points.iter().any(|(point, _)| point.ids().any(|other| other == id))
-        || lineage.failed.iter().any(|(entry, _)| entry.snapshot.id == id)
-}
-
-fn standing_text(standing: &Standing) -> String {
-    match standing {
-        Standing::Ours(_) => "made by this installation of snapkeep".to_owned(),
-        Standing::Adopted(_) => "made by others and adopted".to_owned(),
-        Standing::Stranger => {
-            "made by others; no policy adopts it, so it is never touched".to_owned()
+fn thing<'a>(scene: &Scene<'a>, id: ResourceId) -> Option<Thing<'a>> {
+    match id {
+        ResourceId::Snapshot(id) => {
+            scene.observed.snapshots.iter().find(|s| s.id == id).map(Thing::Snapshot)
         }
-        other => {
-            bystander_text(other).map_or_else(String::new, |text| format!("never touched: {text}"))
+        ResourceId::Image(id) => {
+            scene.observed.images.iter().find(|i| i.id == id).map(Thing::Image)
         }
     }
 }
 
-/// Returns the vetoes on every member of the point: each is a veto on all.
-fn members_vetoes(
-    judge: &Judge<'_>,
-    observed: &RegionInventory,
-    lineage: &JudgedLineage<'_>,
-    id: SnapshotId,
-) -> Vec<Veto> {
-    let point = lineage.points.iter().map(|(point, _)| point).find(|p| p.ids().any(|i| i == id));
-    let failed = lineage.failed.iter().map(|(entry, _)| entry.snapshot).filter(|s| s.id == id);
-    let members = point.into_iter().flat_map(|point| point.snapshots.iter().copied());
-    members.chain(failed).flat_map(|snapshot| snapshot_vetoes(judge, observed, snapshot)).collect()
+/// What is explained, and where it is.
+#[derive(Clone, Copy)]
+struct Subject<'p, 'a> {
+    world: &'p World<'a>,
+    scene: &'p Scene<'a>,
+    thing: Thing<'a>,
+    /// The image that it backs or was made with, if that is there and judges it.
+    of_image: Option<&'a Image>,
 }
 
-/// One lineage that the snapshot in question belongs to.
-struct Scene<'s, 'a> {
-    policy: &'s RegionalPolicy,
-    observed: &'s RegionInventory,
-    lineage: &'s JudgedLineage<'a>,
-    fates: &'s Fates,
-    now: DateTime<Utc>,
-}
-
-impl<'s, 'a> Scene<'s, 'a> {
-    fn found(&self, id: SnapshotId) -> Option<&'s (Point<'a>, Verdict)> {
-        self.lineage.points.iter().find(|(point, _)| point.ids().any(|other| other == id))
-    }
-
-    fn judged(&self, name: &Arc<str>, id: SnapshotId) -> JudgedBy {
-        let lines = self.lineage.points.iter().map(|(point, verdict)| {
-            let is_it = point.ids().any(|other| other == id);
-            (point.time, state_text(point.state), self.fate(point, verdict), is_it)
-        });
-        let base = JudgedBy {
-            policy: Arc::clone(name),
-            source: self.lineage.key.source,
-            slot: None,
-            point: String::new(),
-            verdict: String::new(),
-            expires_at: None,
-            rules: self.rules(id),
-            lineage: lines.collect(),
-        };
-        match self.found(id) {
-            Some((point, verdict)) => JudgedBy {
-                slot: point.slot,
-                point: point_text(point),
-                verdict: self.fate(point, verdict),
-                expires_at: match verdict {
-                    Verdict::Keep(_, until) => *until,
-                    Verdict::Expire(..) | Verdict::Waiting => None,
-                },
-                ..base
+impl<'p, 'a> Subject<'p, 'a> {
+    fn new(world: &'p World<'a>, scene: &'p Scene<'a>, thing: Thing<'a>) -> Self {
+        let image_id = match thing {
+            Thing::Image(_) => None,
+            Thing::Snapshot(snapshot) => match scene.judge.standing(snapshot) {
+                Standing::BacksImage(id) => Some(id),
+                // It may back another image by now.
+                Standing::OfImage(_, id) => Some(scene.judge.image_of(snapshot.id).unwrap_or(id)),
+                _ => None,
             },
-            None => self.failed(base, id),
+        };
+        let is_there = |image: &&Image| image.state != ImageState::Deregistered;
+        let mut images = scene.observed.images.iter().filter(is_there);
+        let of_image = image_id.and_then(|id| images.find(|image| image.id == id));
+        Self { world, scene, thing, of_image }
+    }
+
+    fn id(&self) -> ResourceId {
+        self.thing.id()
+    }
+
+    /// Returns the id by which its point has it.
+    fn member_id(&self) -> ResourceId {
+        self.of_image.map_or_else(|| self.id(), |image| image.id.into())
+    }
+
+    fn own_volume(&self) -> Option<VolumeId> {
+        match self.thing {
+            Thing::Snapshot(snapshot) => snapshot.volume_id,
+            Thing::Image(_) => None,
         }
     }
 
-    /// What becomes of a point: as the plan says, or, where it says nothing, by its verdict.
-    fn fate(&self, point: &Point<'_>, verdict: &Verdict) -> String {
-        let planned = point.ids().find_map(|id| self.fates.get(&id).cloned());
-        planned.unwrap_or_else(|| match verdict {
-            Verdict::Waiting => "waiting for it to complete".to_owned(),
-            Verdict::Keep(holds, until) => format!("stays: {}", held(*holds, *until)),
-            Verdict::Expire(reason, _) => format!("left to another policy; {reason}"),
-        })
+    fn itself(&self) -> Vec<Member<'a>> {
+        let is_usable = self.thing.state().is_complete() || is_disabled(self.thing);
+        let (thing, volume_id) = (self.thing, self.own_volume());
+        Vec::from_iter(is_usable.then_some(Member { thing, volume_id, role: Role::Original }))
     }
 
-    fn failed(&self, base: JudgedBy, id: SnapshotId) -> JudgedBy {
-        let found = self.lineage.failed.iter().find(|(entry, _)| entry.snapshot.id == id);
-        let Some((entry, goes)) = found else { return base };
-        let ends_at = entry.snapshot.started_at + FAILED_FOR;
-        JudgedBy {
-            slot: entry.slot,
-            point: format!("attempt {} failed; fills no slot", entry.attempt),
-            verdict: self.fates.get(&id).cloned().unwrap_or_default(),
-            expires_at: Some(ends_at).filter(|ends_at| !goes && self.now < *ends_at),
-            ..base
+    /// Returns what the point is restored from, with the subject before all that could stand for
+    /// it.
+    fn restorable(&self, found: &Found<'_, 'p, 'a>) -> Vec<Member<'a>> {
+        let Some(point) = found.point() else { return self.itself() };
+        let itself = point.all().find(|member| member.id() == self.id());
+        let stands = point.representatives();
+        let others = stands.filter(|m| itself.is_none_or(|it| it.volume_id != m.volume_id));
+        let mut all: Vec<Member<'a>> = itself.into_iter().chain(others).copied().collect();
+        all.retain(|member| member.is_complete() || is_disabled(member.thing));
+        all.sort_by_key(|member| (member.thing.started_at(), member.id()));
+        if self.of_image.is_some() {
+            all.extend(self.itself());
+        }
+        all
+    }
+
+    fn backing(&self) -> Vec<Thing<'a>> {
+        let Thing::Image(image) = self.thing else { return Vec::new() };
+        // The list knows those of registered images only.
+        let listed = self.scene.judge.snapshots_of(image);
+        listed.map(Thing::Snapshot).collect()
+    }
+
+    /// Returns whose it is, in words.
+    fn standing(&self, is_judged: bool) -> String {
+        match self.thing {
+            Thing::Snapshot(snapshot) => {
+                self.snapshot_standing(&self.scene.judge.standing(snapshot), is_judged)
+            }
+            Thing::Image(image) => self.image_standing(&self.scene.judge.image_standing(image)),
         }
     }
-}
 
-fn point_text(point: &Point<'_>) -> String {
-    let ids: Vec<String> = point.ids().map(|id| id.to_string()).collect();
-    format!(
-        "{}, {} of {} snapshots: {}",
-        state_text(point.state),
-        ids.len(),
-        point.wanted,
-        ids.join(" ")
-    )
-}
-
-fn state_text(state: PointState) -> &'static str {
-    match state {
-        PointState::Complete => "complete",
-        PointState::Incomplete => "incomplete",
-        PointState::Pending => "pending",
-    }
-}
-
-impl Scene<'_, '_> {
-    /// Asks each tier by itself what it says of the point of `id`.
-    fn rules(&self, id: SnapshotId) -> Vec<String> {
-        let settled: Vec<&Point<'_>> = self
-            .lineage
-            .points
-            .iter()
-            .map(|(point, _)| point)
-            .filter(|point| point.state != PointState::Pending)
-            .collect();
-        let is_it = |point: &&Point<'_>| point.ids().any(|other| other == id);
-        let Some(it) = settled.iter().position(is_it) else { return Vec::new() };
-        let candidates: Vec<Candidate> = settled
-            .iter()
-            .map(|p| Candidate { time: p.time, is_complete: p.state == PointState::Complete })
-            .collect();
-        let (retention, zone, now) = (&self.policy.retention, self.policy.timezone, self.now);
-        let tiers = retention.tiers.iter().map(|rule| {
-            let alone = Retention { tiers: vec![*rule], ..retention.clone() };
-            let rules = Rules {
-                retention: &alone,
-                zone,
-                now,
-                keep_last_holds: false,
-                is_settled_only: false,
-            };
-            let judgement = &judge(rules, &candidates)[it];
-            let says = match (judgement.holds.is_empty(), judgement.until) {
-                (false, Some(until)) => format!("holds it until {}", minute(until)),
-                (false, None) => "holds it".to_owned(),
-                (true, _) => match judgement.instead.first() {
-                    Some(n) => format!("{} stands for its period", minute(settled[*n].time)),
-                    None => judgement.lapse.to_string(),
-                },
-            };
-            format!("{} = {} ({}): {says}", rule.tier.name(), rule.window, rule.take.name())
-        });
-        tiers.chain([self.keep_last(id), self.orphans()]).collect()
+    fn snapshot_standing(&self, standing: &Standing, is_judged: bool) -> String {
+        match standing {
+            Standing::Ours(mark) if mark.copy.is_some() => OUR_COPY.to_owned(),
+            Standing::Ours(_) => OURS.to_owned(),
+            Standing::Adopted(_) => "made by others and adopted".to_owned(),
+            Standing::OfImage(Some(_), image_id) => self.made_with(*image_id),
+            Standing::BacksImage(image_id) if is_judged => {
+                format!("made by others; backs {image_id} and goes with it")
+            }
+            Standing::Stranger => {
+                "made by others; no policy adopts it, so it is never touched".to_owned()
+            }
+            other => bystander_text(other)
+                .map_or_else(String::new, |text| format!("never touched: {text}")),
+        }
     }
 
-    fn keep_last(&self, id: SnapshotId) -> String {
-        let holds_it = self.found(id).is_some_and(|(_, verdict)| match verdict {
-            Verdict::Keep(holds, _) => holds.contains(Hold::Last),
-            Verdict::Expire(..) | Verdict::Waiting => false,
-        });
-        let says = if holds_it { "holds it" } else { "does not hold it" };
-        format!("keep_last = {}: {says}", self.policy.retention.keep_last)
+    fn made_with(&self, image_id: ImageId) -> String {
+        match self.of_image {
+            Some(image) if image.id == image_id => {
+                format!("{OURS} with {image_id}; goes with it")
+            }
+            Some(image) => format!(
+                "{OURS} with {image_id}, which is gone; now backs {} and goes with it",
+                image.id
+            ),
+            None => format!("{OURS} with {image_id}, which is gone"),
+        }
     }
 
-    fn orphans(&self) -> String {
-        let rule = match self.policy.retention.orphans {
-            Orphans::KeepLast => "keep-last".to_owned(),
-            Orphans::Expire => "expire".to_owned(),
-            Orphans::After(span) => span.to_string(),
+    fn image_standing(&self, standing: &ImageStanding) -> String {
+        let claims = match standing {
+            ImageStanding::Ours(mark) if mark.copy.is_some() => return OUR_COPY.to_owned(),
+            ImageStanding::Ours(_) => return OURS.to_owned(),
+            ImageStanding::Stranger => {
+                let text = "made by others; no policy selects or adopts it, so it is never touched";
+                return text.to_owned();
+            }
+            ImageStanding::Others(claims) => claims,
+            other => {
+                let text = other.bystander_text().unwrap_or_default();
+                return format!("never touched: {text}");
+            }
         };
-        let source = self.lineage.key.source;
-        let is_there = if super::listed(self.observed).contains(&source) {
-            "is there"
-        } else if is_gone(self.observed, source) {
-            "is gone"
-        } else {
-            "is not listed"
-        };
-        format!("orphans = {rule}: {source} {is_there}")
+        let texts = claims.iter().map(|claim| {
+            let name = &self.world.config.policies[claim.policy].name;
+            let verb = if claim.is_adopted { "adopted" } else { "selected, not adopted," };
+            format!("{verb} by `{name}` as one of {}", Source::Family(claim.family))
+        });
+        format!("made by others; {}", texts.collect::<Vec<_>>().join("; "))
     }
+}
+
+const OURS: &str = "made by this installation of snapkeep";
+const OUR_COPY: &str = "copied by this installation of snapkeep";
+
+/// Returns true if it is an image that can be launched again once it is enabled.
+fn is_disabled(thing: Thing<'_>) -> bool {
+    thing.image().is_some_and(|image| image.state == ImageState::Disabled)
 }

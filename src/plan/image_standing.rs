@@ -98,11 +98,10 @@ impl Judge<'_> {
         };
         match image.source_instance_id {
             Some(id) if id != instance_id => return Err(ForeignReason::OtherSource),
-            Some(_) => {}
             // Of what CreateImage made EC2 tells both the instance and the image below it; of a
             // copy only the image.
             None if image.source_image_id.is_some() => return Err(ForeignReason::Copy),
-            None => {}
+            Some(_) | None => {}
         }
         let is_ours = is_described(&image.description, name, &instance_id.to_string(), tags.slot);
         if !is_ours {

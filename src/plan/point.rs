@@ -221,7 +221,9 @@ fn gather<'a>(region: Region, request: &[Entry<'a>], all: &mut Points<'a>) {
     for call in calls(request).filter(|call| is_whole(call)) {
         let Some((first, others)) = call.split_first() else { continue };
         let mut point = Point::new(region, first);
-        others.iter().for_each(|entry| point.add(entry));
+        for entry in others {
+            point.add(entry);
+        }
         all.points.push(point);
     }
     let first = all.points.len();

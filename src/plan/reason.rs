@@ -27,6 +27,11 @@ impl fmt::Display for ExpireReason {
             Self::Surplus => f.write_str("second point of its slot"),
             Self::Failed => f.write_str("failed over 24 hours ago"),
             Self::FailedInTheWay => f.write_str("failed, in the way of the next attempt"),
+            Self::Retired => f.write_str(
+                "unencrypted, and its encrypted copy and all copies asked for are complete",
+            ),
+            Self::LeftOver(image_id) => write!(f, "left over of {image_id}, which is gone"),
+            Self::GivenUp(lapse) => write!(f, "{lapse}, gave up on its copy"),
         }
     }
 }
@@ -66,7 +71,7 @@ pub fn held(holds: Holds, until: Option<DateTime<Utc>>) -> String {
 }
 
 impl Keep {
-    /// Returns why the snapshot stays, without until when.
+    /// Returns why it stays, without until when.
     pub fn why(&self) -> String {
         match &self.reason {
             KeepReason::Held(holds) => held(*holds, None),
@@ -78,7 +83,7 @@ impl Keep {
         }
     }
 
-    /// Returns the names of the tiers that hold the snapshot, from the shortest period on.
+    /// Returns the names of the tiers that hold it, from the shortest period on.
     pub fn tier_names(&self) -> Vec<&'static str> {
         match &self.reason {
             KeepReason::Held(holds) => holds.tiers().map(Tier::name).collect(),

@@ -1,69 +1,125 @@
-//! Everything about one snapshot, as text.
+//! Everything about one snapshot or image, as text.
 
 use std::fmt::Write as _;
 
-use crate::domain::inventory::Snapshot;
-use crate::domain::region::Region;
-use crate::domain::source::Source;
-use crate::domain::tags;
+use crate::domain::ids::ResourceId;
+use crate::domain::inventory::{Image, Snapshot};
 use crate::plan::Explanation;
-use crate::plan::explain::JudgedBy;
-use crate::plan::guard::Veto;
+use crate::plan::explain::{JudgedBy, Obstacle, Relatives};
+use crate::plan::lineage::Thing;
 use crate::plan::reason::minute;
 use crate::report::text::{count, hanging, item, printable, row};
+
+mod restore;
 
 /// How many points of a lineage are shown on each side of the one in question.
 const NEIGHBOURS: usize = 5;
 
 /// Returns `explanation` as text.
-pub fn render(explanation: &Explanation) -> String {
-    let Explanation { region, snapshot, standing, judged_by, vetoes, restorable } = explanation;
+pub fn render(explanation: &Explanation<'_>) -> String {
+    let Explanation { region, thing, relatives, judged_by, obstacles, .. } = explanation;
     let mut out = String::new();
-    facts(&mut out, region, snapshot);
-    hanging(&mut out, "whose     ", standing);
+    let _ = writeln!(out, "{} in {region}\n", thing.id());
+    match thing {
+        Thing::Snapshot(snapshot) => snapshot_facts(&mut out, explanation, snapshot),
+        Thing::Image(image) => image_facts(&mut out, explanation, image),
+    }
+    tags(&mut out, *thing);
+    hanging(&mut out, "whose     ", &explanation.standing);
+    related(&mut out, relatives);
     for judged in judged_by {
         judged_text(&mut out, judged);
     }
-    in_the_way(&mut out, snapshot, vetoes);
-    restore(&mut out, region, judged_by, restorable);
+    in_the_way(&mut out, thing.id(), obstacles);
+    restore::restore(&mut out, explanation);
     out
 }
 
-fn in_the_way(out: &mut String, snapshot: &Snapshot, vetoes: &[Veto]) {
-    if vetoes.is_empty() {
+fn in_the_way(out: &mut String, it: ResourceId, obstacles: &[Obstacle]) {
+    if obstacles.is_empty() {
         return;
     }
     let _ = writeln!(out, "\nin the way of deleting it");
-    for veto in vetoes {
-        let on = match veto.on {
-            Some(id) if id != snapshot.id => format!("{id}, of the same recovery point, is "),
+    for Obstacle { on, what, lifted_by } in obstacles {
+        let on = match on {
+            Some(id) if *id != it => format!("{id}, of the same recovery point: "),
             Some(_) | None => String::new(),
         };
-        item(out, &format!("{on}{}; lifted by {}", veto.cause, veto.cause.lifted_by()));
+        item(out, &format!("{on}{what}; lifted by {lifted_by}"));
     }
 }
 
-fn facts(out: &mut String, region: &Region, snapshot: &Snapshot) {
-    let _ = writeln!(out, "{} in {region}\n", snapshot.id);
-    let volume = snapshot.volume_id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+fn snapshot_facts(out: &mut String, explanation: &Explanation<'_>, snapshot: &Snapshot) {
+    let volume = explanation.volume_id.map_or_else(|| "none".to_owned(), |id| id.to_string());
     let encrypted = if snapshot.is_encrypted { ", encrypted" } else { "" };
     let _ = writeln!(out, "volume    {volume}, {} GiB{encrypted}", snapshot.volume_size_gib);
+    if let Some(image) = explanation.of_image {
+        let state = image.state.name();
+        hanging(out, "image     ", &format!("{}, {}, {state}", image.id, image.name));
+    }
     let _ = writeln!(out, "started   {}", minute(snapshot.started_at));
     let message = snapshot.state_message.as_deref().map(|m| format!(": {m}")).unwrap_or_default();
     hanging(out, "state     ", &format!("{}{message}", snapshot.state.name()));
     if !snapshot.description.is_empty() {
         hanging(out, "described ", &snapshot.description);
     }
-    for (n, (key, value)) in snapshot.tags.iter().enumerate() {
+}
+
+fn image_facts(out: &mut String, explanation: &Explanation<'_>, image: &Image) {
+    hanging(out, "name      ", &image.name);
+    if let Some(instance_id) = image.source_instance_id {
+        let _ = writeln!(out, "made of   {instance_id}");
+    } else if let Some(image_id) = image.source_image_id {
+        let of = image.source_image_region.map(|r| format!(" of {r}")).unwrap_or_default();
+        let _ = writeln!(out, "made of   {image_id}{of}");
+    }
+    let created_at = image.created_at.map_or_else(|| "unknown".to_owned(), minute);
+    let _ = writeln!(out, "created   {created_at}");
+    let message = image.state_message.as_deref().map(|m| format!(": {m}")).unwrap_or_default();
+    let deprecated = image.deprecated_at.map(|at| format!(", deprecated from {}", minute(at)));
+    let deprecated = deprecated.unwrap_or_default();
+    hanging(out, "state     ", &format!("{}{deprecated}{message}", image.state.name()));
+    let encrypted = if image.is_encrypted { ", encrypted" } else { "" };
+    let _ = writeln!(out, "size      {} GiB{encrypted}", image.size_gib);
+    for (n, id) in image.snapshot_ids.iter().enumerate() {
+        let listed = explanation.backing.iter().find(|thing| thing.id().snapshot() == Some(*id));
+        let says = listed.map_or_else(
+            || "not listed".to_owned(),
+            |thing| format!("{}, {} GiB", thing.state().name(), thing.size_gib()),
+        );
+        hanging(out, if n == 0 { "snapshots " } else { "          " }, &format!("{id} {says}"));
+    }
+    if !image.description.is_empty() {
+        hanging(out, "described ", &image.description);
+    }
+}
+
+fn tags(out: &mut String, thing: Thing<'_>) {
+    for (n, (key, value)) in thing.tags().iter().enumerate() {
         let head = if n == 0 { "tags      " } else { "          " };
         hanging(out, head, &format!("{key} = {value}"));
     }
 }
 
+/// Appends what it is a copy of, and where the same data is.
+fn related(out: &mut String, relatives: &Relatives) {
+    let Relatives { parents, others, missing } = relatives;
+    let parents = parents.iter().map(|parent| format!("{}: {}", parent.id, parent.text));
+    let others = others.iter().map(|other| format!("{}: {}", other.id, other.text));
+    let copies: Vec<String> = others.chain(missing.iter().cloned()).collect();
+    for (label, lines) in [("copy of   ", parents.collect()), ("same data ", copies)] {
+        for (n, line) in lines.iter().enumerate() {
+            hanging(out, if n == 0 { label } else { "          " }, line);
+        }
+    }
+}
+
 fn judged_text(out: &mut String, judged: &JudgedBy) {
-    let JudgedBy { policy, source, slot, point, verdict, expires_at, rules, lineage } = judged;
+    let JudgedBy { policy, source, from, slot, point, verdict, expires_at, rules, lineage } =
+        judged;
     let _ = writeln!(out, "\npolicy    {}", printable(policy));
-    let _ = writeln!(out, "source    {source}");
+    let from = from.map(|region| format!(" of {region}")).unwrap_or_default();
+    hanging(out, "source    ", &format!("{source}{from}"));
     if let Some(slot) = slot {
         let _ = writeln!(out, "slot      {}", minute(*slot));
     }
@@ -84,32 +140,5 @@ fn judged_text(out: &mut String, judged: &JudgedBy) {
     for (time, state, verdict, is_it) in shown {
         let mark = if *is_it { ">" } else { " " };
         row(out, &format!("  {mark} {}  {state}", minute(*time)), verdict);
-    }
-}
-
-/// Appends the AWS CLI commands that bring the data back: of a set, all members.
-fn restore(out: &mut String, region: &Region, judged_by: &[JudgedBy], restorable: &[Snapshot]) {
-    if restorable.is_empty() {
-        let _ = writeln!(out, "\nnothing of it can be restored: it is not complete");
-        return;
-    }
-    let instance = judged_by.iter().find_map(|judged| match judged.source {
-        Source::Instance(id) => Some(id.to_string()),
-        Source::Volume(_) | Source::Family(_) => None,
-    });
-    let instance = instance.unwrap_or_else(|| "<instance>".to_owned());
-    let _ =
-        writeln!(out, "\nto restore it: in the instance's own availability zone, make a volume");
-    let _ = writeln!(out, "of each snapshot and attach it where nothing else is attached");
-    for snapshot in restorable {
-        let devices = snapshot.tags.get(tags::DEVICES).unwrap_or_default().split(' ');
-        let of_volume = devices.filter_map(|part| part.split_once('=')).find(|(_, volume_id)| {
-            snapshot.volume_id.is_some_and(|id| volume_id.parse() == Ok(id))
-        });
-        let device = of_volume.map_or("<device>", |(device, _)| device);
-        let _ = writeln!(out, "  aws ec2 create-volume --region {region} \\");
-        let _ = writeln!(out, "    --snapshot-id {} --availability-zone <zone>", snapshot.id);
-        let _ = writeln!(out, "  aws ec2 attach-volume --region {region} --volume-id <volume> \\");
-        let _ = writeln!(out, "    --instance-id {instance} --device {}", printable(device));
     }
 }

@@ -1,20 +1,26 @@
 //! A plan as text that a person reviews before a clean-up: 80 columns, no colour needed.
+//!
+//! Here the head, the notes and what belongs to one policy and region; each kind of line is in a
+//! file of its own. Decides nothing: what is not in the plan is not told.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::domain::region::Region;
-use crate::domain::source::Source;
-use crate::domain::tags;
 use crate::plan::reason::minute;
 use crate::plan::{
-    Action, Delete, ExpireReason, Keep, KeepReason, NewPoint, Op, Plan, PlanGap, Severity, Waiting,
-    Withheld,
+    Action, Copy, Delete, Keep, KeepReason, Op, Plan, PlanGap, Severity, Waiting, Withheld,
 };
 use crate::report::text::{count, hanging, item, printable, row};
 
-/// Returns `plan` as text; with every kept snapshot, if `lists_keeps`.
+mod change;
+mod copy;
+mod create;
+mod delete;
+mod keep;
+
+/// Returns `plan` as text; with everything that is kept, if `lists_keeps`.
 pub fn render(plan: &Plan, lists_keeps: bool) -> String {
     let mut out = String::new();
     head(&mut out, plan);
@@ -30,7 +36,10 @@ fn head(out: &mut String, plan: &Plan) {
     let account = plan.account.as_deref().map(|id| format!(", account {id}")).unwrap_or_default();
     let _ = writeln!(out, "Plan for {}{}\n", minute(plan.now), printable(&account));
     let n_creations = plan.actions.iter().filter(|a| a.as_creation().is_some()).count();
+    let n_changes = plan.actions.iter().filter(|action| is_change(action)).count();
     let deletes = || plan.actions.iter().filter_map(Action::as_delete);
+    let copies: Vec<&Copy> = plan.actions.iter().filter_map(copied_elsewhere).collect();
+    let encryptions: Vec<&Copy> = plan.actions.iter().filter_map(encrypted_here).collect();
     let n_vetoed = plan.keeps.iter().filter(|keep| is_vetoed(keep)).count();
     let mut line = |n: usize, text: &str, is_always: bool| {
         if is_always || 0 < n {
@@ -38,17 +47,27 @@ fn head(out: &mut String, plan: &Plan) {
         }
     };
     line(n_creations, "to create", true);
-    line(deletes().count(), &format!("to delete, {}", gib(deletes())), true);
+    line(copies.len(), &format!("to copy, {}", copy::gib(&copies)), false);
+    line(encryptions.len(), &format!("to encrypt, {}", copy::gib(&encryptions)), false);
+    line(n_changes, "to change", false);
+    line(deletes().count(), &format!("to delete, {}", delete::gib(deletes())), true);
     line(plan.withheld.len(), "to delete, but withheld by a limit", false);
     line(plan.keeps.len() - n_vetoed, "kept", true);
     line(n_vetoed, "kept although retention is over", false);
     line(plan.waiting.len(), "waiting", false);
 }
 
-/// Returns the sum of the volume sizes. What deleting frees is less, and only EBS knows.
-fn gib<'d>(deletes: impl Iterator<Item = &'d Delete>) -> String {
-    let sum: u64 = deletes.map(|delete| u64::from(delete.size_gib)).sum();
-    format!("{sum} GiB of volumes")
+/// Returns true if the action neither makes nor deletes anything.
+fn is_change(action: &Action) -> bool {
+    action.as_creation().is_none() && action.as_copy().is_none() && action.as_delete().is_none()
+}
+
+fn copied_elsewhere(action: &Action) -> Option<&Copy> {
+    action.as_copy().filter(|copy| !copy.is_encryption(&action.region))
+}
+
+fn encrypted_here(action: &Action) -> Option<&Copy> {
+    action.as_copy().filter(|copy| copy.is_encryption(&action.region))
 }
 
 fn is_vetoed(keep: &Keep) -> bool {
@@ -58,7 +77,10 @@ fn is_vetoed(keep: &Keep) -> bool {
 /// What a plan says of one policy in one region.
 #[derive(Default)]
 struct Section<'p> {
-    creations: Vec<(&'p Op, &'p NewPoint)>,
+    creations: Vec<&'p Op>,
+    copies: Vec<&'p Copy>,
+    encryptions: Vec<&'p Copy>,
+    changes: Vec<&'p Op>,
     deletes: Vec<&'p Delete>,
     withheld: Vec<(&'p Delete, &'p Withheld)>,
     keeps: Vec<&'p Keep>,
@@ -72,7 +94,10 @@ fn sections(plan: &Plan) -> BTreeMap<Place, Section<'_>> {
     let place = |region: &Region, policy: &Arc<str>| (*region, Arc::clone(policy));
     for action in &plan.actions {
         let section = sections.entry(place(&action.region, &action.policy)).or_default();
-        section.creations.extend(action.as_creation().map(|point| (&action.op, point)));
+        section.creations.extend(action.as_creation().map(|_| &action.op));
+        section.copies.extend(copied_elsewhere(action));
+        section.encryptions.extend(encrypted_here(action));
+        section.changes.extend(is_change(action).then_some(&action.op));
         section.deletes.extend(action.as_delete());
     }
     for withheld in &plan.withheld {
@@ -92,138 +117,32 @@ fn sections(plan: &Plan) -> BTreeMap<Place, Section<'_>> {
 impl Section<'_> {
     fn render(&self, out: &mut String, (region, policy): &Place, lists_keeps: bool) {
         let _ = writeln!(out, "\n{region} · {}", printable(policy));
-        self.creations(out);
-        if !self.deletes.is_empty() {
-            let n = self.deletes.len();
-            let gib = gib(self.deletes.iter().copied());
-            let _ = writeln!(out, "  delete {}, {gib}", count(n, "snapshot"));
-            deletes(out, &self.deletes);
-        }
+        create::creations(out, &self.creations);
+        copy::copies(out, &self.copies);
+        copy::encryptions(out, &self.encryptions);
+        change::changes(out, &self.changes);
+        delete::deletes(out, *region, &self.deletes);
         if let Some((_, first)) = self.withheld.first() {
             let n = count(self.withheld.len(), "deletion");
             hanging(out, "  ", &format!("withhold {n}: over a limit ({})", first.limit));
             let all: Vec<&Delete> = self.withheld.iter().map(|(delete, _)| *delete).collect();
-            deletes(out, &all);
+            delete::rows(out, *region, &all);
         }
-        if !self.waiting.is_empty() {
-            let _ = writeln!(out, "  wait for {}", self.waiting.len());
-            for waiting in &self.waiting {
-                let since = waiting.since.map(|at| format!("  since {}", minute(at)));
-                let columns = format!("    {}{}", waiting.resource, since.unwrap_or_default());
-                row(out, &columns, &waiting.reason);
-            }
-        }
-        self.keeps(out, lists_keeps);
+        self.waiting(out);
+        keep::keeps(out, &self.keeps, lists_keeps);
     }
 
-    fn creations(&self, out: &mut String) {
-        if self.creations.is_empty() {
+    fn waiting(&self, out: &mut String) {
+        if self.waiting.is_empty() {
             return;
         }
-        let _ = writeln!(out, "  create {}", count(self.creations.len(), "recovery point"));
-        for (op, point) in &self.creations {
-            let (call, what) = match op {
-                Op::CreateSnapshots(set) => {
-                    let gib: u32 = set.volumes.iter().map(|volume| volume.size_gib).sum();
-                    (
-                        "CreateSnapshots",
-                        format!("{}, {gib} GiB", count(set.volumes.len(), "volume")),
-                    )
-                }
-                Op::CreateSnapshot(one) => {
-                    let volume = &one.volume;
-                    let of_set = match point.source {
-                        Source::Instance(_) => format!("{}, ", volume.volume_id),
-                        Source::Volume(_) | Source::Family(_) => String::new(),
-                    };
-                    ("CreateSnapshot", format!("{of_set}{} GiB", volume.size_gib))
-                }
-                Op::DeleteSnapshot(_) => continue,
-            };
-            let attempt = match point.attempt {
-                1 => String::new(),
-                n => format!(", attempt {n}"),
-            };
-            let source = point.source.to_string();
-            let columns = format!("    {source:<19} {}", minute(point.slot));
-            row(out, &columns, &format!("{what}{attempt}  {call}"));
+        let _ = writeln!(out, "  wait for {}", self.waiting.len());
+        for waiting in &self.waiting {
+            let since = waiting.since.map(|at| format!("  since {}", minute(at)));
+            let resource = printable(&waiting.resource);
+            let columns = format!("    {resource}{}", since.unwrap_or_default());
+            row(out, &columns, &waiting.reason);
         }
-    }
-
-    fn keeps(&self, out: &mut String, lists_keeps: bool) {
-        let (vetoed, kept): (Vec<&Keep>, Vec<&Keep>) =
-            self.keeps.iter().copied().partition(|keep| is_vetoed(keep));
-        if !vetoed.is_empty() {
-            let n = count(vetoed.len(), "snapshot");
-            let _ = writeln!(out, "  keep {n} although retention is over");
-            self::vetoed(out, &vetoed);
-        }
-        if kept.is_empty() {
-            return;
-        }
-        let mut by_reason: BTreeMap<String, usize> = BTreeMap::new();
-        for keep in &kept {
-            *by_reason.entry(keep.why()).or_default() += 1;
-        }
-        let _ = writeln!(out, "  keep {}", count(kept.len(), "snapshot"));
-        for (why, n) in by_reason {
-            row(out, &format!("{n:>8}"), &why);
-        }
-        if lists_keeps {
-            for of_source in kept.chunk_by(|a, b| a.source == b.source) {
-                let _ = writeln!(out, "   {}", of_source[0].source);
-                for keep in of_source {
-                    row(out, &keep_columns(keep), &keep.to_string());
-                }
-            }
-        }
-    }
-}
-
-/// Appends snapshots with vetoes; those of a whole region as a number.
-fn vetoed(out: &mut String, vetoed: &[&Keep]) {
-    let mut by_region: BTreeMap<String, usize> = BTreeMap::new();
-    for keep in vetoed {
-        match &keep.reason {
-            KeepReason::Vetoed(why) if why.1.on.is_none() => {
-                *by_region.entry(why.1.cause.to_string()).or_default() += 1;
-            }
-            KeepReason::Vetoed(_) | KeepReason::Held(_) | KeepReason::Failed => {
-                row(out, &keep_columns(keep), &keep.to_string());
-            }
-        }
-    }
-    for (cause, n) in by_region {
-        row(out, &format!("{n:>8}"), &cause);
-    }
-}
-
-fn keep_columns(keep: &Keep) -> String {
-    format!("    {} {}", minute(keep.point_time), keep.snapshot_id)
-}
-
-/// Appends deletions grouped by source, each with its point's instant, size and reason.
-fn deletes(out: &mut String, deletes: &[&Delete]) {
-    let source = |delete: &Delete| match delete.tags.get(tags::SOURCE) {
-        Some(source) => source.rsplit('/').next().unwrap_or(source).to_owned(),
-        None => delete.volume_id.map_or_else(|| "no volume".to_owned(), |id| id.to_string()),
-    };
-    for group in deletes.chunk_by(|a, b| source(a) == source(b)) {
-        let _ = writeln!(out, "   {}", printable(&source(group[0])));
-        for delete in group {
-            let (time, id) = (minute(delete.point_time), delete.snapshot_id);
-            let columns = format!("    {time} {id:<22}{:>5} GiB", delete.size_gib);
-            row(out, &columns, &short(delete.reason));
-        }
-    }
-}
-
-/// Returns a reason with its date only: the minute is the row's own.
-fn short(reason: ExpireReason) -> String {
-    let text = reason.to_string();
-    match text.rsplit_once(' ') {
-        Some((head, clock)) if clock.ends_with('Z') && clock.len() == 6 => head.to_owned(),
-        Some(_) | None => text,
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::execute::Outcome;
 use crate::execute::outcome::Tally;
 use crate::plan::reason::minute;
-use crate::plan::{Action, Op, Plan};
+use crate::plan::{Action, Plan};
 use crate::report::plan_text;
 use crate::report::text::{count, item, row};
 
@@ -17,7 +17,7 @@ pub fn render(plan: &Plan, outcomes: &[Outcome]) -> String {
     let _ = writeln!(out, "Run of {}\n", minute(plan.now));
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (action, outcome) in plan.actions.iter().zip(outcomes) {
-        *counts.entry((operation(action), outcome.word())).or_default() += 1;
+        *counts.entry((action.operation(), outcome.word())).or_default() += 1;
     }
     if counts.is_empty() {
         // What could not be read may well hold something to do.
@@ -51,15 +51,6 @@ pub fn render(plan: &Plan, outcomes: &[Outcome]) -> String {
     out
 }
 
-/// Returns EC2's name of the action's call.
-pub fn operation(action: &Action) -> &'static str {
-    match action.op {
-        Op::CreateSnapshots(_) => "CreateSnapshots",
-        Op::CreateSnapshot(_) => "CreateSnapshot",
-        Op::DeleteSnapshot(_) => "DeleteSnapshot",
-    }
-}
-
 fn made(out: &mut String, plan: &Plan, outcomes: &[Outcome]) {
     let made = || plan.actions.iter().zip(outcomes).filter(|(_, o)| !o.made().is_empty());
     if made().next().is_none() {
@@ -67,11 +58,16 @@ fn made(out: &mut String, plan: &Plan, outcomes: &[Outcome]) {
     }
     let _ = writeln!(out, "\nmade");
     for (action, outcome) in made() {
-        let Some(point) = action.as_creation() else { continue };
+        let Some(made_of) = made_of(action) else { continue };
         let ids: Vec<String> = outcome.made().iter().map(ToString::to_string).collect();
-        let source = point.source.to_string();
-        row(out, &format!("  {:<14} {source}", action.region.as_str()), &ids.join(" "));
+        row(out, &format!("  {:<14} {made_of}", action.region.as_str()), &ids.join(" "));
     }
+}
+
+/// Returns what the action makes something of: the source, or what is copied.
+fn made_of(action: &Action) -> Option<String> {
+    let point = action.as_creation().map(|point| point.source.to_string());
+    point.or_else(|| action.as_copy().map(|copy| copy.parent.to_string()))
 }
 
 fn troubles(out: &mut String, plan: &Plan, outcomes: &[Outcome]) {

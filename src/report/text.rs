@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::domain::ids::ResourceId;
+
 /// Reports fit terminals of so many columns.
 pub const COLUMNS: usize = 80;
 
@@ -24,6 +26,22 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 /// Returns `1 snapshot`, `2 snapshots`.
 pub fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// Returns `2 snapshots`, `1 image`, or `1 image and 2 snapshots`; `0 snapshots` for nothing.
+pub fn things(ids: impl IntoIterator<Item = ResourceId>) -> String {
+    let (mut n_images, mut n_snapshots) = (0, 0);
+    for id in ids {
+        match id {
+            ResourceId::Image(_) => n_images += 1,
+            ResourceId::Snapshot(_) => n_snapshots += 1,
+        }
+    }
+    match (n_images, n_snapshots) {
+        (0, n) => count(n, "snapshot"),
+        (n, 0) => count(n, "image"),
+        (n, m) => format!("{} and {}", count(n, "image"), count(m, "snapshot")),
+    }
 }
 
 /// Appends a row: `columns`, then `reason` behind it or, where that gets too wide, below it.
@@ -76,12 +94,25 @@ pub fn hanging(out: &mut String, head: &str, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{printable, things};
 
     #[test]
     fn control_characters_are_shown_not_sent() {
         assert_eq!(printable("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\u{a}");
         assert_eq!(printable("\u{202e}cod"), "\\u{202e}cod");
         assert_eq!(printable("서울 – ok"), "서울 – ok");
+    }
+
+    #[test]
+    fn images_and_snapshots_are_counted_apart() {
+        for (ids, expected) in [
+            ("", "0 snapshots"),
+            ("snap-00000001", "1 snapshot"),
+            ("ami-00000001 ami-00000002", "2 images"),
+            ("snap-00000001 ami-00000001 snap-00000002", "1 image and 2 snapshots"),
+        ] {
+            let ids = ids.split_whitespace().map(|id| id.parse().unwrap());
+            assert_eq!(things(ids), expected);
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::run::observe::observe;
 /// What a cycle planned and did.
 #[derive(Debug)]
 pub struct Report {
-    /// The plan that was carried out.
+    /// The plan that was carried out; of several cycles the last one's, with the actions of all.
     pub plan: Plan,
     /// What became of each of its actions, in order.
     pub outcomes: Vec<Outcome>,
@@ -27,7 +27,7 @@ pub async fn run<C: Cloud, K: Clock>(
     stop: &Stop,
     progress: &dyn Progress,
 ) -> Report {
-    let inventory = observe(cloud, config).await;
+    let inventory = observe(cloud, config, request).await;
     let mut plan = plan(config, &inventory, request);
     drop(inventory);
     let actions = std::mem::take(&mut plan.actions);

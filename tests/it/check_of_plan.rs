@@ -8,9 +8,10 @@ use snapkeep::cloud::sandbox::Sandbox;
 use snapkeep::config::{Config, parse};
 use snapkeep::domain::inventory::{Gap, Inventory, Listing, Snapshot, SnapshotState};
 use snapkeep::domain::region::Region;
+use snapkeep::domain::source::Source;
 use snapkeep::domain::tags::Tags;
 use snapkeep::plan::{
-    Action, Delete, ExpireReason, Op, Plan, Request, Severity, check::check, plan,
+    Action, Delete, ExpireReason, Op, Plan, Request, ResourceState, Severity, check::check, plan,
 };
 
 struct Scene {
@@ -49,20 +50,24 @@ impl Scene {
 
     /// Plans the deletion of `snapshot`, as a planner gone wrong would.
     fn delete(&mut self, snapshot: &Snapshot) {
-        self.plan.keeps.retain(|keep| keep.snapshot_id != snapshot.id);
+        self.plan.keeps.retain(|keep| keep.resource != snapshot.id.into());
         self.plan.actions.push(Action {
             policy: "servers".into(),
             region: region(),
             op: Op::DeleteSnapshot(Delete {
-                snapshot_id: snapshot.id,
+                resource: snapshot.id.into(),
                 volume_id: snapshot.volume_id,
+                source: snapshot.volume_id.map(Source::Volume).unwrap(),
                 size_gib: 1,
-                started_at: snapshot.started_at,
-                state: snapshot.state,
+                started_at: Some(snapshot.started_at),
+                state: ResourceState::Snapshot(snapshot.state),
                 tags: snapshot.tags.clone(),
                 point_time: snapshot.started_at,
                 reason: ExpireReason::Surplus,
                 stays: [].into(),
+                stays_elsewhere: [].into(),
+                after: vec![],
+                backs: None,
             }),
         });
     }
@@ -176,7 +181,7 @@ fn deleting_twice_and_deleting_what_is_kept_is_found() {
     let kept = scene.plan.keeps[0].clone();
     let snapshot = {
         let snapshots = &scene.inventory.regions[&kept.region].snapshots;
-        snapshots.iter().find(|s| s.id == kept.snapshot_id).unwrap().clone()
+        snapshots.iter().find(|s| kept.resource == s.id.into()).unwrap().clone()
     };
     scene.delete(&snapshot);
     scene.plan.actions.last_mut().unwrap().region = kept.region;

@@ -16,4 +16,5 @@ mod orphans;
 mod reviewed;
 mod runners;
 mod twins;
+mod whole_way;
 mod world;

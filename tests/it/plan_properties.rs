@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use snapkeep::config::{Config, parse};
-use snapkeep::domain::ids::{SnapshotId, VolumeId};
+use snapkeep::domain::ids::{ResourceId, SnapshotId, VolumeId};
 use snapkeep::domain::inventory::{
     AttachedVolume, Gap, Image, Instance, InstanceState, Inventory, Listing, RegionInventory,
     Snapshot, SnapshotState, Volume,
@@ -209,7 +209,9 @@ fn carry_out(inventory: &mut Inventory, actions: &[Action]) {
     for action in actions {
         let (point, volumes) = match &action.op {
             Op::DeleteSnapshot(delete) => {
-                observed.snapshots.retain(|snapshot| snapshot.id != delete.snapshot_id);
+                observed
+                    .snapshots
+                    .retain(|snapshot| ResourceId::from(snapshot.id) != delete.resource);
                 continue;
             }
             Op::CreateSnapshots(set) => (&set.point, set.volumes.clone()),
@@ -239,7 +241,7 @@ fn ids(plan: &Plan) -> String {
 }
 
 fn deleted(plan: &Plan) -> Vec<SnapshotId> {
-    plan.actions.iter().filter_map(|action| Some(action.as_delete()?.snapshot_id)).collect()
+    plan.actions.iter().filter_map(|action| action.as_delete()?.resource.snapshot()).collect()
 }
 
 proptest! {

@@ -29,9 +29,8 @@ class Keys:
 
     def seed(backend, item):
         kms = kms_backends[backend.account_id][backend.region_name]
-        key = kms.create_key(
-            None, item.get("usage", "ENCRYPT_DECRYPT"), item.get("spec", "SYMMETRIC_DEFAULT"), "", None
-        )
+        usage, spec = item.get("usage", "ENCRYPT_DECRYPT"), item.get("spec", "SYMMETRIC_DEFAULT")
+        key = kms.create_key(None, usage, spec, "", None)
         if "id" in item:
             kms.keys[item["id"]] = kms.keys.pop(key.id)
             key.arn = key.arn.replace(key.id, item["id"])
@@ -79,8 +78,8 @@ class Copies:
     def copied(backend, source, description, encrypted, key):
         """Makes the copy of a snapshot, and returns it.
 
-        "Snapshots created by the CopySnapshot action have an arbitrary volume ID that should not be
-        used for any purpose" (`Snapshot`); moto shows the source's. KmsKeyId: "If this parameter is
+        "Snapshots created by a copy snapshot operation have an arbitrary volume ID that you should
+        not use for any purpose" (`Snapshot`); moto shows the source's. KmsKeyId: "If this parameter is
         not specified, your KMS key for Amazon EBS is used"; moto reports none.
         """
         is_encrypted = source.encrypted or encrypted or backend.ebs_encryption_by_default
@@ -179,8 +178,8 @@ class Copies:
     def copy_image(self):
         """moto makes one snapshot of its own for the copy and ignores everything but the name.
         ClientToken: "Unique, case-sensitive identifier you provide to ensure idempotency of the
-        request"; SourceImageId and SourceImageRegion: "The ID [and Region] of the source AMI from
-        which the AMI was created" (`Image`).
+        request"; SourceImageId: "The ID of the source AMI from which the AMI was created" (`Image`);
+        "If you specify a KMS key, you must also set the encrypted state to true".
         """
         tags = self._parse_tag_specification()
         name, token = self._get_param("Name"), self._get_param("ClientToken")
@@ -203,7 +202,12 @@ class Copies:
             raise EC2ClientError(
                 "InvalidAMIID.Unavailable", f"The image ID '{source_id}' is no longer available"
             )
-        Images.refuse_taken_name(backend, name)
+        if key and not encrypted:
+            raise EC2ClientError(
+                "InvalidParameterDependency",
+                "The parameter KmsKeyId requires the parameter Encrypted to be set.",
+            )
+        Images.refuse_bad_name(backend, name)
         image = Images.new(backend, random_ami_id(), name)
         image.description = self._get_param("Description") or source.description
         image.root_device_name = source.root_device_name
@@ -216,8 +220,8 @@ class Copies:
         return ActionResult({"ImageId": image.id})
 
     def back(image, source, encrypted, key, tags):
-        """Copies the snapshots of an image. What cannot be encrypted fails as a whole, later: "This
-        action will eventually report failure".
+        """Copies the snapshots of an image. It fails as a whole, later: "if you specify an
+        identifier that is not valid, the action can appear to complete, but eventually fails".
         """
         backend = image.ec2_backend
         for mapping in source.block_device_mappings:

@@ -159,8 +159,8 @@ class Corrections:
     def create_snapshot_now(self, *args, **kwargs):
         """Not a difference from AWS: a scene of another day needs snapshots of that day.
 
-        moto forgets the key. KmsKeyId: "the KMS key that was used to protect the volume encryption
-        key for the parent volume" (`Snapshot`).
+        moto forgets the key. KmsKeyId: "The Amazon Resource Name (ARN) of the KMS key that was used
+        to protect the volume encryption key for the parent volume" (`Snapshot`).
         """
         snapshot = Corrections.create_snapshot_of_moto(self, *args, **kwargs)
         snapshot.kms_key_id = snapshot.volume.kms_key_id

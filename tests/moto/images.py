@@ -3,6 +3,8 @@
 The quotations are from the Amazon EC2 API reference, of the action that the method names.
 """
 
+import re
+
 from corrections import Corrections, instant
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
@@ -48,14 +50,19 @@ class Images:
         image.devices.append({"DeviceName": device, "Ebs": ebs})
         snapshot.from_ami = image.id
 
-    def refuse_taken_name(backend, name):
-        """moto registers the same name twice. "InvalidAMIName.Duplicate: The specified AMI name is
-        already in use" ("Error codes").
+    def refuse_bad_name(backend, name):
+        """moto registers the same name twice, and any. "InvalidAMIName.Duplicate: The specified AMI
+        name is already in use by another AMI" ("Error codes"); "Constraints: 3-128 alphanumeric
+        characters, parentheses (()), square brackets ([]), spaces ( ), periods (.), slashes (/),
+        dashes (-), single quotes ('), at-signs (@), or underscores(_)" (CreateImage).
         """
+        if re.fullmatch(r"[a-zA-Z0-9()\[\] ./'@_-]{3,128}", name) is None:
+            raise EC2ClientError("InvalidAMIName.Malformed", f"AMI name is invalid: {name}")
         for image in backend.amis.values():
             if image.name == name and image.owner_id == backend.account_id:
                 raise EC2ClientError(
-                    "InvalidAMIName.Duplicate", f"AMI name {name} is already in use by AMI {image.id}"
+                    "InvalidAMIName.Duplicate",
+                    f"AMI name {name} is already in use by AMI {image.id}",
                 )
 
     block_device_mappings_of_moto = Ami.block_device_mappings
@@ -93,7 +100,7 @@ class Images:
         self.error_on_dryrun()
         backend = self.ec2_backend
         instance = backend.get_instance(instance_id)
-        Images.refuse_taken_name(backend, name)
+        Images.refuse_bad_name(backend, name)
         image = Images.new(backend, random_ami_id(), name)
         image.instance_id = instance_id
         image.description = self._get_param("Description", "")
@@ -111,8 +118,8 @@ class Images:
     deregister_image_of_moto = EC2Response.deregister_image
 
     def deregister_image(self):
-        """moto knows no protection. "If deregistration protection is enabled for the AMI, you can't
-        deregister it" (EC2 user guide, "Deregister an Amazon EC2 AMI").
+        """moto knows no protection. "When deregistration protection is enabled, the AMI can't be
+        deregistered" (EnableImageDeregistrationProtection).
         """
         image = self.ec2_backend.amis.get(self._get_param("ImageId"))
         self.error_on_dryrun()
@@ -123,7 +130,7 @@ class Images:
         return Images.deregister_image_of_moto(self)
 
     def enable_image_deprecation(self):
-        """moto does not know the call. "You can't specify a date in the past"."""
+        """moto does not know the call. "You can’t specify a date in the past"."""
         image = self.ec2_backend.describe_images(ami_ids=[self._get_param("ImageId")])[0]
         asked = self._get_param("DeprecateAt")
         at = instant(asked) if isinstance(asked, str) else asked.replace(tzinfo=None)
@@ -180,8 +187,8 @@ class Images:
         return Corrections.page(self, versions, "LaunchTemplateVersions", None)
 
     def modify_snapshot_attribute(self):
-        """moto reads only OperationType with UserIds. CreateVolumePermission: "A JSON representation
-        of the snapshot attribute modification", with Add and Remove.
+        """moto reads only OperationType with UserIds. CreateVolumePermission: "A JSON
+        representation of the snapshot attribute modification", with Add and Remove.
         """
         snapshot_id = self._get_param("SnapshotId")
         changes = self._get_param("CreateVolumePermission", {})

@@ -2,6 +2,8 @@
 
     python server.py SCENE.json
 
+corrections.py, images.py and copies.py are what is corrected, scene.py is the seed.
+
 Prints one line of JSON with the port of 127.0.0.1 it listens on, and ends when its standard
 input does, so that it cannot outlive the test. `GET /_calls` returns every call so far.
 
@@ -107,7 +109,8 @@ class Front:
 
     def refusal_of_kms(self, refused, start_response):
         body = json.dumps({"__type": refused["code"], "message": refused.get("message", "")})
-        headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))]
+        kind = "application/x-amz-json-1.1"
+        headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
         start_response("400 Bad Request", headers)
         return [body.encode()]
 

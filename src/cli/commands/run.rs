@@ -1,7 +1,8 @@
-//! `run`: one cycle.
+//! `run`: one cycle, or as many as it takes until nothing is waited for.
 
 use std::io::{BufWriter, Write as _};
 
+use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::args::{Format, Global, RunArgs};
@@ -10,8 +11,9 @@ use crate::cli::progress::Bar;
 use crate::cli::scope;
 use crate::cli::usage;
 use crate::cli::world::World;
+use crate::config::Config;
 use crate::report::{ExitCode, json, run_text};
-use crate::run::{Report, Request, Stop};
+use crate::run::{Progress, Report, Request, SandboxClock, Stop, run_until_settled};
 
 use super::print;
 
@@ -33,7 +35,11 @@ pub(in crate::cli) async fn run(global: &Global, args: RunArgs) -> anyhow::Resul
         ));
     }
     let stop = stop_on_signals();
-    let Report { plan, outcomes } = world.run(&config, &request, &stop, &Bar::new()).await?;
+    let Report { plan, outcomes } = if args.wait {
+        wait(&world, &config, &request, &stop, &Bar::new()).await?
+    } else {
+        world.run(&config, &request, &stop, &Bar::new()).await?
+    };
     let codes = ExitCode::of_run(&plan, &outcomes);
     match args.format {
         Format::Text => print(&run_text::render(&plan, &outcomes))?,
@@ -45,6 +51,31 @@ pub(in crate::cli) async fn run(global: &Global, args: RunArgs) -> anyhow::Resul
         }
     }
     Ok(codes[0])
+}
+
+/// Runs cycles until nothing is waited for.
+async fn wait(
+    world: &World,
+    config: &Config,
+    request: &Request,
+    stop: &Stop,
+    progress: &dyn Progress,
+) -> anyhow::Result<Report> {
+    match world {
+        World::Sandbox(sandbox) => {
+            let clock = SandboxClock(sandbox.time().clone());
+            let cycles =
+                run_until_settled(sandbox.as_ref(), &clock, config, request, stop, progress);
+            let report = sandbox.time().drive(cycles).await;
+            sandbox.save().context("could not keep the sandbox")?;
+            Ok(report)
+        }
+        World::Files(..) => Err(usage("a saved inventory can only be planned for")),
+        #[cfg(feature = "aws")]
+        World::Aws(cloud, clock) => {
+            Ok(run_until_settled(cloud.as_ref(), clock, config, request, stop, progress).await)
+        }
+    }
 }
 
 /// Sets the wish to stop at the first SIGINT or SIGTERM; at the second the program ends at once.

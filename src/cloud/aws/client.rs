@@ -80,7 +80,7 @@ impl AwsCloud {
     pub async fn from_config(sdk_config: &SdkConfig, now: Now) -> Result<Self, ConnectError> {
         let default_region: Option<Region> =
             sdk_config.region().map(|region| region.as_ref().parse()).transpose()?;
-        let home = default_region.clone().map_or_else(|| FALLBACK_REGION.parse(), Ok)?;
+        let home = default_region.map_or_else(|| FALLBACK_REGION.parse(), Ok)?;
         let replies = Replies::new(now.clone());
         let timeouts = timeouts(sdk_config);
         let mut config =
@@ -127,7 +127,7 @@ impl AwsCloud {
 
     /// Returns the region that the AWS configuration names.
     pub fn default_region(&self) -> Option<Region> {
-        self.default_region.clone()
+        self.default_region
     }
 
     /// Where questions about the account as a whole are asked.
@@ -145,7 +145,7 @@ impl AwsCloud {
     /// service per client; connections and credentials are shared.
     pub(super) fn client(&self, region: &Region) -> Client {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = clients.entry(region.clone()).or_insert_with(|| {
+        let client = clients.entry(*region).or_insert_with(|| {
             let name = aws_sdk_ec2::config::Region::new(region.as_str().to_owned());
             Client::from_conf(self.config.clone().region(name).build())
         });

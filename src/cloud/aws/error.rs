@@ -78,7 +78,7 @@ impl Call<'_> {
 
     fn refused(self, code: &str, message: &str, status: u16) -> CloudError {
         let kind = match code {
-            // KMS has names of its own ("Common errors", AWS KMS API reference).
+            // KMS has names of its own (AWS KMS API reference, DescribeKey and "Common errors").
             "NotFoundException" => ErrorKind::NotFound,
             "AccessDeniedException" => ErrorKind::Denied,
             _ => ErrorKind::of(code, message, status),
@@ -112,7 +112,7 @@ impl Call<'_> {
         CloudError {
             kind,
             operation: self.operation,
-            region: self.region.clone(),
+            region: *self.region,
             code: one_line(code),
             message: one_line(message),
         }

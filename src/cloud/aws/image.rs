@@ -156,6 +156,7 @@ fn image(item: &types::Image, interner: &mut Interner) -> Result<Image, BadItem>
         is_encrypted: !devices.snapshot_ids.is_empty()
             && devices.n_encrypted == devices.snapshot_ids.len(),
         snapshot_ids: devices.snapshot_ids,
+        source_instance_id: convert::parsed(item.source_instance_id()),
         source_image_id: convert::parsed(item.source_image_id()),
         source_image_region: convert::parsed(item.source_image_region()),
         is_public: item.public().unwrap_or_default(),

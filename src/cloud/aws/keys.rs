@@ -27,8 +27,8 @@ pub(super) async fn describe(
     })
 }
 
-/// "Amazon EBS supports only symmetric encryption keys" (Amazon EBS user guide, "Amazon EBS
-/// encryption"); such a key is of the default spec and usage (AWS KMS API reference, CreateKey).
+/// "Amazon EBS does not support asymmetric KMS keys" (EC2 API reference, CopyImage). A key that it
+/// does support is of the default spec and usage (AWS KMS API reference, CreateKey).
 fn is_symmetric(metadata: &KeyMetadata) -> bool {
     metadata.key_spec() == Some(&KeySpec::SymmetricDefault)
         && metadata.key_usage() == Some(&KeyUsageType::EncryptDecrypt)

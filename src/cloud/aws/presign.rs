@@ -7,6 +7,7 @@
 //! PresignedUrl will cause the copy operation to fail asynchronously" (EC2 API reference,
 //! CopySnapshot). The URL is a credential: it must not be logged.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -102,7 +103,7 @@ fn escaped(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
             res.push(char::from(byte));
         } else {
-            res.push_str(&format!("%{byte:02X}"));
+            let _ = write!(res, "%{byte:02X}");
         }
     }
     res

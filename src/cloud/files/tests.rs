@@ -59,7 +59,7 @@ const IMAGES: &str = r#"{ "Images": [
     { "ImageId": "ami-00000002", "Name": "copy", "State": "failed", "Description": "of golden",
       "StateReason": { "Code": "Client.X", "Message": "Given key ID is not accessible" },
       "CreationDate": "2026-11-20T03:00:04.000Z", "Public": true, "RootDeviceType": "ebs",
-      "SourceImageId": "ami-00000001", "SourceImageRegion": "us-east-1",
+      "SourceInstanceId": "i-00000001", "SourceImageId": "ami-00000001", "SourceImageRegion": "us-east-1",
       "ProductCodes": [ { "ProductCodeId": "abc", "ProductCodeType": "marketplace" } ],
       "DeregistrationProtection": "enabled-with-cooldown",
       "DeprecationTime": "2027-11-20T03:00:04.000Z", "BlockDeviceMappings": [
@@ -172,6 +172,7 @@ fn every_field_of_an_image_is_read() {
                 snapshot_ids: vec![snapshot(1), snapshot(2)],
                 size_gib: 128,
                 is_encrypted: true,
+                source_instance_id: "i-00000001".parse().ok(),
                 source_image_id: Some(id(1)),
                 source_image_region: "us-east-1".parse().ok(),
                 is_public: true,

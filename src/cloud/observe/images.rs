@@ -61,7 +61,9 @@ async fn find_uses<C: Cloud>(
         // Whatever it is, the other batches would meet it too.
         let others = &ids[n * REFERENCED_IMAGES_MAX..];
         let note = match look_for_uses(cloud, region, found).await {
-            Ok(references) => {
+            Ok(mut references) => {
+                // Pages that came before the failure may name what nothing else does.
+                references.extend(listed.items);
                 uses.extend(group(others, references, false));
                 format!(
                     "DescribeImageReferences: {error} (images of which only instances and launch \
@@ -107,6 +109,7 @@ async fn look_for_uses<C: Cloud>(
 /// Sorts references by the images they are to. Each of `ids` gets an answer.
 fn group(ids: &[ImageId], mut references: Vec<ImageReference>, is_complete: bool) -> Uses {
     references.sort();
+    references.dedup();
     let answer = || ImageUse { is_complete, ..ImageUse::default() };
     let mut uses: Uses = ids.iter().map(|id| (*id, answer())).collect();
     for ImageReference { image_id, by } in references {

@@ -207,7 +207,9 @@ async fn what_is_known_of_an_image_depends_on_what_may_be_asked() {
         (&[][..], 12, 12, 4, 12, vec![]),
         (&[(REFERENCES, 0)], 12, 0, 2, 12, vec![partly(12)]),
         // The second batch only.
-        (&[(REFERENCES, 1)], 12, 10, 4, 12, vec![partly(2)]),
+        (&[(REFERENCES, 2)], 12, 10, 4, 12, vec![partly(2)]),
+        // The second page of the first batch: what the first page says is kept.
+        (&[(REFERENCES, 1)], 12, 0, 3, 12, vec![partly(12)]),
         (&[(REFERENCES, 0), (TEMPLATES, 0)], 0, 0, 0, 0, vec![unknown(TEMPLATES)]),
         (
             &[(REFERENCES, 0), ("DescribeInstances", 0)],

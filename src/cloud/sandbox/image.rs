@@ -21,6 +21,8 @@ pub(super) fn create_image(
 ) -> Result<ImageId, Refusal> {
     let instance_id = request.instance_id;
     let instance = ready_instance(region, instance_id)?;
+    // EC2 user guide, "AMI ancestry": of what CreateImage made, the image below the instance.
+    let source_image_id = instance.image_id;
     let volumes = wanted_volumes(region, instance, request, maker.now)?;
     check_name(region, &request.name)?;
     checked_description(&request.description)?;
@@ -38,6 +40,9 @@ pub(super) fn create_image(
         state: ImageState::Pending,
         created_at: Some(maker.now),
         size_gib: volumes.iter().map(|volume| volume.size_gib).sum(),
+        source_instance_id: Some(instance_id),
+        source_image_id,
+        source_image_region: source_image_id.map(|_| maker.here),
         tags: image_tags,
         ..Image::plain(id, &request.name)
     };

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::cloud::sandbox::calls::Effect;
 use crate::cloud::sandbox::{
     Sandbox, copy, copy_image, create, delete, image, listing, permissions, references, tagging,
 };
@@ -248,10 +249,13 @@ impl Cloud for Sandbox {
     }
 
     async fn ebs_encryption(&self, region: &Region) -> Result<EbsEncryption, CloudError> {
-        self.call("GetEbsDefaultKmsKeyId", region, String::new(), |mut effect| {
-            Ok(effect.region().keys.ebs_encryption())
-        })
-        .await
+        let ask = async |operation| {
+            let encryption = |mut effect: Effect<'_>| Ok(effect.region().keys.ebs_encryption());
+            self.call(operation, region, String::new(), encryption).await
+        };
+        let EbsEncryption { is_by_default, .. } = ask("GetEbsEncryptionByDefault").await?;
+        let EbsEncryption { kms_key_id, .. } = ask("GetEbsDefaultKmsKeyId").await?;
+        Ok(EbsEncryption { is_by_default, kms_key_id })
     }
 
     async fn dry_run(&self, region: &Region, probe: &Probe) -> Result<(), CloudError> {

@@ -11,10 +11,12 @@ use crate::domain::source::Source;
 use crate::domain::tags;
 use crate::plan::check::{Broken, Deleted, Scene};
 
+/// A snapshot that goes, by its start.
+type Gone = (Option<DateTime<Utc>>, ResourceId);
+
 /// Of a volume, the newest of the adopted snapshots that go has one at least as new that survives.
 pub(super) fn newest_snapshots(scene: Scene<'_>, deleted: &Deleted<'_>, broken: &mut Broken) {
-    let mut newest_gone: BTreeMap<VolumeId, ((Option<DateTime<Utc>>, ResourceId), &Policy)> =
-        BTreeMap::new();
+    let mut newest_gone: BTreeMap<VolumeId, (Gone, &Policy)> = BTreeMap::new();
     for action in deleted.values() {
         let Some(delete) =
             action.as_delete().filter(|d| !d.tags.has(tags::OWNER) && d.backs.is_none())

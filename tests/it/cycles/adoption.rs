@@ -80,7 +80,8 @@ async fn a_newest_adopted_snapshot_stays_while_ours_is_not_complete_or_older() {
     world.wait(TimeDelta::minutes(5));
     let report = world.cycle(&config).await;
     let deleted = report.plan.actions.iter().filter_map(|action| action.as_delete());
-    let reasons: Vec<_> = deleted.map(|delete| (delete.snapshot_id, delete.reason)).collect();
+    let reasons: Vec<_> =
+        deleted.map(|delete| (delete.resource.snapshot().unwrap(), delete.reason)).collect();
     assert!(matches!(reasons[..], [(id, ExpireReason::Replaced(_))] if id == newest));
     assert!(!world.has(&[newest]));
     world.assert_nothing_left(&config, &report).await;

@@ -87,7 +87,10 @@ async fn a_failed_snapshot_on_a_volume_that_takes_one_goes_before_the_next_attem
     let report = world.cycle(DAILY).await;
     let reasons: Vec<_> = report.plan.actions.iter().filter_map(|a| a.as_delete()).collect();
     assert_eq!(reasons.len(), 1);
-    assert_eq!((reasons[0].snapshot_id, reasons[0].reason), (failed, ExpireReason::FailedInTheWay));
+    assert_eq!(
+        (reasons[0].resource, reasons[0].reason),
+        (failed.into(), ExpireReason::FailedInTheWay)
+    );
     assert_eq!(words(&report), ["done", "done"]);
     world.assert_nothing_left(DAILY, &report).await;
     let left = world.snapshots(&eu());

@@ -21,7 +21,7 @@ async fn a_lost_reply_never_makes_a_second_set() {
     world.sandbox.fail(rule, fault);
     let report = world.cycle(DAILY).await;
     let made: Vec<_> = world.snapshots(&eu()).iter().map(|s| s.id).collect();
-    assert_eq!(report.outcomes, [Outcome::Found(made.clone())]);
+    assert_eq!(report.outcomes, [Outcome::Found(made.iter().map(|id| (*id).into()).collect())]);
     assert_eq!((made.len(), world.sandbox.n_calls("CreateSnapshots")), (2, 1));
     world.assert_nothing_left(DAILY, &report).await;
 }

@@ -88,9 +88,9 @@ async fn members_of_two_sets_are_never_taken_for_one_point() {
         let plan = world.plan(DAILY).await;
         let deleted: Vec<_> = plan.actions.iter().filter_map(|a| a.as_delete()).collect();
         assert_eq!(deleted.len(), 1, "the rest of the first set");
-        assert!(first.contains(&deleted[0].snapshot_id));
+        assert!(first.contains(&deleted[0].resource.snapshot().unwrap()));
         assert_eq!(deleted[0].stays.len(), 2);
-        assert!(deleted[0].stays.iter().all(|id| second.contains(id)));
+        assert!(deleted[0].stays.iter().all(|id| second.contains(&id.snapshot().unwrap())));
         world.sandbox.add_snapshot(&eu(), snapshot);
     }
 }

@@ -266,6 +266,12 @@ impl World {
         snapshots
     }
 
+    pub(super) fn images(&self, region: &Region) -> Vec<Image> {
+        let mut images = self.sandbox.inventory().regions.remove(region).unwrap().images;
+        images.sort_by_key(|image| (image.created_at, image.id));
+        images
+    }
+
     pub(super) fn find(&self, region: &Region, id: SnapshotId) -> Option<Snapshot> {
         self.snapshots(region).into_iter().find(|snapshot| snapshot.id == id)
     }
@@ -380,7 +386,8 @@ pub(super) fn exit_code(report: &Report) -> ExitCode {
 /// The snapshots that the plan deletes, in order, with what became of each.
 pub(super) fn deletions(report: &Report) -> Vec<(SnapshotId, &Outcome)> {
     let pairs = report.plan.actions.iter().zip(&report.outcomes);
-    pairs.filter_map(|(action, outcome)| Some((action.as_delete()?.snapshot_id, outcome))).collect()
+    let snapshot = |action: &Action| action.as_delete()?.resource.snapshot();
+    pairs.filter_map(|(action, outcome)| Some((snapshot(action)?, outcome))).collect()
 }
 
 /// The outcome of the deletion of `id`.

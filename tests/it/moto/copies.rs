@@ -212,3 +212,14 @@ async fn keys_are_described_in_their_region() {
     let default = cloud.ebs_encryption(&us()).await.unwrap();
     assert_eq!((default.is_by_default, &*default.kms_key_id), (false, "alias/aws/ebs"));
 }
+
+#[tokio::test]
+async fn a_key_that_may_not_be_described_is_denied() {
+    let mut scene = scene();
+    let message = "User: backup is not authorized to perform: kms:DescribeKey";
+    scene["refuse"] = json!([{ "region": "us-east-1", "action": "DescribeKey",
+                               "code": "AccessDeniedException", "message": message }]);
+    let moto = Moto::start(&scene);
+    let err = moto.cloud().await.describe_key(&us(), "alias/backup").await.unwrap_err();
+    assert_eq!((err.kind, &*err.message), (ErrorKind::Denied, message));
+}

@@ -1,6 +1,7 @@
 //! Signatures against two sources that share nothing with the signing code.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -126,7 +127,10 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut res, byte| {
+        let _ = write!(res, "{byte:02x}");
+        res
+    })
 }
 
 /// RFC 4231, test case 2.

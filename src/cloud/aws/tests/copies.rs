@@ -2,7 +2,9 @@
 
 use snapbox::str;
 
-use super::replay::{Answer, Replay, check, pairs, region};
+use super::replay::{Answer, Replay, check, now, pairs, region};
+use super::settings::{configured, no_credentials};
+use crate::cloud::aws::AwsCloud;
 use crate::cloud::{Cloud as _, CopyImage, CopySnapshot, ErrorKind};
 
 fn a_snapshot() -> CopySnapshot {
@@ -110,6 +112,60 @@ TagSpecification.1.Tag.1.Value=us-east-1/snap-0123456789abcdef0
 
 "#]],
     );
+}
+
+#[tokio::test]
+async fn the_url_goes_to_where_the_sdk_would_send_a_request() {
+    for (profile, source, expected) in [
+        ("", "cn-north-1", "https://ec2.cn-north-1.amazonaws.com.cn/?"),
+        ("use_fips_endpoint = true", "us-east-1", "https://ec2-fips.us-east-1.amazonaws.com/?"),
+        ("use_dualstack_endpoint = true", "us-east-1", "https://ec2.us-east-1.api.aws/?"),
+        ("endpoint_url = http://127.0.0.1:5000", "us-east-1", "http://127.0.0.1:5000/?"),
+    ] {
+        let replay = Replay::new([Answer::file(200, "copy_snapshot.xml")]);
+        let profile = format!(
+            "[default]\nregion = eu-west-1\naws_access_key_id = AKIDEXAMPLE\n\
+             aws_secret_access_key = example\n{profile}"
+        );
+        let cloud = configured(&profile, &replay).await.unwrap();
+        let request = CopySnapshot {
+            source_region: source.parse().unwrap(),
+            is_source_encrypted: true,
+            ..a_snapshot()
+        };
+        cloud.copy_snapshot(&region(), &request).await.unwrap();
+        let sent = replay.only_request();
+        assert!(sent.contains(&format!("\nPresignedUrl={expected}")), "{sent}");
+        assert!(sent.contains(&format!("%2F{source}%2Fec2%2Faws4_request")), "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_nothing_is_signed_and_nothing_sent() {
+    let replay = Replay::new([]);
+    let sdk_config =
+        replay.sdk_config().into_builder().credentials_provider(no_credentials()).build();
+    let cloud = AwsCloud::from_config(&sdk_config, now()).await.unwrap();
+    let request = CopySnapshot { is_source_encrypted: true, ..a_snapshot() };
+    let err = cloud.copy_snapshot(&region(), &request).await.unwrap_err();
+    assert_eq!((err.kind, &*err.code), (ErrorKind::Credentials, "NoCredentials"));
+    assert!(err.message.starts_with("no AWS credentials found"), "{err}");
+}
+
+#[tokio::test]
+async fn the_url_is_signed_at_the_time_that_ec2_says_it_is() {
+    let Answer::Reply { body, .. } = Answer::file(200, "regions.xml") else { panic!() };
+    let date = Some("Fri, 20 Nov 2026 03:30:00 GMT");
+    let replay = Replay::new([
+        Answer::Reply { status: 200, body, date },
+        Answer::file(200, "copy_snapshot.xml"),
+    ]);
+    let cloud = replay.cloud().await;
+    cloud.describe_regions().await.unwrap();
+    let request = CopySnapshot { is_source_encrypted: true, ..a_snapshot() };
+    cloud.copy_snapshot(&region(), &request).await.unwrap();
+    // The local clock stands at 03:10.
+    assert!(replay.last_request().contains("&X-Amz-Date=20261120T033000Z&"));
 }
 
 #[tokio::test]

@@ -96,8 +96,14 @@ impl Replay {
 
     /// Returns the host and the form of the only request, one parameter a line.
     pub(super) fn only_request(&self) -> String {
+        assert_eq!(self.requests_count(), 1);
+        self.last_request()
+    }
+
+    /// The same of the last request.
+    pub(super) fn last_request(&self) -> String {
         let requests = self.requests.lock().unwrap();
-        let [(uri, body)] = &requests[..] else { panic!("not one request: {requests:?}") };
+        let (uri, body) = requests.last().unwrap();
         let lines = body.split('&').map(|pair| format!("{}\n", unescape(pair)));
         format!("{uri}\n{}", lines.collect::<String>())
     }

@@ -20,16 +20,21 @@ pub(super) fn no_credentials() -> SharedCredentialsProvider {
 
 /// Reads a configuration as a person writes it.
 #[expect(deprecated, reason = "the new names are in a crate that only the SDK depends on")]
-async fn configured(profile: &str) -> Result<AwsCloud, ConnectError> {
+pub(super) async fn configured(profile: &str, replay: &Replay) -> Result<AwsCloud, ConnectError> {
     let files = profile_file::ProfileFiles::builder()
         .with_contents(profile_file::ProfileFileKind::Config, profile)
         .build();
     let sdk_config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .profile_files(files)
-        .http_client(Replay::new([]).http_client())
+        .http_client(replay.http_client())
         .load()
         .await;
     AwsCloud::from_config(&sdk_config, now()).await
+}
+
+/// A connector that fails the test at any request.
+fn none() -> Replay {
+    Replay::new([])
 }
 
 #[tokio::test]
@@ -73,7 +78,9 @@ async fn an_endpoint_on_this_machine_is_recognised_wherever_it_is_configured() {
             false,
         ),
     ] {
-        let cloud = configured(&format!("[default]\nregion = eu-west-1\n{profile}")).await.unwrap();
+        let cloud = configured(&format!("[default]\nregion = eu-west-1\n{profile}"), &none())
+            .await
+            .unwrap();
         assert_eq!(cloud.endpoint_is_loopback(), is_loopback, "{profile}");
     }
 }
@@ -82,8 +89,7 @@ async fn an_endpoint_on_this_machine_is_recognised_wherever_it_is_configured() {
 async fn nothing_leaves_this_machine_for_kms_where_only_ec2_is_on_it() {
     let profile = "[default]\nregion = eu-west-1\nservices = here\n\
                    [services here]\nec2 =\n  endpoint_url = http://127.0.0.1:5000";
-    let cloud = configured(profile).await.unwrap();
-    // The connector fails the test at any request.
+    let cloud = configured(profile, &none()).await.unwrap();
     let err = cloud.describe_key(&region(), "alias/backup").await.unwrap_err();
     assert_eq!((err.kind, &*err.code), (ErrorKind::Refused, "NotSent"));
     assert!(err.message.contains("AWS_ENDPOINT_URL_KMS"), "{err}");
@@ -96,16 +102,16 @@ async fn an_endpoint_that_is_no_url_is_named_with_where_it_may_come_from() {
             "[default]\nregion = eu-west-1\nservices = here\n\
              [services here]\n{service} =\n  endpoint_url = nowhere"
         );
-        let err = configured(&profile).await.unwrap_err().to_string();
+        let err = configured(&profile, &none()).await.unwrap_err().to_string();
         assert!(err.contains("`nowhere`") && err.contains(variable), "{err}");
     }
 }
 
 #[tokio::test]
 async fn the_default_region_is_the_one_that_is_configured() {
-    let cloud = configured("[default]\nregion = eu-west-1").await.unwrap();
+    let cloud = configured("[default]\nregion = eu-west-1", &none()).await.unwrap();
     assert_eq!(cloud.default_region(), Some("eu-west-1".parse().unwrap()));
-    let err = configured("[default]\nregion = Frankfurt").await.unwrap_err();
+    let err = configured("[default]\nregion = Frankfurt", &none()).await.unwrap_err();
     assert_eq!(
         err.to_string(),
         "the AWS configuration names a default region that is none: \

@@ -26,6 +26,8 @@ pub(crate) struct ImageShape<'a> {
     #[serde(default)]
     block_device_mappings: Vec<ImageDeviceShape<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    source_instance_id: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     source_image_id: Option<Text<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     source_image_region: Option<Text<'a>>,
@@ -102,6 +104,7 @@ impl ImageShape<'_> {
             is_encrypted: !snapshot_ids.is_empty() && n_unencrypted == 0,
             snapshot_ids,
             size_gib,
+            source_instance_id: self.source_instance_id.and_then(|id| id.parse().ok()),
             source_image_id: self.source_image_id.and_then(|id| id.parse().ok()),
             source_image_region: self.source_image_region.and_then(|name| name.parse().ok()),
             is_public: self.public,
@@ -128,6 +131,7 @@ impl<'a> From<&'a Image> for ImageShape<'a> {
             state_reason: reason.map(|text| StateReasonShape { message: Some(text.into()) }),
             creation_date: image.created_at.map(instant_text),
             block_device_mappings: devices(image),
+            source_instance_id: image.source_instance_id.map(|id| id.to_string().into()),
             source_image_id: image.source_image_id.map(|id| id.to_string().into()),
             source_image_region: image.source_image_region.map(|region| region.as_str().into()),
             public: image.is_public,
