@@ -124,16 +124,19 @@ fn resources(rights: &Rights, purpose: Purpose) -> Value {
     // Neither belongs to an account in its ARN.
     let (snapshots, images) = ("::snapshot/*", "::image/*");
     let makes_images = ["CreateImage", "CopyImage"].iter().any(|o| rights.creations.contains(o));
+    let shares = |purpose| rights.all.keys().any(|(p, _)| *p == purpose);
     let kinds: &[&str] = match purpose {
         Purpose::Observe | Purpose::ObserveMore => return json!("*"),
         Purpose::SnapshotInstances => &[instances, snapshots, volumes],
         Purpose::SnapshotVolumes => &[snapshots, volumes],
         Purpose::CreateImages => &[images, instances, snapshots],
         Purpose::CopyImages => &[images, snapshots],
-        Purpose::TagWhatIsCreated | Purpose::TagShared if makes_images => &[images, snapshots],
+        Purpose::TagWhatIsCreated if makes_images => &[images, snapshots],
+        Purpose::TagShared if !shares(Purpose::ShareImages) => &[snapshots],
+        Purpose::TagShared if !shares(Purpose::ShareSnapshots) => &[images],
+        Purpose::TagShared => &[images, snapshots],
         Purpose::CopySnapshots
         | Purpose::TagWhatIsCreated
-        | Purpose::TagShared
         | Purpose::TagSnapshotsOfAdopted
         | Purpose::ShareSnapshots
         | Purpose::DeleteOwn

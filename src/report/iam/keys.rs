@@ -1,6 +1,7 @@
 //! The statements of an IAM policy that are about KMS keys.
 //!
-//! What EBS needs of a key: EBS user guide, "Requirements for Amazon EBS encryption". An alias
+//! What EBS needs of a key: EBS user guide, "Requirements for Amazon EBS encryption", and for copies
+//! also GenerateDataKey, "Copy an Amazon EBS snapshot". An alias
 //! cannot stand as a resource: "the policy applies to the alias resource, not to any KMS key that
 //! might be associated with it" (KMS developer guide, "Use aliases to control access").
 
@@ -40,7 +41,7 @@ fn use_of(name: &str, arns: &BTreeSet<String>, any: Option<&Value>) -> Value {
         "Action": [
             "kms:Decrypt",
             "kms:DescribeKey",
-            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:GenerateDataKey*",
             "kms:ReEncrypt*",
         ],
         "Resource": arns,
