@@ -147,9 +147,9 @@ fn resources(rights: &Rights, purpose: Purpose) -> Value {
         | Purpose::DeregisterAdopted => &[images],
     };
     let partitions = partitions(rights.regions.iter());
-    let arns = partitions.iter().flat_map(|partition| {
-        kinds.iter().map(move |kind| format!("arn:{partition}:ec2:*{kind}"))
-    });
+    let arns = partitions
+        .iter()
+        .flat_map(|partition| kinds.iter().map(move |kind| format!("arn:{partition}:ec2:*{kind}")));
     json!(arns.collect::<Vec<_>>())
 }
 

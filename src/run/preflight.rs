@@ -40,9 +40,12 @@ pub async fn preflight<C: Cloud>(cloud: &C, config: &Config) -> Preflight {
         regions.extend(enabled);
     }
     let is_enabled = |region: &Region| enabled.as_ref().is_none_or(|all| all.contains(region));
-    let sampled = join_all(regions.iter().filter(|region| is_enabled(region)).map(
-        async |region| (*region, Samples::take(cloud, region, &rights.owners).await),
-    ));
+    let sampled = join_all(
+        regions
+            .iter()
+            .filter(|region| is_enabled(region))
+            .map(async |region| (*region, Samples::take(cloud, region, &rights.owners).await)),
+    );
     let samples: BTreeMap<Region, Samples> = sampled.await.into_iter().collect();
     let has_credentials = enabled.is_some() || samples.values().any(|s| !s.is_turned_away());
     let preparation = Preparation { config, rights: &rights, samples, has_credentials };
@@ -89,7 +92,9 @@ async fn check_region<C: Cloud>(
     if samples.is_turned_away() {
         let reason = samples.first_error().map(answers::words).unwrap_or_default();
         let why = if preparation.has_credentials {
-            format!("it is not enabled for the account, or no credentials are valid there: {reason}")
+            format!(
+                "it is not enabled for the account, or no credentials are valid there: {reason}"
+            )
         } else {
             format!("no usable credentials: {reason}")
         };

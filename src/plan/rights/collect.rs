@@ -243,13 +243,7 @@ impl Rights {
         }
     }
 
-    fn create(
-        &mut self,
-        purpose: Purpose,
-        operation: &'static str,
-        place: &Place,
-        reason: String,
-    ) {
+    fn create(&mut self, purpose: Purpose, operation: &'static str, place: &Place, reason: String) {
         self.creations.insert(operation);
         self.need(Purpose::TagWhatIsCreated, "CreateTags", place, reason.clone());
         self.need(purpose, operation, place, reason);

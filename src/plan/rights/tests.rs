@@ -37,7 +37,7 @@ fn needs(policies: &str) -> String {
 fn points_are_made_tagged_and_deleted() {
     assert_data_eq!(
         needs(
-        "[[policy]]\n\
+            "[[policy]]\n\
          name = \"servers\"\n\
          regions = [\"eu-west-1\"]\n\
          select = { resource = \"instance\" }\n\
@@ -61,7 +61,7 @@ DeleteOwn DeleteSnapshot: eu-west-1: expired points of `servers`
 fn copies_are_made_and_expire_where_they_go() {
     assert_data_eq!(
         needs(
-        "[[policy]]\n\
+            "[[policy]]\n\
          name = \"volumes\"\n\
          regions = [\"eu-west-1\"]\n\
          select = { resource = \"volume\" }\n\
@@ -90,7 +90,7 @@ key alias/dr: eu-central-1: copies of `volumes` to eu-central-1
 fn adopted_snapshots_leave_no_second_right_to_delete_ones_own() {
     assert_data_eq!(
         needs(
-        "[[policy]]\n\
+            "[[policy]]\n\
          name = \"old\"\n\
          regions = [\"all\"]\n\
          create = false\n\
@@ -121,7 +121,7 @@ DeregisterAdopted DeregisterImage: us-east-1: what `old` adopts
 fn encryption_everywhere_needs_the_keys_of_all_regions() {
     assert_data_eq!(
         needs(
-        "[regions.\"eu-west-1\"]\n\
+            "[regions.\"eu-west-1\"]\n\
          kms_key = \"alias/eu\"\n\
          [[policy]]\n\
          name = \"golden\"\n\

@@ -9,7 +9,7 @@ use crate::cloud::{
 };
 use crate::config::{Policy, RegionalPolicy};
 use crate::domain::ids::ResourceId;
-use crate::domain::inventory::{Image, ImageState, Snapshot};
+use crate::domain::inventory::{Image, ImageState, Instance, Snapshot, Volume};
 use crate::domain::region::Region;
 use crate::domain::tags::{self, Tags};
 use crate::plan::preflight::{Check, Finding, Grant};
@@ -42,16 +42,23 @@ pub(super) async fn check<C: Cloud>(
             Purpose::TagWhatIsCreated => None,
             _ => Some(asker.dry_run(purpose, operation, right).await),
         };
-        let what = if operation == "GetEbsEncryptionByDefault" {
-            "EBS encryption".to_owned()
-        } else if matches!(purpose, Purpose::DeleteAdopted | Purpose::DeregisterAdopted) {
-            format!("{operation} of what others made")
-        } else {
-            operation.to_owned()
-        };
+        let what = named(purpose, operation);
         finding.map(|finding| Check { what, finding })
     });
     join_all(checks).await.into_iter().flatten().collect()
+}
+
+/// Returns what a check is called: the call, and what tells it from the same call elsewhere.
+fn named(purpose: Purpose, operation: &str) -> String {
+    match purpose {
+        Purpose::TagShared => format!("{operation} on shared copies"),
+        Purpose::TagSnapshotsOfAdopted => format!("{operation} on snapshots of adopted images"),
+        Purpose::DeleteAdopted | Purpose::DeregisterAdopted => {
+            format!("{operation} of what others made")
+        }
+        _ if operation == "GetEbsEncryptionByDefault" => "EBS encryption".to_owned(),
+        _ => operation.to_owned(),
+    }
 }
 
 struct Asker<'a, C> {
@@ -126,6 +133,10 @@ impl<C: Cloud> Asker<'_, C> {
     async fn dry_run(&self, purpose: Purpose, operation: &'static str, right: &Right) -> Finding {
         let (probe, on) = match self.probe(purpose, operation) {
             Ok(probe) => probe,
+            Err(nothing) if self.samples.is_partial() => {
+                let why = format!("no {nothing} is known to try it on, as a listing failed");
+                return Finding::NotTried(why);
+            }
             Err(nothing) => {
                 return Finding::NotTried(format!("no {nothing} is there to try it on"));
             }
@@ -140,11 +151,7 @@ impl<C: Cloud> Asker<'_, C> {
     }
 
     /// Returns the call to try and what it is tried on, or what there is none of.
-    fn probe(
-        &self,
-        purpose: Purpose,
-        operation: &str,
-    ) -> Result<(Probe, String), &'static str> {
+    fn probe(&self, purpose: Purpose, operation: &str) -> Result<(Probe, String), &'static str> {
         match operation {
             "CreateSnapshots" => self.create_snapshots(),
             "CreateSnapshot" => self.create_snapshot(purpose),
@@ -190,7 +197,7 @@ impl<C: Cloud> Asker<'_, C> {
     }
 
     /// Returns an instance, one that a policy selects if there is one.
-    fn instance(&self) -> Result<&crate::domain::inventory::Instance, &'static str> {
+    fn instance(&self) -> Result<&Instance, &'static str> {
         let mut all = self.samples.instances();
         let selected = self
             .samples
@@ -213,9 +220,8 @@ impl<C: Cloud> Asker<'_, C> {
     }
 
     fn create_snapshot(&self, purpose: Purpose) -> Result<(Probe, String), &'static str> {
-        let selected = |volume: &&crate::domain::inventory::Volume| {
-            self.policies().any(|policy| policy.select.matches_volume(volume))
-        };
+        let selected =
+            |volume: &&Volume| self.policies().any(|policy| policy.select.matches_volume(volume));
         let attached = || self.instance().ok()?.volumes.first().map(|volume| volume.volume_id);
         let first = || self.samples.volumes().next().map(|volume| volume.id);
         let volume_id = if purpose == Purpose::SnapshotInstances {

@@ -46,22 +46,28 @@ impl Samples {
     /// Returns true if EC2 did not even look at the calls: it answers so in a region that is not
     /// enabled, and to bad credentials.
     pub(super) fn is_turned_away(&self) -> bool {
-        let errors = [
+        self.errors().iter().all(|err| {
+            err.is_some_and(|err| err.kind == ErrorKind::Credentials || err.code == "OptInRequired")
+        })
+    }
+
+    /// Returns true if a listing failed.
+    pub(super) fn is_partial(&self) -> bool {
+        self.errors().iter().any(Option::is_some)
+    }
+
+    /// Returns why the first listing failed.
+    pub(super) fn first_error(&self) -> Option<&CloudError> {
+        self.errors().into_iter().flatten().next()
+    }
+
+    fn errors(&self) -> [Option<&CloudError>; 4] {
+        [
             self.instances.as_ref().err(),
             self.volumes.as_ref().err(),
             self.snapshots.as_ref().err(),
             self.images.as_ref().err(),
-        ];
-        errors.iter().all(|err| {
-            err.is_some_and(|err| {
-                err.kind == ErrorKind::Credentials || err.code == "OptInRequired"
-            })
-        })
-    }
-
-    /// Returns why the instances could not be seen.
-    pub(super) fn first_error(&self) -> Option<&CloudError> {
-        self.instances.as_ref().err()
+        ]
     }
 
     /// Returns the instances that are there.
