@@ -48,8 +48,9 @@ pub(super) fn request(
         }
     }
     for region in &scope.region {
-        if !config.policies.iter().any(|policy| policy.applies_in(region)) {
-            return Err(usage(format!("no policy applies in {region}")));
+        let is_destination = config.named_regions().contains(region);
+        if !is_destination && !config.policies.iter().any(|policy| policy.applies_in(region)) {
+            return Err(usage(format!("no policy applies in {region}, and none copies to it")));
         }
     }
     let (policies, regions) = (scope.policy.clone(), scope.region.clone());

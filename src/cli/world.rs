@@ -69,15 +69,15 @@ impl World {
         }
     }
 
-    /// Observes everything that `config` is about.
-    pub(super) async fn observe(&self, config: &Config) -> Inventory {
+    /// Observes everything that `config` is about, for a plan that is asked for by `request`.
+    pub(super) async fn observe(&self, config: &Config, request: &Request) -> Inventory {
         match self {
             Self::Sandbox(sandbox) => {
-                sandbox.time().drive(run::observe(sandbox.as_ref(), config)).await
+                sandbox.time().drive(run::observe(sandbox.as_ref(), config, request)).await
             }
             Self::Files(files, _) => run::observe_saved(files, config),
             #[cfg(feature = "aws")]
-            Self::Aws(cloud, _) => run::observe(cloud.as_ref(), config).await,
+            Self::Aws(cloud, _) => run::observe(cloud.as_ref(), config, request).await,
         }
     }
 

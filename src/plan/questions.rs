@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use crate::config::{Config, Orphans};
+use crate::config::{Config, Kind, Orphans};
 use crate::domain::ids::ImageId;
 use crate::domain::inventory::{InstanceState, Inventory, RegionInventory};
 use crate::domain::region::Region;
@@ -73,7 +73,12 @@ pub fn image_questions(
     request: &Request,
 ) -> Questions<ImageId> {
     let mut questions: Questions<ImageId> = BTreeMap::new();
-    if inventory.regions.values().all(|observed| observed.images.is_empty()) {
+    let makes_images = config.policies.iter().any(|policy| {
+        let mut variants = std::iter::once(&policy.base).chain(policy.overrides.values());
+        variants.any(|variant| variant.kind == Kind::Images)
+    });
+    let has_images = inventory.regions.values().any(|observed| !observed.images.is_empty());
+    if !makes_images || !has_images {
         return questions;
     }
     for keep in super::plan_unchecked(config, inventory, request).keeps {

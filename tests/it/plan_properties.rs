@@ -216,6 +216,7 @@ fn carry_out(inventory: &mut Inventory, actions: &[Action]) {
             }
             Op::CreateSnapshots(set) => (&set.point, set.volumes.clone()),
             Op::CreateSnapshot(one) => (&one.point, vec![one.volume.clone()]),
+            other => panic!("policies here do nothing like {other:?}"),
         };
         for volume in volumes {
             next_id += 1;

@@ -20,7 +20,7 @@ pub(in crate::cli) async fn explain(
     let world = World::open(global, args.inventory.as_deref()).await?;
     let all = Scope { policy: Vec::new(), region: Vec::new() };
     let request = scope::request(&config, &all, world.now())?;
-    let inventory = world.observe(&config).await;
+    let inventory = world.observe(&config, &request).await;
     let Some(explanation) = explained(&config, &inventory, &request, region, id) else {
         let observed: Vec<&str> = inventory.regions.keys().map(Region::as_str).collect();
         let place = region.map_or_else(|| observed.join(", "), |region| region.to_string());

@@ -10,6 +10,7 @@ use crate::cli::world::World;
 use crate::cloud::files;
 use crate::report::ExitCode;
 use crate::report::text::{count, printable};
+use crate::run::Request;
 
 use super::print;
 
@@ -19,7 +20,7 @@ pub(in crate::cli) async fn inventory(
 ) -> anyhow::Result<ExitCode> {
     let config = scope::config(global)?;
     let world = World::open(global, None).await?;
-    let inventory = world.observe(&config).await;
+    let inventory = world.observe(&config, &Request::at(world.now())).await;
     files::save(&inventory, &args.dir)
         .with_context(|| format!("could not save the inventory to {}", args.dir.display()))?;
     let mut out = String::new();

@@ -35,7 +35,7 @@ pub(in crate::cli) async fn plan(global: &Global, args: PlanArgs) -> anyhow::Res
 
 /// Observes and plans.
 pub(super) async fn planned(world: &World, config: &Config, request: &Request) -> Plan {
-    let inventory = world.observe(config).await;
+    let inventory = world.observe(config, request).await;
     make_plan(config, &inventory, request)
 }
 

@@ -174,7 +174,11 @@ adopt = { tags = { By = "b" } }
         world.snapshot(&eu(), v, world.now() - TimeDelta::days(n), &[("By", "b")]);
     }
     let c = config(text);
-    let inv = world.sandbox.time().drive(run::observe(&world.sandbox, &c)).await;
+    let inv = world
+        .sandbox
+        .time()
+        .drive(run::observe(&world.sandbox, &c, &Request::at(world.now())))
+        .await;
     let n_fatal = (0..200)
         .filter(|_| {
             let p = plan(&c, &inv, &Request::at(world.now()));
@@ -191,7 +195,11 @@ async fn of_two_images_over_one_snapshot_the_order_does_not_matter() {
     world.image(&eu(), &p[5]);
     world.image(&eu(), &p[5]);
     let c = config(DAILY);
-    let inv = world.sandbox.time().drive(run::observe(&world.sandbox, &c)).await;
+    let inv = world
+        .sandbox
+        .time()
+        .drive(run::observe(&world.sandbox, &c, &Request::at(world.now())))
+        .await;
     let mut turned = inv.clone();
     turned.regions.get_mut(&eu()).unwrap().images.reverse();
     let text = |i| format!("{:?}", plan(&c, i, &Request::at(world.now())));

@@ -101,7 +101,45 @@ async fn images_are_encrypted_copied_to_two_regions_and_expire_by_three_calendar
         }
         world.wait(TimeDelta::hours(20));
     }
-    assert_data_eq!(told, str![[]]);
+    assert_data_eq!(told, str![[r#"
+11-02  1 at first
+       eu-west-1: 02:encrypted
+       us-east-1: 02:encrypted
+       ap-northeast-2: 02:encrypted
+11-03  1 at first
+       eu-west-1: 02:encrypted 03:encrypted
+       us-east-1: 02:encrypted 03:encrypted
+       ap-northeast-2: 02:encrypted
+11-04  1 at first
+       eu-west-1: 02:encrypted 03:encrypted 04:encrypted
+       us-east-1: 02:encrypted 03:encrypted 04:encrypted
+       ap-northeast-2: 02:encrypted
+11-05  4 at first
+       eu-west-1: 03:encrypted 04:encrypted 05:encrypted
+       us-east-1: 02:encrypted 03:encrypted 04:encrypted 05:encrypted
+       ap-northeast-2: 02:encrypted
+11-06  4 at first
+       eu-west-1: 04:encrypted 05:encrypted 06:encrypted
+       us-east-1: 02:encrypted 03:encrypted 04:encrypted 05:encrypted 06:encrypted
+       ap-northeast-2: 02:encrypted
+11-09  7 at first
+       eu-west-1: 07:encrypted 08:encrypted 09:encrypted
+       us-east-1: 03:encrypted 04:encrypted 05:encrypted 06:encrypted 07:encrypted 08:encrypted 09:encrypted
+       ap-northeast-2: 02:encrypted 09:encrypted
+11-16  7 at first
+       eu-west-1: 14:encrypted 15:encrypted 16:encrypted
+       us-east-1: 10:encrypted 11:encrypted 12:encrypted 13:encrypted 14:encrypted 15:encrypted 16:encrypted
+       ap-northeast-2: 02:encrypted 09:encrypted 16:encrypted
+11-23  7 at first
+       eu-west-1: 21:encrypted 22:encrypted 23:encrypted
+       us-east-1: 17:encrypted 18:encrypted 19:encrypted 20:encrypted 21:encrypted 22:encrypted 23:encrypted
+       ap-northeast-2: 02:encrypted 09:encrypted 16:encrypted 23:encrypted
+11-29  7 at first
+       eu-west-1: 27:encrypted 28:encrypted 29:encrypted
+       us-east-1: 23:encrypted 24:encrypted 25:encrypted 26:encrypted 27:encrypted 28:encrypted 29:encrypted
+       ap-northeast-2: 02:encrypted 09:encrypted 16:encrypted 23:encrypted
+
+"#]]);
     // An image has two snapshots, and nothing else is left.
     for region in [eu(), us(), ap()] {
         let n_images = world.images(&region).len();

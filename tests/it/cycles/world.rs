@@ -332,9 +332,10 @@ impl World {
 
     async fn plan_at(&self, config_text: &str, now: DateTime<Utc>) -> Plan {
         let config = config(config_text);
-        let observing = run::observe(&self.sandbox, &config);
+        let request = Request::at(now);
+        let observing = run::observe(&self.sandbox, &config, &request);
         let inventory = self.sandbox.time().drive(observing).await;
-        let plan = plan(&config, &inventory, &Request::at(now));
+        let plan = plan(&config, &inventory, &request);
         assert!(!is_refused(&plan), "{:#?}", plan.notes);
         plan
     }
