@@ -69,6 +69,23 @@ fn everything_there_is_everything_fine() {
     assert_data_eq!(
         render(&found),
         str![[r#"
+account
+  ok         DescribeRegions  3 regions are enabled
+
+us-east-1
+  ok         DescribeImages
+  ok         DescribeInstances
+  ok         DescribeSnapshots
+  ok         DescribeVolumes
+  ok         DescribeLockedSnapshots
+  ok         EBS encryption
+             off by default; where no key is named: alias/aws/ebs
+  ok         CreateSnapshot  tried on vol-0975835de1c9756ce
+  ok         CreateSnapshots  tried on i-0910a2dec89025cc1
+  ok         DeleteSnapshot  tried on snap-00017d4f79964d0de
+
+nothing that is needed was found missing
+
 "#]]
     );
 }
@@ -79,6 +96,40 @@ fn a_call_that_is_denied_is_missing_with_the_statement_that_grants_it() {
     assert_data_eq!(
         troubles(SERVERS, deny),
         str![[r#"
+passed: false
+account
+
+us-east-1
+  missing    DeleteSnapshot
+             UnauthorizedOperation: You are not authorized to perform this
+             operation.
+             needed for expired points of `servers`
+             granted by DeleteOwnSnapshots, below
+
+1 thing missing
+
+what grants it, as in `snapkeep iam`
+{
+  "Sid": "DeleteOwnSnapshots",
+  "Effect": "Allow",
+  "Action": [
+    "ec2:DeleteSnapshot"
+  ],
+  "Resource": [
+    "arn:aws:ec2:*::snapshot/*"
+  ],
+  "Condition": {
+    "StringEquals": {
+      "aws:RequestedRegion": [
+        "us-east-1"
+      ],
+      "aws:ResourceTag/snapkeep:owner": [
+        "main"
+      ]
+    }
+  }
+}
+
 "#]]
     );
 }
@@ -89,6 +140,61 @@ fn a_creation_that_is_denied_may_lack_either_of_two_rights() {
     assert_data_eq!(
         troubles(SERVERS, deny),
         str![[r#"
+passed: false
+account
+
+us-east-1
+  missing    CreateSnapshots
+             UnauthorizedOperation: You are not authorized to perform this
+             operation.
+             needed for recovery points of `servers`
+             granted by SnapshotInstances and TagWhatIsCreated, below
+
+1 thing missing
+
+what grants it, as in `snapkeep iam`
+{
+  "Sid": "SnapshotInstances",
+  "Effect": "Allow",
+  "Action": [
+    "ec2:CreateSnapshot",
+    "ec2:CreateSnapshots"
+  ],
+  "Resource": [
+    "arn:aws:ec2:*:*:instance/*",
+    "arn:aws:ec2:*::snapshot/*",
+    "arn:aws:ec2:*:*:volume/*"
+  ],
+  "Condition": {
+    "StringEquals": {
+      "aws:RequestedRegion": [
+        "us-east-1"
+      ]
+    }
+  }
+}
+{
+  "Sid": "TagWhatIsCreated",
+  "Effect": "Allow",
+  "Action": [
+    "ec2:CreateTags"
+  ],
+  "Resource": [
+    "arn:aws:ec2:*::snapshot/*"
+  ],
+  "Condition": {
+    "StringEquals": {
+      "aws:RequestedRegion": [
+        "us-east-1"
+      ],
+      "ec2:CreateAction": [
+        "CreateSnapshot",
+        "CreateSnapshots"
+      ]
+    }
+  }
+}
+
 "#]]
     );
 }
@@ -99,6 +205,33 @@ fn a_listing_that_is_denied_leaves_nothing_to_try_others_on() {
     assert_data_eq!(
         troubles(SERVERS, deny),
         str![[r#"
+passed: false
+account
+
+us-east-1
+  missing    DescribeSnapshots
+             UnauthorizedOperation: You are not authorized to perform this
+             operation.
+             needed for `servers`
+             granted by Observe, below
+  not tried  DeleteSnapshot
+             no snapshot of ours is known to try it on, as a listing failed
+
+1 thing missing, 1 not tried
+
+what grants it, as in `snapkeep iam`
+{
+  "Sid": "Observe",
+  "Effect": "Allow",
+  "Action": [
+    "ec2:DescribeImages",
+    "ec2:DescribeInstances",
+    "ec2:DescribeSnapshots",
+    "ec2:DescribeVolumes"
+  ],
+  "Resource": "*"
+}
+
 "#]]
     );
 }
@@ -112,6 +245,22 @@ fn an_optional_call_that_is_denied_is_a_note() {
     assert_data_eq!(
         troubles(SERVERS, deny),
         str![[r#"
+passed: true
+account
+
+us-east-1
+  optional   DescribeLockedSnapshots
+             UnauthorizedOperation: You are not authorized to perform this
+             operation.
+             locks are not known beforehand; EC2 itself refuses to delete what
+             is locked
+  optional   EBS encryption
+             UnauthorizedOperation: You are not authorized to perform this
+             operation.
+             how EBS encrypts by default is not shown
+
+nothing that is needed was found missing, 2 optional denied
+
 "#]]
     );
 }
@@ -123,16 +272,49 @@ fn a_key_that_cannot_be_used_is_told_before_a_copy_fails() {
     assert_data_eq!(
         troubles(&text, |_| ()),
         str![[r#"
+passed: false
+account
+
+eu-west-1
+  missing    key alias/dr  no such key in eu-west-1
+             needed for copies of `servers` to eu-west-1
+
+us-east-1
+
+1 thing missing
+
 "#]]
     );
     assert_data_eq!(
         troubles(&text, |sandbox| _ = sandbox.add_key(&eu, "alias/dr", false, true)),
         str![[r#"
+passed: false
+account
+
+eu-west-1
+  missing    key alias/dr  it is disabled
+             needed for copies of `servers` to eu-west-1
+
+us-east-1
+
+1 thing missing
+
 "#]]
     );
     assert_data_eq!(
         troubles(&text, |sandbox| _ = sandbox.add_key(&eu, "alias/dr", true, false)),
         str![[r#"
+passed: false
+account
+
+eu-west-1
+  missing    key alias/dr  it is not a symmetric encryption key, which EBS needs
+             needed for copies of `servers` to eu-west-1
+
+us-east-1
+
+1 thing missing
+
 "#]]
     );
     let denied = |sandbox: &Sandbox| {
@@ -142,6 +324,64 @@ fn a_key_that_cannot_be_used_is_told_before_a_copy_fails() {
     assert_data_eq!(
         troubles(&text, denied),
         str![[r#"
+passed: false
+account
+
+eu-west-1
+  missing    key alias/dr
+             UnauthorizedOperation: You are not authorized to perform this
+             operation.
+             needed for copies of `servers` to eu-west-1
+             granted by the statements on the key, below
+
+us-east-1
+
+1 thing missing
+
+what grants it, as in `snapkeep iam`
+{
+  "Sid": "UseKeyDr",
+  "Effect": "Allow",
+  "Action": [
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:GenerateDataKey*",
+    "kms:ReEncrypt*"
+  ],
+  "Resource": [
+    "arn:aws:kms:eu-west-1:*:key/*"
+  ],
+  "Condition": {
+    "ForAnyValue:StringEquals": {
+      "kms:ResourceAliases": [
+        "alias/dr"
+      ]
+    }
+  }
+}
+{
+  "Sid": "GrantKeyDr",
+  "Effect": "Allow",
+  "Action": [
+    "kms:CreateGrant"
+  ],
+  "Resource": [
+    "arn:aws:kms:eu-west-1:*:key/*"
+  ],
+  "Condition": {
+    "Bool": {
+      "kms:GrantIsForAWSResource": [
+        "true"
+      ]
+    },
+    "ForAnyValue:StringEquals": {
+      "kms:ResourceAliases": [
+        "alias/dr"
+      ]
+    }
+  }
+}
+
 "#]]
     );
     assert!(tried(&text, |sandbox| _ = sandbox.add_key(&eu, "alias/dr", true, true)).is_passed());
@@ -155,6 +395,19 @@ fn what_would_be_shared_but_is_encrypted_by_default_is_doubtful() {
     assert_data_eq!(
         troubles(&format!("{SERVERS}{copies}"), by_default),
         str![[r#"
+passed: true
+account
+
+eu-west-1
+  warning    EBS encryption
+             on by default, with alias/aws/ebs: copies of `servers` would be
+             encrypted with it, and such copies are not shared; give the copy a
+             `kms_key`
+
+us-east-1
+
+nothing that is needed was found missing, 1 doubtful
+
 "#]]
     );
 }
@@ -176,12 +429,33 @@ fn bad_credentials_are_one_thing_and_a_region_that_is_not_enabled_another() {
     assert_data_eq!(
         troubles(SERVERS, everywhere),
         str![[r#"
+passed: false
+us-east-1
+  missing    the region
+             no usable credentials: AuthFailure: AWS was not able to validate
+             needed for `servers`
+  not tried  everything else  the region does not answer
+
+1 thing missing, 1 not tried
+
 "#]]
     );
     let text = SERVERS.replace("[\"us-east-1\"]", "[\"us-east-1\", \"eu-south-1\"]");
     assert_data_eq!(
         troubles(&text, |_| ()),
         str![[r#"
+passed: false
+account
+
+eu-south-1
+  missing    the region  it is not enabled for the account
+             needed for `servers`
+  not tried  everything else  the region does not answer
+
+us-east-1
+
+1 thing missing, 1 not tried
+
 "#]]
     );
     let unlisted = |sandbox: &Sandbox| {
@@ -190,6 +464,19 @@ fn bad_credentials_are_one_thing_and_a_region_that_is_not_enabled_another() {
     assert_data_eq!(
         troubles(&text, unlisted),
         str![[r#"
+passed: false
+eu-south-1
+  missing    the region
+             it is not enabled for the account, or no credentials are valid
+             there: AuthFailure: AWS was not able to validate the provided
+             access credentials
+             needed for `servers`
+  not tried  everything else  the region does not answer
+
+us-east-1
+
+1 thing missing, 1 not tried
+
 "#]]
     );
 }
@@ -201,6 +488,30 @@ fn all_regions_cannot_be_found_without_their_list() {
     assert_data_eq!(
         troubles(&text, deny),
         str![[r#"
+passed: false
+account
+  missing    DescribeRegions
+             UnauthorizedOperation: You are not authorized to perform this
+             operation.
+             needed for `regions = ["all"]`
+             granted by Observe, below
+
+1 thing missing
+
+what grants it, as in `snapkeep iam`
+{
+  "Sid": "Observe",
+  "Effect": "Allow",
+  "Action": [
+    "ec2:DescribeImages",
+    "ec2:DescribeInstances",
+    "ec2:DescribeRegions",
+    "ec2:DescribeSnapshots",
+    "ec2:DescribeVolumes"
+  ],
+  "Resource": "*"
+}
+
 "#]]
     );
 }
@@ -220,6 +531,20 @@ fn what_there_is_nothing_of_is_not_said_to_be_right() {
     assert_data_eq!(
         troubles(text, |_| ()),
         str![[r#"
+passed: true
+account
+
+ap-northeast-2
+  not tried  DescribeImageAttribute  no image is there to ask about
+  not tried  DescribeImageReferences  no image is there to ask about
+  not tried  CreateTags on snapshots of adopted images
+             no image that is adopted is there to try it on
+  not tried  EnableImageDeprecation  no image of ours is there to try it on
+  not tried  DeregisterImage of what others made
+             no image that is adopted is there to try it on
+
+nothing that is needed was found missing, 5 not tried
+
 "#]]
     );
 }
