@@ -146,16 +146,18 @@ fn resources(rights: &Rights, purpose: Purpose) -> Value {
         | Purpose::DeregisterOwn
         | Purpose::DeregisterAdopted => &[images],
     };
-    let partitions = partitions(rights.regions.iter());
+    let partitions = partitions(rights);
     let arns = partitions
         .iter()
         .flat_map(|partition| kinds.iter().map(move |kind| format!("arn:{partition}:ec2:*{kind}")));
     json!(arns.collect::<Vec<_>>())
 }
 
-/// Returns the partitions that regions are in; without any, the usual one.
-fn partitions<'r>(regions: impl Iterator<Item = &'r Region>) -> BTreeSet<&'static str> {
-    let mut partitions: BTreeSet<&'static str> = regions.map(partition).collect();
+/// Returns the partitions of all regions that are named anywhere; without any, the usual one.
+fn partitions(rights: &Rights) -> BTreeSet<&'static str> {
+    let places = rights.all.values().filter_map(|right| right.place.named()).flatten();
+    let mut partitions: BTreeSet<&'static str> =
+        places.chain(&rights.regions).map(partition).collect();
     if partitions.is_empty() {
         partitions.insert("aws");
     }

@@ -111,7 +111,7 @@ fn statements(out: &mut String, preflight: &Preflight) {
     }
     let _ = writeln!(out, "\nwhat grants it, as in `snapkeep iam`");
     for statement in iam::statements(&preflight.rights, &grants) {
-        // Without a float or a map with other keys than strings nothing can go wrong.
+        // What has been made of strings only can always be written.
         let text = serde_json::to_string_pretty(&statement).unwrap_or_default();
         let _ = writeln!(out, "{text}");
     }

@@ -56,7 +56,7 @@ pub async fn preflight<C: Cloud>(cloud: &C, config: &Config) -> Preflight {
 }
 
 fn account_checks(listed: &Result<Vec<Region>, CloudError>, is_needed: bool) -> Vec<Check> {
-    let what = "DescribeRegions".to_owned();
+    let mut checks = Vec::new();
     let finding = match listed {
         Ok(regions) => Finding::Fine(format!("{} regions are enabled", regions.len())),
         // Without `["all"]` nobody needs the answer, and the least policy does not grant it.
@@ -67,7 +67,12 @@ fn account_checks(listed: &Result<Vec<Region>, CloudError>, is_needed: bool) -> 
             granted_by: answers::grants(err, vec![Grant::Purpose(Purpose::Observe)]),
         },
     };
-    vec![Check { what, finding }]
+    checks.push(Check { what: "DescribeRegions".to_owned(), finding });
+    if is_needed && listed.is_err() {
+        let finding = Finding::NotTried("which regions there are is not known".to_owned());
+        checks.push(Check { what: "the regions that are not named".to_owned(), finding });
+    }
+    checks
 }
 
 async fn check_region<C: Cloud>(
@@ -132,7 +137,7 @@ async fn check_keys<C: Cloud>(
             Err(err) if err.kind == ErrorKind::NotFound => {
                 missing(&format!("no such key in {region}"), Vec::new())
             }
-            Err(err) => answers::failed(&err, reasons, None, grant),
+            Err(err) => answers::unanswered(&err, reasons, grant),
         };
         Check { what: format!("key {}", need.name), finding }
     });
@@ -148,9 +153,11 @@ fn answered<T>(
 ) -> Finding {
     match answer {
         Ok(_) => Finding::Fine(fine),
-        Err(err) => {
-            let grants = vec![Grant::Purpose(purpose)];
-            answers::failed(err, &right.reasons, right.lacking, grants)
-        }
+        Err(err) => match right.lacking {
+            Some(effect) => {
+                Finding::Lacking { why: answers::words(err), effect: effect.to_owned() }
+            }
+            None => answers::unanswered(err, &right.reasons, vec![Grant::Purpose(purpose)]),
+        },
     }
 }

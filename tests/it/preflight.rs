@@ -495,8 +495,10 @@ account
              operation.
              needed for `regions = ["all"]`
              granted by Observe, below
+  not tried  the regions that are not named
+             which regions there are is not known
 
-1 thing missing
+1 thing missing, 1 not tried
 
 what grants it, as in `snapkeep iam`
 {

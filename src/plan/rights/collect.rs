@@ -29,6 +29,7 @@ pub(super) fn collect(config: &Config) -> Rights {
     ] {
         rights.leave_to_adopted(own, adopted, operation);
     }
+    rights.merge_keys();
     rights
 }
 
@@ -263,6 +264,16 @@ impl Rights {
         if let Some(name) = name {
             let need = KeyNeed { region, name: Arc::clone(name) };
             self.keys.entry(need).or_default().insert(reason.to_owned());
+        }
+    }
+
+    /// A key that every region uses is not named again for one of them.
+    fn merge_keys(&mut self) {
+        for (need, reasons) in std::mem::take(&mut self.keys) {
+            let everywhere = KeyNeed { region: None, name: Arc::clone(&need.name) };
+            // What every region uses comes first in the order of needs.
+            let need = if self.keys.contains_key(&everywhere) { everywhere } else { need };
+            self.keys.entry(need).or_default().extend(reasons);
         }
     }
 

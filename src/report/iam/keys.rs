@@ -83,7 +83,7 @@ fn resources(rights: &Rights, need: &KeyNeed) -> (Option<String>, Vec<String>) {
     let arns = match &need.region {
         Some(region) => vec![format!("arn:{}:kms:{region}:*:key/{key}", partition(region))],
         None => {
-            let partitions = partitions(rights.regions.iter()).into_iter();
+            let partitions = partitions(rights).into_iter();
             partitions.map(|partition| format!("arn:{partition}:kms:*:*:key/{key}")).collect()
         }
     };

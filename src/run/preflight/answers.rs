@@ -9,33 +9,45 @@ use crate::plan::rights::Purpose;
 /// From here on a denial's message is of use only to a machine.
 const ENCODED: &str = "Encoded authorization failure message";
 
-/// Returns what a failed call means. `lacking` is what becomes worse without it, if it is optional.
-pub(super) fn failed(
+/// Returns what it means that a question got no answer which is needed.
+pub(super) fn unanswered(
     err: &CloudError,
     needed_for: &BTreeSet<String>,
-    lacking: Option<&str>,
     granted_by: Vec<Grant>,
 ) -> Finding {
     let why = words(err);
-    match (err.kind, lacking) {
-        // EC2 looked at something else before the permission, or did not get to it.
-        (
-            ErrorKind::NotFound
-            | ErrorKind::Busy
-            | ErrorKind::VolumeRate
-            | ErrorKind::AccountLimit
-            | ErrorKind::InUse
-            | ErrorKind::Protected
-            | ErrorKind::Refused
-            | ErrorKind::Throttled
-            | ErrorKind::Unsupported,
-            None,
-        ) => Finding::NotTried(format!("answered before the permission was looked at: {why}")),
-        (ErrorKind::Denied | ErrorKind::Credentials | ErrorKind::Ambiguous, None) => {
-            let needed_for = needed_for.clone();
-            Finding::Missing { why, needed_for, granted_by: grants(err, granted_by) }
+    match err.kind {
+        ErrorKind::Throttled => Finding::NotTried(why),
+        _ => Finding::Missing {
+            why,
+            needed_for: needed_for.clone(),
+            granted_by: grants(err, granted_by),
+        },
+    }
+}
+
+/// Returns what a failed dry run means.
+pub(super) fn refused(
+    err: &CloudError,
+    needed_for: &BTreeSet<String>,
+    granted_by: Vec<Grant>,
+) -> Finding {
+    match err.kind {
+        ErrorKind::Denied | ErrorKind::Credentials | ErrorKind::Ambiguous => {
+            unanswered(err, needed_for, granted_by)
         }
-        (_, Some(effect)) => Finding::Lacking { why, effect: effect.to_owned() },
+        // EC2 looked at something else before the permission, or did not get to it.
+        ErrorKind::NotFound
+        | ErrorKind::Busy
+        | ErrorKind::VolumeRate
+        | ErrorKind::AccountLimit
+        | ErrorKind::InUse
+        | ErrorKind::Protected
+        | ErrorKind::Refused
+        | ErrorKind::Throttled
+        | ErrorKind::Unsupported => {
+            Finding::NotTried(format!("the answer is not about the permission: {}", words(err)))
+        }
     }
 }
 

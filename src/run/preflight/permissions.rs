@@ -147,7 +147,7 @@ impl<C: Cloud> Asker<'_, C> {
         if self.preparation.rights.creations.contains(operation) {
             grants.push(Grant::Purpose(Purpose::TagWhatIsCreated));
         }
-        answers::failed(&err, &right.reasons, right.lacking, grants)
+        answers::refused(&err, &right.reasons, grants)
     }
 
     /// Returns the call to try and what it is tried on, or what there is none of.
