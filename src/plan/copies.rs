@@ -72,11 +72,11 @@ pub fn find<'p, 'a>(world: &'p World<'a>) -> Found<'p, 'a> {
                 continue;
             }
             let pass = Pass { world, scene, policy, lineage };
-            if policy.encrypt.is_some() && !has_gap(scene) {
-                pass.encryption(&mut found);
-            }
             for rule in policy.copies.iter().filter(|rule| rule.to != scene.region) {
                 pass.copies(rule, &mut found);
+            }
+            if policy.encrypt.is_some() && !has_gap(scene) {
+                pass.encryption(&mut found);
             }
         }
     }
@@ -98,11 +98,14 @@ struct Pass<'p, 'a> {
 }
 
 impl<'p, 'a> Pass<'p, 'a> {
-    /// Every unencrypted member of a complete point that stays is to have an encrypted form.
+    /// Every unencrypted member of a complete point that stays is to have an encrypted form, and so
+    /// is one that is still to be copied elsewhere.
     fn encryption(self, found: &mut Found<'p, 'a>) {
         let region = self.scene.region;
         for (point, verdict) in self.points() {
-            let stays = matches!(verdict, Verdict::Keep(..));
+            let owed = found.debts.get(&(region, self.lineage.key, point.identity));
+            let is_owed = owed.is_some_and(|owed| !owed.unfinished.is_empty());
+            let stays = matches!(verdict, Verdict::Keep(..)) || is_owed;
             if point.state != PointState::Complete || !stays {
                 continue;
             }
@@ -123,7 +126,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             .flat_map(JudgedLineage::standing)
             .map(|(point, _)| (point.identity, point))
             .collect();
-        let wanted = self.wanted(rule, there, &copies);
+        let wanted = self.wanted(rule, destination.is_some(), there, &copies);
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
             let owed = debt.or_default();
@@ -158,6 +161,7 @@ impl<'p, 'a> Pass<'p, 'a> {
     fn wanted(
         self,
         rule: &CopyRule,
+        is_readable: bool,
         there: Option<&JudgedLineage<'a>>,
         copies: &BTreeMap<Identity, &Point<'a>>,
     ) -> Vec<&'p Point<'a>> {
@@ -188,7 +192,8 @@ impl<'p, 'a> Pass<'p, 'a> {
         let wanted = wanted.filter(|(_, judgement)| is_held(&judgement.holds));
         let mut wanted: Vec<&Point<'a>> = wanted.filter_map(|((_, point), _)| point).collect();
         wanted.retain(|point| point.state == PointState::Complete);
-        if !rule.existing {
+        // Where the copies that are there cannot be seen, each may be the first.
+        if !rule.existing && is_readable {
             let first = self.first_copy(rule);
             let newest = wanted.last().filter(|_| there.is_none()).map(|point| point.identity);
             wanted.retain(|point| {

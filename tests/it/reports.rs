@@ -10,6 +10,8 @@ use snapkeep::execute::Outcome;
 use snapkeep::plan::{Plan, Request, explain, plan};
 use snapkeep::report::{ExitCode, explain_text, json, plan_text, run_text};
 
+mod images;
+
 fn demo_plan(more: &str, max_deletes: Option<u32>) -> Plan {
     let now: DateTime<Utc> = "2026-11-20T03:10:00Z".parse().unwrap();
     let text = include_str!("../../config/snapkeep.toml");

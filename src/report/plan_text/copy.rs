@@ -51,9 +51,8 @@ fn how(copy: &Copy) -> String {
         (None, true) => "encrypted with the default key".to_owned(),
         (None, false) => "not encrypted".to_owned(),
     };
-    let name = copy.image.as_ref().map(|image| format!(", named {}", image.name));
     let minutes = copy.completion_minutes.map(|n| format!(", complete within {n} minutes"));
     let attempt = Some(copy.attempt).filter(|n| 1 < *n).map(|n| format!(", attempt {n}"));
-    let parts = [Some(encrypted), name, minutes, attempt];
+    let parts = [Some(encrypted), minutes, attempt];
     parts.into_iter().flatten().collect()
 }
