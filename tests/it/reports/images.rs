@@ -91,7 +91,9 @@ async fn images_copies_and_changes_are_told() {
         let (value, schema) = (serde_json::from_slice(&out).unwrap(), json::plan_schema());
         assert_eq!(violations(&schema, &schema, &value, ""), [] as [&str; 0]);
     }
-    assert_data_eq!(told, str![[r#"
+    assert_data_eq!(
+        told,
+        str![[r#"
 Plan for 2026-11-20 03:10Z, account 123456789012
 
        1 to create
@@ -216,7 +218,8 @@ Run of 2026-11-20 09:10Z
        1 EnableImageDeprecation done
        1 ModifyImageAttribute done
 
-"#]]);
+"#]]
+    );
 }
 
 #[tokio::test]
@@ -241,7 +244,9 @@ async fn a_copy_is_explained_with_its_original_and_its_point() {
     }
     let form = account.explain(&here, original.id.into());
     assert!(form.contains(&format!("ap-northeast-2/{}: copy, available", copy.id)), "{form}");
-    assert_data_eq!(account.explain(&there, copy.id.into()), str![[r#"
+    assert_data_eq!(
+        account.explain(&there, copy.id.into()),
+        str![[r#"
 ami-07de4eb0c26f3f89e in ap-northeast-2
 
 name      snapkeep golden i-071bb54d8d101b5b9 2026-11-20T03.00.00Z encrypted
@@ -287,5 +292,6 @@ to restore it: launch an instance of the image
   aws ec2 run-instances --region ap-northeast-2 --image-id ami-07de4eb0c26f3f89e /
     --instance-type <type> --subnet-id <subnet>
 
-"#]]);
+"#]]
+    );
 }
