@@ -130,11 +130,10 @@ fn resources(rights: &Rights, purpose: Purpose) -> Value {
         Purpose::SnapshotInstances => &[instances, snapshots, volumes],
         Purpose::SnapshotVolumes => &[snapshots, volumes],
         Purpose::CreateImages => &[images, instances, snapshots],
-        Purpose::CopyImages => &[images, snapshots],
         Purpose::TagWhatIsCreated if makes_images => &[images, snapshots],
         Purpose::TagShared if !shares(Purpose::ShareImages) => &[snapshots],
         Purpose::TagShared if !shares(Purpose::ShareSnapshots) => &[images],
-        Purpose::TagShared => &[images, snapshots],
+        Purpose::TagShared | Purpose::CopyImages => &[images, snapshots],
         Purpose::CopySnapshots
         | Purpose::TagWhatIsCreated
         | Purpose::TagSnapshotsOfAdopted

@@ -1,9 +1,12 @@
 //! What each thing in a configuration makes needed.
 
+use std::fmt::Write as _;
+
 use snapbox::{assert_data_eq, str};
 
 use super::rights;
 use crate::config::parse;
+use crate::domain::region::Region;
 
 /// Returns all that policies need but optional questions, a line each.
 fn needs(policies: &str) -> String {
@@ -18,17 +21,16 @@ fn needs(policies: &str) -> String {
         }
         let place = match right.place.named() {
             None => "everywhere".to_owned(),
-            Some(regions) => {
-                regions.iter().map(|region| region.as_str()).collect::<Vec<_>>().join(" ")
-            }
+            Some(regions) => regions.iter().map(Region::as_str).collect::<Vec<_>>().join(" "),
         };
         let reasons: Vec<&str> = right.reasons.iter().map(String::as_str).collect();
-        lines += &format!("{purpose:?} {operation}: {place}: {}\n", reasons.join(", "));
+        let reasons = reasons.join(", ");
+        let _ = writeln!(lines, "{purpose:?} {operation}: {place}: {reasons}");
     }
     for (key, reasons) in &rights.keys {
         let place = key.region.map_or("everywhere", |region| region.as_str());
         let reasons: Vec<&str> = reasons.iter().map(String::as_str).collect();
-        lines += &format!("key {}: {place}: {}\n", key.name, reasons.join(", "));
+        let _ = writeln!(lines, "key {}: {place}: {}", key.name, reasons.join(", "));
     }
     lines
 }

@@ -80,12 +80,11 @@ fn resources(rights: &Rights, need: &KeyNeed) -> (Option<String>, Vec<String>) {
         Some(_) => (Some(name.to_owned()), "*"),
         None => (None, name),
     };
-    let arns = match &need.region {
-        Some(region) => vec![format!("arn:{}:kms:{region}:*:key/{key}", partition(region))],
-        None => {
-            let partitions = partitions(rights).into_iter();
-            partitions.map(|partition| format!("arn:{partition}:kms:*:*:key/{key}")).collect()
-        }
+    let arns = if let Some(region) = &need.region {
+        vec![format!("arn:{}:kms:{region}:*:key/{key}", partition(region))]
+    } else {
+        let partitions = partitions(rights).into_iter();
+        partitions.map(|partition| format!("arn:{partition}:kms:*:*:key/{key}")).collect()
     };
     (alias, arns)
 }

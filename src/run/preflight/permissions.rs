@@ -295,7 +295,7 @@ impl<C: Cloud> Asker<'_, C> {
             encrypted: false,
             kms_key_id: None,
             completion_minutes: None,
-            client_token: String::new(),
+            client_token: "snapkeep-check-online".to_owned(),
             image_tags: self.tags(),
             snapshot_tags: self.tags(),
         });
