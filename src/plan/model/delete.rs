@@ -27,7 +27,7 @@ pub struct Delete {
     pub state: ResourceState,
     /// Its tags; must still be these.
     pub tags: Tags,
-    /// Snapshots that are tagged before, by [`Op::CreateTags`]; without that it is not begun.
+    /// Snapshots that are tagged before, by `CreateTags`; without that it is not begun.
     pub after: Vec<SnapshotId>,
     /// The image that the snapshot backs, which is deregistered before; the snapshot is left alone
     /// unless that was done.

@@ -173,10 +173,10 @@ pub struct Tagging {
 /// What tags are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TagPurpose {
-    /// To remember with whom the copy is shared, once it is: after [`Op::ModifySnapshotAttribute`]
-    /// or [`Op::ModifyImageAttribute`] on the same resource.
+    /// To remember with whom the copy is shared, once it is: after `ModifySnapshotAttribute`
+    /// or `ModifyImageAttribute` on the same resource.
     Shared,
-    /// To know a snapshot again once this image is deregistered: before [`Op::DeregisterImage`].
+    /// To know a snapshot again once this image is deregistered: before `DeregisterImage`.
     Backs(ImageId),
 }
 
