@@ -349,7 +349,7 @@ impl<'p, 'a> Pass<'p, 'a> {
         let copied = members.iter().filter(is_being_copied);
         let copied = copied.map(|m| Veto { on: Some(m.id()), cause: Cause::BeingCopied });
         let now = self.world.request.now;
-        let own = members.iter().flat_map(|m| vetoes(self.scene, self.lineage.key.policy, m, now));
+        let own = members.iter().flat_map(|m| vetoes(self.scene, self.lineage.key, m, now));
         own.chain(copied).chain(self.region_vetoes.iter().cloned()).next()
     }
 
