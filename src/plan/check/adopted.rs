@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 
 use crate::config::{Orphans, Policy};
 use crate::domain::ids::{ResourceId, VolumeId};
-use crate::domain::inventory::{Image, ImageState, SnapshotState};
+use crate::domain::inventory::{Image, ImageState, Snapshot, SnapshotState};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::tags;
+use crate::plan::check::ours::{snapshot_lineage, volume_of};
 use crate::plan::check::{Broken, Deleted, Scene};
 
 /// A snapshot that goes, by its start.
@@ -41,9 +42,8 @@ pub(super) fn newest_snapshots(scene: Scene<'_>, deleted: &Deleted<'_>, broken: 
         snapshot.state == SnapshotState::Completed && !deleted.contains_key(&snapshot.id.into())
     });
     for survivor in survivors {
-        let Some(volume_id) = survivor.volume_id else { continue };
-        if newest_gone.get(&volume_id).is_some_and(|(gone, _)| gone.0 <= Some(survivor.started_at))
-        {
+        let Some((volume_id, time)) = covered_by(scene, survivor) else { continue };
+        if newest_gone.get(&volume_id).is_some_and(|(gone, _)| gone.0 <= Some(time)) {
             newest_gone.remove(&volume_id);
         }
     }
@@ -55,6 +55,20 @@ pub(super) fn newest_snapshots(scene: Scene<'_>, deleted: &Deleted<'_>, broken: 
             broken.add(Some(scene.region), text);
         }
     }
+}
+
+/// Returns the volume whose data a snapshot holds, and of when: also where it is the encrypted form
+/// of one that is gone.
+fn covered_by(scene: Scene<'_>, snapshot: &Snapshot) -> Option<(VolumeId, DateTime<Utc>)> {
+    let tags = &snapshot.tags;
+    if !tags.has(tags::COPY_OF) {
+        return Some((snapshot.volume_id?, snapshot.started_at));
+    }
+    let (_, source) = snapshot_lineage(scene, snapshot)?;
+    let (home, _) = source.split_once('/')?;
+    let time = tags.get(tags::TIME).and_then(|text| text.parse().ok());
+    let is_form = home == scene.region.as_str();
+    Some((volume_of(snapshot).filter(|_| is_form)?, time.unwrap_or(snapshot.started_at)))
 }
 
 /// Of a family, the newest `keep_last` survive the adopted images that go; an encrypted form stands
