@@ -14,7 +14,8 @@ use crate::domain::inventory::Listing;
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::span::Span;
-use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role};
+use crate::domain::tags;
+use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role, Thing};
 use crate::plan::point::{Member, Point, PointState};
 use crate::plan::retention::{Candidate, Hold, Rules, judge};
 use crate::plan::scene::{Scene, World};
@@ -299,17 +300,13 @@ pub fn copies_key(key: LineageKey, from: Region) -> LineageKey {
     LineageKey { kind: LineageKind::Copies, from: Some(from), ..key }
 }
 
-/// Returns everything in any region that a pending copy of ours is made of.
+/// Returns everything in any region that a pending copy is made of, whoever began it.
 pub fn being_copied(world: &World<'_>) -> BTreeSet<RegionalId> {
-    let points = world.scenes.values().flat_map(|scene| &scene.lineages);
-    let points = points.flat_map(|lineage| lineage.points.iter().map(|(point, _)| point));
-    let pending = points.flat_map(Point::all).filter(|member| member.thing.state().is_under_way());
-    pending.filter_map(parent_of).collect()
-}
-
-/// Returns what a copy was made of.
-fn parent_of(member: &Member<'_>) -> Option<RegionalId> {
-    RegionalId::parse(member.thing.tags().get(crate::domain::tags::COPY_OF)?)
+    let observed = || world.inventory.regions.values();
+    let snapshots = observed().flat_map(|observed| observed.snapshots.iter().map(Thing::Snapshot));
+    let images = observed().flat_map(|observed| observed.images.iter().map(Thing::Image));
+    let pending = snapshots.chain(images).filter(|thing| thing.state().is_under_way());
+    pending.filter_map(|thing| RegionalId::parse(thing.tags().get(tags::COPY_OF)?)).collect()
 }
 
 /// Returns the newest completed copy of the same volume in a lineage: the base of an incremental

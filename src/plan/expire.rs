@@ -217,6 +217,10 @@ impl<'p, 'a> Pass<'p, 'a> {
             }
         }
         let own: Vec<&Member<'a>> = point.all().filter(|m| m.role != Role::Selected).collect();
+        // An encrypted form may be on its way though its original is no complete point.
+        if let Some(member) = own.iter().find(|m| m.thing.state().is_under_way()) {
+            return self.wait_for(member);
+        }
         match self.veto(&own) {
             Some(veto) => self.vetoed(point, reason, &veto),
             None => {
