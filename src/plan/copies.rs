@@ -124,7 +124,15 @@ impl<'p, 'a> Pass<'p, 'a> {
             .flat_map(JudgedLineage::standing)
             .map(|(point, _)| (point.identity, point))
             .collect();
-        let wanted = self.wanted(rule, there, &copies);
+        let mut wanted = self.wanted(rule, &copies);
+        // Where nobody knows which copy was the first, every point may be owed one.
+        if let Some(destination) = destination.filter(|_| !rule.existing) {
+            let first = self.first_copy(destination);
+            let newest = wanted.last().filter(|_| there.is_none()).map(|point| point.identity);
+            wanted.retain(|point| {
+                first.is_some_and(|first| first <= point.time) || Some(point.identity) == newest
+            });
+        }
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
             let owed = debt.or_default();
@@ -159,7 +167,6 @@ impl<'p, 'a> Pass<'p, 'a> {
     fn wanted(
         self,
         rule: &CopyRule,
-        there: Option<&JudgedLineage<'a>>,
         copies: &BTreeMap<Identity, &Point<'a>>,
     ) -> Vec<&'p Point<'a>> {
         let originals = self.of_tier(rule);
@@ -189,13 +196,6 @@ impl<'p, 'a> Pass<'p, 'a> {
         let wanted = wanted.filter(|(_, judgement)| is_held(&judgement.holds));
         let mut wanted: Vec<&Point<'a>> = wanted.filter_map(|((_, point), _)| point).collect();
         wanted.retain(|point| point.state == PointState::Complete);
-        if !rule.existing {
-            let first = self.first_copy(rule);
-            let newest = wanted.last().filter(|_| there.is_none()).map(|point| point.identity);
-            wanted.retain(|point| {
-                first.is_some_and(|first| first <= point.time) || Some(point.identity) == newest
-            });
-        }
         wanted
     }
 
@@ -243,11 +243,11 @@ impl<'p, 'a> Pass<'p, 'a> {
             .filter(move |(point, _)| point.time <= now && point.members.iter().all(is_source))
     }
 
-    /// Returns the time of the oldest copy that the rule has made from this region, for any source.
-    fn first_copy(self, rule: &CopyRule) -> Option<DateTime<Utc>> {
-        let scene = self.world.scenes.get(&rule.to)?;
+    /// Returns the time of the oldest copy in `destination` that was made for the policy from this
+    /// region, for any source.
+    fn first_copy(self, destination: &Scene<'a>) -> Option<DateTime<Utc>> {
         let key = self.lineage.key;
-        let lineages = scene.lineages.iter().filter(|lineage| {
+        let lineages = destination.lineages.iter().filter(|lineage| {
             lineage.key.kind == LineageKind::Copies
                 && lineage.key.policy == key.policy
                 && lineage.key.from == Some(self.scene.region)
