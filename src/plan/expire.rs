@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::ids::{RegionalId, ResourceId, SnapshotId};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
-use crate::plan::copies::{Debts, Owed};
+use crate::plan::copies::{Debts, Owed, has_gap};
 use crate::plan::guard::{Cause, Veto};
 use crate::plan::lineage::{Entry, LineageKey, Role};
 use crate::plan::model::{Action, ExpireReason, Keep, KeepReason, Note, Plan, Severity, Waiting};
@@ -73,9 +73,12 @@ pub fn expire(
                 usize::from(matches!(verdict, Verdict::Keep(h, _) if h.contains(Hold::Future)));
             pass.point(point, verdict, &votes);
         }
+        // Whether a failed copy is still the memory of attempts depends on its original.
+        let home = lineage.key.from.map(|from| world.scenes.get(&from));
+        let is_home_unknown = home.is_some_and(|home| home.is_none_or(has_gap));
         for (entry, goes) in &lineage.failed {
             let is_memory = stage.remembered.contains(&(scene.region, entry.thing.id()));
-            let goes = *goes && !is_memory;
+            let goes = *goes && !is_memory && !is_home_unknown;
             if !goes || !is_left_to_another(&votes, entry.thing.id(), lineage.key.policy) {
                 pass.failed(entry, goes);
             }
