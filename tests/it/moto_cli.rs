@@ -15,7 +15,9 @@ use crate::support::moto::Moto;
 
 mod adopt;
 mod copies;
+mod crashes;
 mod cycle;
+mod families;
 mod images;
 mod log;
 mod options;

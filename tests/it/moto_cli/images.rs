@@ -38,6 +38,24 @@ kms_key = "alias/dr"
 retention = { weekly = "4 weeks" }
 "#;
 
+/// Images of one server with a copy in one region, and that is all.
+pub(super) const PLAIN: &str = r#"
+version = 1
+
+[[policy]]
+name = "golden"
+kind = "images"
+regions = ["eu-west-1"]
+schedule = "0 3 * * *"
+select = { resource = "instance", tags = { Backup = "on" } }
+retention = { daily = "2 days" }
+
+[[policy.copy]]
+to = "us-east-1"
+encrypted = true
+kms_key = "alias/backup"
+"#;
+
 /// A server with two volumes that are not encrypted, and keys in three regions.
 pub(super) fn scene() -> Value {
     let key = |n: u32, alias: &str| json!([{ "id": format!("00000000-0000-0000-0000-{n:012}"), "alias": alias }]);
@@ -110,8 +128,12 @@ fn last_days(n: u64) -> Vec<NaiveDate> {
     (0..n).rev().map(|n| today - Days::new(n)).collect()
 }
 
+pub(super) fn golden_without_limits() -> String {
+    GOLDEN.replace("deprecate_after", "limits.max_delete_percent = 100\ndeprecate_after")
+}
+
 /// A month after it began, with all that one region kept too long.
-fn month() -> Value {
+pub(super) fn month() -> Value {
     let mut scene = scene();
     add_history(&mut scene, "eu-west-1", &last_days(4));
     add_history(&mut scene, "us-east-1", &last_days(16));
@@ -141,9 +163,7 @@ fn an_image_is_made_encrypted_copied_to_two_regions_and_its_original_removed() {
 
 #[test]
 fn images_expire_in_each_region_by_its_own_calendar() {
-    let config =
-        GOLDEN.replace("deprecate_after", "limits.max_delete_percent = 100\ndeprecate_after");
-    let machine = Machine::new(&month(), &config);
+    let machine = Machine::new(&month(), &golden_without_limits());
     let now = "2026-11-20T03:10:10Z";
     let mut transcript = machine.cycle(now);
     let left = |region| {

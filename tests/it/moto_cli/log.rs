@@ -35,7 +35,7 @@ impl Machine {
     }
 }
 
-/// Calls of one kind may come in any order; the kinds stand in the order in which they began.
+/// Calls may come in any order.
 fn log_of_region(calls: &[Call], text: &mut String) {
     let is_reading = |call: &&Call| call.action.starts_with("Describe");
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -44,12 +44,9 @@ fn log_of_region(calls: &[Call], text: &mut String) {
     }
     let counts: Vec<String> = counts.iter().map(|(action, n)| format!("{n} {action}")).collect();
     writeln!(text, "  {}", counts.join(", ")).unwrap();
-    let mut kinds: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut kinds: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for call in calls.iter().filter(|call| !is_reading(call)) {
-        if kinds.last().is_none_or(|(action, _)| *action != call.action) {
-            kinds.push((&call.action, Vec::new()));
-        }
-        kinds.last_mut().unwrap().1.push(params_of(call));
+        kinds.entry(&call.action).or_default().push(params_of(call));
     }
     for (action, mut asked) in kinds {
         asked.sort();
