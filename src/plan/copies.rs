@@ -14,9 +14,11 @@ use crate::domain::inventory::Listing;
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::span::Span;
-use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role};
+use crate::domain::tags;
+use crate::plan::attempts::ATTEMPTS_MAX;
+use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role, Thing};
 use crate::plan::point::{Member, Point, PointState};
-use crate::plan::retention::{Candidate, Hold, Rules, judge};
+use crate::plan::retention::{Candidate, Hold, Holds, Rules, judge};
 use crate::plan::scene::{Scene, World};
 use crate::plan::verdict::{JudgedLineage, Verdict};
 
@@ -126,7 +128,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             .flat_map(JudgedLineage::standing)
             .map(|(point, _)| (point.identity, point))
             .collect();
-        let wanted = self.wanted(rule, destination.is_some(), there, &copies);
+        let wanted = self.wanted(rule, destination, there, &copies);
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
             let owed = debt.or_default();
@@ -161,15 +163,44 @@ impl<'p, 'a> Pass<'p, 'a> {
     fn wanted(
         self,
         rule: &CopyRule,
-        is_readable: bool,
+        destination: Option<&Scene<'a>>,
         there: Option<&JudgedLineage<'a>>,
         copies: &BTreeMap<Identity, &Point<'a>>,
     ) -> Vec<&'p Point<'a>> {
         let originals = self.of_tier(rule);
+        let mut wanted = self.held(rule, &originals, copies);
+        // Where a copy was tried in vain for the last time, another point of its period gets one.
+        let given_up = given_up(self.scene.region, there);
+        if !given_up.is_empty() {
+            let is_open = |point: &&&Point<'a>| !given_up.contains(&point.identity);
+            let others: Vec<&Point<'a>> = originals.iter().filter(is_open).copied().collect();
+            wanted.extend(self.held(rule, &others, copies));
+            wanted.sort_by_key(|point| (point.time, point.identity));
+            wanted.dedup_by_key(|point| point.identity);
+        }
+        wanted.retain(|point| point.state == PointState::Complete);
+        // Where the copies that are there cannot be seen, each may be the first.
+        if let Some(destination) = destination.filter(|_| !rule.existing) {
+            let first = self.first_copy(destination);
+            let newest = wanted.last().filter(|_| there.is_none()).map(|point| point.identity);
+            wanted.retain(|point| {
+                first.is_some_and(|first| first <= point.time) || Some(point.identity) == newest
+            });
+        }
+        wanted
+    }
+
+    /// Returns those of `originals` that the destination's tiers would hold among all that is there.
+    fn held(
+        self,
+        rule: &CopyRule,
+        originals: &[&'p Point<'a>],
+        copies: &BTreeMap<Identity, &Point<'a>>,
+    ) -> Vec<&'p Point<'a>> {
         let known: BTreeSet<Identity> = originals.iter().map(|point| point.identity).collect();
+        let others = copies.iter().filter(|(identity, _)| !known.contains(*identity));
         let mut candidates: Vec<(DateTime<Utc>, Option<&'p Point<'a>>)> =
             originals.iter().map(|point| (point.time, Some(*point))).collect();
-        let others = copies.iter().filter(|(identity, _)| !known.contains(*identity));
         candidates.extend(others.map(|(_, point)| (point.time, None)));
         candidates.sort_by_key(|(time, point)| (*time, point.map(|point| point.identity)));
         let rules = Rules {
@@ -184,23 +215,11 @@ impl<'p, 'a> Pass<'p, 'a> {
             .iter()
             .map(|(time, _)| Candidate { time: *time, is_complete: true })
             .collect();
-        let held = judge(rules, &judged);
-        let is_held = |holds: &crate::plan::retention::Holds| {
-            holds.tiers().next().is_some() || holds.contains(Hold::Forever)
-        };
-        let wanted = candidates.into_iter().zip(held);
-        let wanted = wanted.filter(|(_, judgement)| is_held(&judgement.holds));
-        let mut wanted: Vec<&Point<'a>> = wanted.filter_map(|((_, point), _)| point).collect();
-        wanted.retain(|point| point.state == PointState::Complete);
-        // Where the copies that are there cannot be seen, each may be the first.
-        if !rule.existing && is_readable {
-            let first = self.first_copy(rule);
-            let newest = wanted.last().filter(|_| there.is_none()).map(|point| point.identity);
-            wanted.retain(|point| {
-                first.is_some_and(|first| first <= point.time) || Some(point.identity) == newest
-            });
-        }
-        wanted
+        let is_held =
+            |holds: Holds| holds.tiers().next().is_some() || holds.contains(Hold::Forever);
+        let held = candidates.into_iter().zip(judge(rules, &judged));
+        let held = held.filter(|(_, judgement)| is_held(judgement.holds));
+        held.filter_map(|((_, point), _)| point).collect()
     }
 
     /// Returns the points that the rule is about: all, or those that its tier holds.
@@ -247,11 +266,11 @@ impl<'p, 'a> Pass<'p, 'a> {
             .filter(move |(point, _)| point.time <= now && point.members.iter().all(is_source))
     }
 
-    /// Returns the time of the oldest copy that the rule has made from this region, for any source.
-    fn first_copy(self, rule: &CopyRule) -> Option<DateTime<Utc>> {
-        let scene = self.world.scenes.get(&rule.to)?;
+    /// Returns the time of the oldest copy in `destination` that was made for the policy from this
+    /// region, for any source.
+    fn first_copy(self, destination: &Scene<'a>) -> Option<DateTime<Utc>> {
         let key = self.lineage.key;
-        let lineages = scene.lineages.iter().filter(|lineage| {
+        let lineages = destination.lineages.iter().filter(|lineage| {
             lineage.key.kind == LineageKind::Copies
                 && lineage.key.policy == key.policy
                 && lineage.key.from == Some(self.scene.region)
@@ -299,22 +318,25 @@ impl<'a> Missing<'_, 'a> {
     }
 }
 
+/// Returns the points of which every attempt at a copy has failed.
+fn given_up(from: Region, there: Option<&JudgedLineage<'_>>) -> BTreeSet<Identity> {
+    let failed = there.into_iter().flat_map(|lineage| &lineage.failed).map(|(entry, _)| entry);
+    let last = failed.filter(|entry| ATTEMPTS_MAX <= entry.attempt);
+    last.map(|entry| entry.identity(from)).collect()
+}
+
 /// Returns the lineage of the copies of a lineage in `from`.
 pub fn copies_key(key: LineageKey, from: Region) -> LineageKey {
     LineageKey { kind: LineageKind::Copies, from: Some(from), ..key }
 }
 
-/// Returns everything in any region that a pending copy of ours is made of.
+/// Returns everything in any region that a pending copy is made of, whoever began it.
 pub fn being_copied(world: &World<'_>) -> BTreeSet<RegionalId> {
-    let points = world.scenes.values().flat_map(|scene| &scene.lineages);
-    let points = points.flat_map(|lineage| lineage.points.iter().map(|(point, _)| point));
-    let pending = points.flat_map(Point::all).filter(|member| member.thing.state().is_under_way());
-    pending.filter_map(parent_of).collect()
-}
-
-/// Returns what a copy was made of.
-fn parent_of(member: &Member<'_>) -> Option<RegionalId> {
-    RegionalId::parse(member.thing.tags().get(crate::domain::tags::COPY_OF)?)
+    let observed = || world.inventory.regions.values();
+    let snapshots = observed().flat_map(|observed| observed.snapshots.iter().map(Thing::Snapshot));
+    let images = observed().flat_map(|observed| observed.images.iter().map(Thing::Image));
+    let pending = snapshots.chain(images).filter(|thing| thing.state().is_under_way());
+    pending.filter_map(|thing| RegionalId::parse(thing.tags().get(tags::COPY_OF)?)).collect()
 }
 
 /// Returns the newest completed copy of the same volume in a lineage: the base of an incremental
