@@ -29,12 +29,14 @@ struct Member {
 /// The points of every lineage, by what tells them apart.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
+    /// The slots of everything that has one.
+    slots: BTreeMap<String, String>,
     lineages: BTreeMap<Lineage, BTreeMap<String, Vec<Member>>>,
 }
 
 impl Facts {
     pub(super) fn of(account: &Account, config: &Config) -> Self {
-        let mut facts = Self::default();
+        let mut facts = Self { slots: slots(account), ..Self::default() };
         for (region, observed) in &account.inventory.regions {
             for snapshot in &observed.snapshots {
                 let id = RegionalId { region: *region, id: snapshot.id.into() };
@@ -130,8 +132,10 @@ impl Facts {
             is_complete,
             n_wanted: wanted.map_or(1, |text| text.parse().unwrap()),
         };
-        let identity = tags.get(tags::SLOT).or(tags.get(tags::ORIGIN));
-        let identity = identity.map_or_else(|| id.to_string(), str::to_owned);
+        // A copy whose slot somebody removed is known by its original.
+        let origin = tags.get(tags::ORIGIN).map_or_else(|| id.to_string(), str::to_owned);
+        let slot = tags.get(tags::SLOT).or(self.slots.get(&origin).map(String::as_str));
+        let identity = slot.map_or(origin.clone(), str::to_owned);
         self.lineages.entry(lineage).or_default().entry(identity).or_default().push(member);
     }
 
@@ -205,6 +209,20 @@ impl Facts {
         });
         covering.into_iter().any(|members| newest.is_none_or(|(at, _)| *at < time(members)))
     }
+}
+
+fn slots(account: &Account) -> BTreeMap<String, String> {
+    let regions = account.inventory.regions.iter();
+    let slots = regions.flat_map(|(region, observed)| {
+        let snapshots = observed.snapshots.iter().map(|s| (ResourceId::from(s.id), &s.tags));
+        let images = observed.images.iter().map(|i| (ResourceId::from(i.id), &i.tags));
+        let slot = |(id, tags): (ResourceId, &Tags)| {
+            let slot = tags.get(tags::SLOT)?.to_owned();
+            Some((RegionalId { region: *region, id }.to_string(), slot))
+        };
+        snapshots.chain(images).filter_map(slot).collect::<Vec<_>>()
+    });
+    slots.collect()
 }
 
 fn lineage(config: &Config, region: Region, tags: &Tags) -> Option<Lineage> {
