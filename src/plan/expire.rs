@@ -205,6 +205,10 @@ impl<'p, 'a> Pass<'p, 'a> {
     }
 
     fn expire(&mut self, point: &Point<'a>, reason: ExpireReason, stays: &Arc<[ResourceId]>) {
+        let own: Vec<&Member<'a>> = point.all().filter(|m| m.role != Role::Selected).collect();
+        if own.is_empty() {
+            return;
+        }
         let mut reason = reason;
         let is_surplus = reason == ExpireReason::Surplus;
         if let Some(owed) = self.owed(point).filter(|_| !is_surplus) {
@@ -219,7 +223,6 @@ impl<'p, 'a> Pass<'p, 'a> {
                 }
             }
         }
-        let own: Vec<&Member<'a>> = point.all().filter(|m| m.role != Role::Selected).collect();
         // An encrypted form may be on its way though its original is no complete point.
         if let Some(member) = own.iter().find(|m| m.thing.state().is_under_way()) {
             return self.wait_for(member);
@@ -336,6 +339,9 @@ impl<'p, 'a> Pass<'p, 'a> {
     }
 
     fn failed(&mut self, entry: &Entry<'a>, goes: bool) {
+        if entry.role == Role::Selected {
+            return;
+        }
         let member = Member { thing: entry.thing, volume_id: entry.volume_id, role: entry.role };
         let (id, began_at) = (member.id(), entry.thing.started_at());
         let is_in_the_way = id.snapshot().is_some_and(|id| self.emitted.in_the_way.contains(&id));
@@ -355,8 +361,6 @@ impl<'p, 'a> Pass<'p, 'a> {
             let ends_at = began_at + FAILED_FOR;
             keep.until = Some(ends_at).filter(|ends_at| self.world.request.now < *ends_at);
             self.plan.keeps.push(keep);
-        } else if entry.role == Role::Selected {
-            // Not ours to remove.
         } else if let Some(veto) = self.veto(&[&member]) {
             keep.reason = KeepReason::Vetoed(Box::new((reason, veto)));
             self.plan.keeps.push(keep);
@@ -374,7 +378,7 @@ impl<'p, 'a> Pass<'p, 'a> {
         let copied = members.iter().filter(is_being_copied);
         let copied = copied.map(|m| Veto { on: Some(m.id()), cause: Cause::BeingCopied });
         let now = self.world.request.now;
-        let own = members.iter().flat_map(|m| vetoes(self.scene, self.lineage.key.policy, m, now));
+        let own = members.iter().flat_map(|m| vetoes(self.scene, self.lineage.key, m, now));
         own.chain(copied).chain(self.region_vetoes.iter().cloned()).next()
     }
 

@@ -4,14 +4,14 @@
 //! plainly ours or plainly adopted is never touched.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::config::{Config, RegionalPolicy};
+use crate::config::{Config, Kind, RegionalPolicy};
 use crate::domain::id_map::IdMap;
-use crate::domain::ids::{ImageId, SnapshotId, VolumeId};
+use crate::domain::ids::{ImageId, RegionalId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, ImageState, RegionInventory, Snapshot};
 use crate::domain::region::Region;
 use crate::domain::source::{RegionalSource, Source};
@@ -28,6 +28,8 @@ pub enum Standing {
     Adopted(Box<[usize]>),
     /// Made by this installation for a policy of this name, which is not there any more.
     Unowned(Arc<str>),
+    /// A copy made by this installation for a policy of this name, which has no rule for it.
+    RuleGone(Arc<str>),
     /// Another service manages it.
     Managed(&'static str),
     /// Backs an image and goes with it.
@@ -139,7 +141,7 @@ pub struct Judge<'a> {
     pub(super) region: Region,
     pub(super) policies: Vec<Option<&'a RegionalPolicy>>,
     by_name: BTreeMap<&'a str, usize>,
-    owners: Vec<&'a str>,
+    owners: BTreeSet<&'a str>,
     backing: IdMap<SnapshotId, ImageId>,
     backing_snapshots: IdMap<SnapshotId, &'a Snapshot>,
 }
@@ -157,7 +159,12 @@ impl<'a> Judge<'a> {
                 by_name.insert(name.as_ref(), n);
             }
         }
-        let owners = config.policies.iter().map(|p| p.in_region(region).owner.as_ref()).collect();
+        // Copies bear the owner of the region that they came from.
+        let variants = config
+            .policies
+            .iter()
+            .flat_map(|policy| std::iter::once(&policy.base).chain(policy.overrides.values()));
+        let owners: BTreeSet<&str> = variants.map(|variant| variant.owner.as_ref()).collect();
         // Of several images over one snapshot the smallest id, whatever order they came in.
         let is_registered = |image: &&Image| image.state != ImageState::Deregistered;
         let mut images: Vec<&Image> = inventory.images.iter().filter(is_registered).collect();
@@ -199,11 +206,14 @@ impl<'a> Judge<'a> {
             return Standing::Managed(service);
         }
         if let Some(tags) = OurTags::of(&snapshot.tags) {
-            if let Some(image_id) = made_with(snapshot, &tags) {
+            if let Some(image_id) = self.made_with(snapshot, &tags) {
                 return self.of_image(&tags, image_id);
             }
             return match self.mark(snapshot, &tags) {
                 Ok(Some(mark)) => Standing::Ours(mark),
+                Ok(None) if self.has_lost_its_rule(&tags) => {
+                    Standing::RuleGone(tags.policy.unwrap_or_default().into())
+                }
                 Ok(None) => Standing::Unowned(tags.policy.unwrap_or_default().into()),
                 Err(reason) => Standing::Foreign(reason),
             };
@@ -231,7 +241,7 @@ impl<'a> Judge<'a> {
     /// Returns the policy's name, if the owner is one of this installation's.
     pub(super) fn name<'t>(&self, tags: &OurTags<'t>) -> Result<&'t str, ForeignReason> {
         let owner = tags.owner.ok_or(ForeignReason::Incomplete)?;
-        if !self.owners.contains(&owner) {
+        if !self.owners.contains(owner) {
             return Err(ForeignReason::OtherOwner);
         }
         tags.policy.ok_or(ForeignReason::Incomplete)
@@ -286,6 +296,35 @@ impl<'a> Judge<'a> {
         Ok(Some(mark(policy, source, tags, Some(copy))))
     }
 
+    /// Returns true if these are the tags of a copy whose policy is there.
+    pub(super) fn has_lost_its_rule(&self, tags: &OurTags<'_>) -> bool {
+        tags.copy_of.is_some() && tags.policy.is_some_and(|name| self.by_name.contains_key(name))
+    }
+
+    /// Returns the image with which EC2 made `snapshot`, as EC2's own description says or our tag
+    /// does.
+    ///
+    /// What CreateImage and CopyImage write there is in no reference, but has been the same for
+    /// years; should it change, such a snapshot is nobody's and stays. People copy descriptions
+    /// with the tags, so the rest must fit: an original has a volume, and its source is here; a
+    /// copy was made of the image that our tag says.
+    fn made_with(&self, snapshot: &Snapshot, tags: &OurTags<'_>) -> Option<ImageId> {
+        if let Some((image_id, id)) = tags.backed.and_then(|text| text.split_once('/')) {
+            return image_id.parse().ok().filter(|_| id.parse() == Ok(snapshot.id));
+        }
+        let text = snapshot.description.as_ref();
+        let first_id = |text: &str| text.split([' ', '.']).next()?.parse::<ImageId>().ok();
+        if let Some(rest) = text.strip_prefix("Copied for DestinationAmi ") {
+            let parent = first_id(rest.split_once(" from SourceAmi ")?.1)?;
+            let copy_of = RegionalId::parse(tags.copy_of?)?;
+            return first_id(rest).filter(|_| copy_of.id.image() == Some(parent));
+        }
+        let rest = text.strip_prefix("Created by CreateImage(")?.split_once(") for ")?.1;
+        let is_original = tags.copy_of.is_none() && real_volume(snapshot).is_some();
+        let is_of_here = tags.source.is_some_and(|source| self.source(source).is_ok());
+        first_id(rest).filter(|_| is_original && is_of_here)
+    }
+
     fn of_image(&self, tags: &OurTags<'_>, image_id: ImageId) -> Standing {
         match self.name(tags) {
             Ok(name) => Standing::OfImage(self.by_name.get(name).copied(), image_id),
@@ -306,7 +345,8 @@ impl<'a> Judge<'a> {
     fn adoption(&self, snapshot: &Snapshot) -> Standing {
         let adopting: Vec<usize> = (0..self.policies.len())
             .filter(|n| {
-                let adopt = self.policies[*n].and_then(|policy| policy.adopt.as_ref());
+                let of_snapshots = self.policies[*n].filter(|p| p.kind == Kind::Snapshots);
+                let adopt = of_snapshots.and_then(|policy| policy.adopt.as_ref());
                 adopt.is_some_and(|adopt| adopt.matches(snapshot))
             })
             .collect();
@@ -330,22 +370,6 @@ fn mark(policy: usize, source: Source, tags: &OurTags<'_>, copy: Option<CopyMark
         attempt: number(tags.attempt).unwrap_or(1).max(1),
         copy,
     }
-}
-
-/// Returns the image with which EC2 made `snapshot`, as EC2's own description says or our tag does.
-///
-/// What CreateImage and CopyImage write there is in no reference, but has been the same for years;
-/// should it change, such a snapshot is nobody's and stays.
-fn made_with(snapshot: &Snapshot, tags: &OurTags<'_>) -> Option<ImageId> {
-    if let Some((image_id, id)) = tags.backed.and_then(|text| text.split_once('/')) {
-        return image_id.parse().ok().filter(|_| id.parse() == Ok(snapshot.id));
-    }
-    let text = snapshot.description.as_ref();
-    let rest = match text.strip_prefix("Copied for DestinationAmi ") {
-        Some(rest) => rest,
-        None => text.strip_prefix("Created by CreateImage(")?.split_once(") for ")?.1,
-    };
-    rest.split([' ', '.']).next()?.parse().ok()
 }
 
 /// Checks that we made `snapshot`, and of `source`, as far as EC2 tells.
@@ -440,6 +464,7 @@ pub fn bystander_text(standing: &Standing) -> Option<Arc<str>> {
             format!("made for the policy `{name}`, which is not here; `renamed_from` takes over")
                 .into()
         }
+        Standing::RuleGone(name) => rule_gone_text(name).into(),
         Standing::Managed(service) => format!("managed by {service}").into(),
         Standing::Foreign(reason) => foreign_text(*reason).into(),
         Standing::Unadoptable(reason) => {
@@ -447,6 +472,11 @@ pub fn bystander_text(standing: &Standing) -> Option<Arc<str>> {
         }
     };
     Some(text)
+}
+
+/// Returns why a copy is left alone whose rule is gone, in words.
+pub(super) fn rule_gone_text(name: &str) -> String {
+    format!("a copy for which the policy `{name}` has no rule any more")
 }
 
 /// Returns why something with our tags is not ours, in words.
