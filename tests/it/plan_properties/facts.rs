@@ -175,9 +175,11 @@ impl Facts {
                 }
             }
             let settled: BTreeSet<DateTime<Utc>> = past.map(|(_, members)| time(members)).collect();
-            for (tier, identity) in held(retention, &before, &settled, now) {
-                if !survives(identity) {
-                    lost.push(format!("{lineage:?}: {tier:?} holds {identity}"));
+            for (tier, time) in held(retention, &before, &settled, now) {
+                // Of points of one instant, any may be the one.
+                let mut of_instant = before.iter().filter(|(other, _)| *other == time);
+                if !of_instant.any(|(_, identity)| survives(identity)) {
+                    lost.push(format!("{lineage:?}: {tier:?} holds the point of {time}"));
                 }
             }
         }
@@ -260,25 +262,25 @@ fn is_complete(members: &[Member], counts: impl Fn(&Member) -> bool) -> bool {
 
 /// Returns which of the complete points `before` are held by a tier, by one of which only the
 /// earliest or latest of a period counts. `settled` are all that mark a period.
-fn held<'p>(
+fn held(
     retention: &Retention,
-    before: &[(DateTime<Utc>, &'p String)],
+    before: &[(DateTime<Utc>, &String)],
     settled: &BTreeSet<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Vec<(Tier, &'p String)> {
+) -> Vec<(Tier, DateTime<Utc>)> {
     let mut held = Vec::new();
     for rule in &retention.tiers {
-        let mut periods: BTreeMap<String, Option<(DateTime<Utc>, &String)>> =
+        let mut periods: BTreeMap<String, Option<DateTime<Utc>>> =
             settled.iter().map(|time| (period(rule.tier, *time), None)).collect();
-        for point in before {
-            let taken = periods.get_mut(&period(rule.tier, point.0)).unwrap();
+        for (time, _) in before {
+            let taken = periods.get_mut(&period(rule.tier, *time)).unwrap();
             match taken {
                 Some(_) if rule.take != Take::Last => {}
-                _ => *taken = Some(*point),
+                _ => *taken = Some(*time),
             }
         }
         for (n_newer, (_, taken)) in periods.into_iter().rev().enumerate() {
-            let Some((time, identity)) = taken else { continue };
+            let Some(time) = taken else { continue };
             let is_within = match rule.window {
                 Window::For(span) => now < span.end(time, chrono_tz::UTC),
                 Window::Count(count) => n_newer < count as usize,
@@ -286,7 +288,7 @@ fn held<'p>(
             // Whether it is the first day nobody asks here but where it is plain.
             let is_taken = rule.take != Take::FirstDay || time.format("%u").to_string() == "1";
             if is_within && is_taken {
-                held.push((rule.tier, identity));
+                held.push((rule.tier, time));
             }
         }
     }
