@@ -14,9 +14,10 @@ use crate::domain::inventory::Listing;
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::span::Span;
+use crate::plan::attempts::ATTEMPTS_MAX;
 use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role};
 use crate::plan::point::{Member, Point, PointState};
-use crate::plan::retention::{Candidate, Hold, Rules, judge};
+use crate::plan::retention::{Candidate, Hold, Holds, Rules, judge};
 use crate::plan::scene::{Scene, World};
 use crate::plan::verdict::{JudgedLineage, Verdict};
 
@@ -72,11 +73,11 @@ pub fn find<'p, 'a>(world: &'p World<'a>) -> Found<'p, 'a> {
                 continue;
             }
             let pass = Pass { world, scene, policy, lineage };
-            if policy.encrypt.is_some() && !has_gap(scene) {
-                pass.encryption(&mut found);
-            }
             for rule in policy.copies.iter().filter(|rule| rule.to != scene.region) {
                 pass.copies(rule, &mut found);
+            }
+            if policy.encrypt.is_some() && !has_gap(scene) {
+                pass.encryption(&mut found);
             }
         }
     }
@@ -98,11 +99,14 @@ struct Pass<'p, 'a> {
 }
 
 impl<'p, 'a> Pass<'p, 'a> {
-    /// Every unencrypted member of a complete point that stays is to have an encrypted form.
+    /// Every unencrypted member of a complete point that stays is to have an encrypted form, and so
+    /// is one that is still to be copied elsewhere.
     fn encryption(self, found: &mut Found<'p, 'a>) {
         let region = self.scene.region;
         for (point, verdict) in self.points() {
-            let stays = matches!(verdict, Verdict::Keep(..));
+            let owed = found.debts.get(&(region, self.lineage.key, point.identity));
+            let is_owed = owed.is_some_and(|owed| !owed.unfinished.is_empty());
+            let stays = matches!(verdict, Verdict::Keep(..)) || is_owed;
             if point.state != PointState::Complete || !stays {
                 continue;
             }
@@ -123,7 +127,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             .flat_map(JudgedLineage::standing)
             .map(|(point, _)| (point.identity, point))
             .collect();
-        let wanted = self.wanted(rule, there, &copies);
+        let wanted = self.wanted(rule, destination.is_some(), there, &copies);
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
             let owed = debt.or_default();
@@ -158,14 +162,44 @@ impl<'p, 'a> Pass<'p, 'a> {
     fn wanted(
         self,
         rule: &CopyRule,
+        is_readable: bool,
         there: Option<&JudgedLineage<'a>>,
         copies: &BTreeMap<Identity, &Point<'a>>,
     ) -> Vec<&'p Point<'a>> {
         let originals = self.of_tier(rule);
+        let mut wanted = self.held(rule, &originals, copies);
+        // Where a copy was tried in vain for the last time, another point of its period gets one.
+        let given_up = given_up(self.scene.region, there);
+        if !given_up.is_empty() {
+            let is_open = |point: &&&Point<'a>| !given_up.contains(&point.identity);
+            let others: Vec<&Point<'a>> = originals.iter().filter(is_open).copied().collect();
+            wanted.extend(self.held(rule, &others, copies));
+            wanted.sort_by_key(|point| (point.time, point.identity));
+            wanted.dedup_by_key(|point| point.identity);
+        }
+        wanted.retain(|point| point.state == PointState::Complete);
+        // Where the copies that are there cannot be seen, each may be the first.
+        if !rule.existing && is_readable {
+            let first = self.first_copy(rule);
+            let newest = wanted.last().filter(|_| there.is_none()).map(|point| point.identity);
+            wanted.retain(|point| {
+                first.is_some_and(|first| first <= point.time) || Some(point.identity) == newest
+            });
+        }
+        wanted
+    }
+
+    /// Returns those of `originals` that the destination's tiers would hold among all that is there.
+    fn held(
+        self,
+        rule: &CopyRule,
+        originals: &[&'p Point<'a>],
+        copies: &BTreeMap<Identity, &Point<'a>>,
+    ) -> Vec<&'p Point<'a>> {
         let known: BTreeSet<Identity> = originals.iter().map(|point| point.identity).collect();
+        let others = copies.iter().filter(|(identity, _)| !known.contains(*identity));
         let mut candidates: Vec<(DateTime<Utc>, Option<&'p Point<'a>>)> =
             originals.iter().map(|point| (point.time, Some(*point))).collect();
-        let others = copies.iter().filter(|(identity, _)| !known.contains(*identity));
         candidates.extend(others.map(|(_, point)| (point.time, None)));
         candidates.sort_by_key(|(time, point)| (*time, point.map(|point| point.identity)));
         let rules = Rules {
@@ -180,22 +214,11 @@ impl<'p, 'a> Pass<'p, 'a> {
             .iter()
             .map(|(time, _)| Candidate { time: *time, is_complete: true })
             .collect();
-        let held = judge(rules, &judged);
-        let is_held = |holds: &crate::plan::retention::Holds| {
-            holds.tiers().next().is_some() || holds.contains(Hold::Forever)
-        };
-        let wanted = candidates.into_iter().zip(held);
-        let wanted = wanted.filter(|(_, judgement)| is_held(&judgement.holds));
-        let mut wanted: Vec<&Point<'a>> = wanted.filter_map(|((_, point), _)| point).collect();
-        wanted.retain(|point| point.state == PointState::Complete);
-        if !rule.existing {
-            let first = self.first_copy(rule);
-            let newest = wanted.last().filter(|_| there.is_none()).map(|point| point.identity);
-            wanted.retain(|point| {
-                first.is_some_and(|first| first <= point.time) || Some(point.identity) == newest
-            });
-        }
-        wanted
+        let is_held =
+            |holds: Holds| holds.tiers().next().is_some() || holds.contains(Hold::Forever);
+        let held = candidates.into_iter().zip(judge(rules, &judged));
+        let held = held.filter(|(_, judgement)| is_held(judgement.holds));
+        held.filter_map(|((_, point), _)| point).collect()
     }
 
     /// Returns the points that the rule is about: all, or those that its tier holds.
@@ -292,6 +315,13 @@ impl<'a> Missing<'_, 'a> {
             entry.role == role && entry.volume_id == volume_id && entry.identity(to) == identity
         })
     }
+}
+
+/// Returns the points of which every attempt at a copy has failed.
+fn given_up(from: Region, there: Option<&JudgedLineage<'_>>) -> BTreeSet<Identity> {
+    let failed = there.into_iter().flat_map(|lineage| &lineage.failed).map(|(entry, _)| entry);
+    let last = failed.filter(|entry| ATTEMPTS_MAX <= entry.attempt);
+    last.map(|entry| entry.identity(from)).collect()
 }
 
 /// Returns the lineage of the copies of a lineage in `from`.

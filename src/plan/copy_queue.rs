@@ -17,7 +17,7 @@ use crate::plan::attempts::{Attempt, next_attempt};
 use crate::plan::copies::{self, Missing};
 use crate::plan::copy_action::{self, key_of};
 use crate::plan::image_name;
-use crate::plan::lineage::{LineageKey, Thing};
+use crate::plan::lineage::{Entry, LineageKey, Thing};
 use crate::plan::model::{Action, Note, Op, Plan, Severity, Waiting};
 use crate::plan::scene::{Scene, World};
 
@@ -94,7 +94,9 @@ impl<'q, 'a> Pass<'q, 'a> {
     fn one(&mut self, missing: &Missing<'_, 'a>) {
         let lineage = self.scene.lineage(missing.lineage_key());
         let attempt = next_attempt(missing.failed(lineage), self.world.request.now);
-        for entry in missing.failed(lineage) {
+        // The newest says how many there were.
+        let rank = |entry: &&Entry<'_>| (entry.attempt, entry.thing.started_at(), entry.thing.id());
+        if let Some(entry) = missing.failed(lineage).max_by_key(rank) {
             self.queued.remembered.insert((self.scene.region, entry.thing.id()));
         }
         let name = &self.world.config.policies[missing.key.policy].name;
@@ -115,6 +117,10 @@ impl<'q, 'a> Pass<'q, 'a> {
         if let Some(why) = why_never(missing) {
             self.notes.insert((Severity::Warning, format!("{}: {why}", parent(missing))));
             return;
+        }
+        if let Some(why) = self.why_key_is_useless(missing) {
+            self.notes.insert((Severity::Warning, format!("`{name}`: copies wait: {why}")));
+            return self.waits(missing, &why, None, None);
         }
         if let Some(why) = self.why_not_yet(missing) {
             return self.waits(missing, &why, None, None);
@@ -151,9 +157,6 @@ impl<'q, 'a> Pass<'q, 'a> {
                 return Some(format!("its encrypted form in {} comes first", missing.from));
             }
         }
-        if let Some(why) = self.why_key_is_useless(missing) {
-            return Some(why);
-        }
         let lineage = self.scene.lineage(missing.lineage_key());
         if copies::base_of(lineage, missing).is_some() {
             return None;
@@ -166,7 +169,11 @@ impl<'q, 'a> Pass<'q, 'a> {
 
     fn why_key_is_useless(&self, missing: &Missing<'_, 'a>) -> Option<String> {
         let name = key_of(self.world.config, missing)?;
-        let KeyAnswer::Known(key) = self.scene.observed.keys.get(name)? else { return None };
+        let key = match self.scene.observed.keys.get(name)? {
+            KeyAnswer::Known(key) => key,
+            KeyAnswer::Missing(_) => return Some(format!("there is no key {name} here")),
+            KeyAnswer::Unknown(_) => return None,
+        };
         if !key.is_enabled {
             return Some(format!("the key {name} is disabled"));
         }
@@ -190,7 +197,7 @@ impl<'q, 'a> Pass<'q, 'a> {
                 );
                 self.notes.insert((Severity::Warning, text));
             }
-            Some(KeyAnswer::Unknown(why)) => {
+            Some(KeyAnswer::Missing(why) | KeyAnswer::Unknown(why)) => {
                 let text = format!(
                     "the key {name} could not be resolved ({why}): nobody knows whether the next copies will be full"
                 );

@@ -188,6 +188,10 @@ impl<'p, 'a> Pass<'p, 'a> {
     }
 
     fn expire(&mut self, point: &Point<'a>, reason: ExpireReason, stays: &Arc<[ResourceId]>) {
+        let own: Vec<&Member<'a>> = point.all().filter(|m| m.role != Role::Selected).collect();
+        if own.is_empty() {
+            return;
+        }
         let mut reason = reason;
         let is_surplus = reason == ExpireReason::Surplus;
         if let Some(owed) = self.owed(point).filter(|_| !is_surplus) {
@@ -202,7 +206,6 @@ impl<'p, 'a> Pass<'p, 'a> {
                 }
             }
         }
-        let own: Vec<&Member<'a>> = point.all().filter(|m| m.role != Role::Selected).collect();
         match self.veto(&own) {
             Some(veto) => self.vetoed(point, reason, &veto),
             None => {
@@ -307,6 +310,9 @@ impl<'p, 'a> Pass<'p, 'a> {
     }
 
     fn failed(&mut self, entry: &Entry<'a>, goes: bool) {
+        if entry.role == Role::Selected {
+            return;
+        }
         let member = Member { thing: entry.thing, volume_id: entry.volume_id, role: entry.role };
         let (id, began_at) = (member.id(), entry.thing.started_at());
         let is_in_the_way = id.snapshot().is_some_and(|id| self.emitted.in_the_way.contains(&id));
@@ -326,8 +332,6 @@ impl<'p, 'a> Pass<'p, 'a> {
             let ends_at = began_at + FAILED_FOR;
             keep.until = Some(ends_at).filter(|ends_at| self.world.request.now < *ends_at);
             self.plan.keeps.push(keep);
-        } else if entry.role == Role::Selected {
-            // Not ours to remove.
         } else if let Some(veto) = self.veto(&[&member]) {
             keep.reason = KeepReason::Vetoed(Box::new((reason, veto)));
             self.plan.keeps.push(keep);

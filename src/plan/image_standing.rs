@@ -13,7 +13,7 @@ use crate::plan::lineage::LineageKind;
 use crate::plan::point_tags::{is_copy_described, is_described};
 use crate::plan::standing::{
     ForeignReason, Judge, Mark, UnadoptableReason, foreign_text, managing_service,
-    marked_by_others, unadoptable_text,
+    marked_by_others, rule_gone_text, unadoptable_text,
 };
 
 /// Whose an image is.
@@ -25,6 +25,8 @@ pub enum ImageStanding {
     Others(Vec<Claim>),
     /// Made by this installation for a policy of this name, which is not there any more.
     Unowned(String),
+    /// A copy made by this installation for a policy of this name, which has no rule for it.
+    RuleGone(String),
     /// Another service manages it.
     Managed(&'static str),
     /// Bears our tags but is not ours.
@@ -56,6 +58,7 @@ impl ImageStanding {
             Self::Unowned(name) => Some(format!(
                 "made for the policy `{name}`, which is not here; `renamed_from` takes over"
             )),
+            Self::RuleGone(name) => Some(rule_gone_text(name)),
             Self::Managed(service) => Some(format!("managed by {service}")),
             Self::Foreign(reason) => Some(foreign_text(*reason).to_owned()),
             Self::Unadoptable(reason) => {
@@ -74,6 +77,9 @@ impl Judge<'_> {
         let Some(tags) = OurTags::of(&image.tags) else { return self.claims(image) };
         match self.image_mark(image, &tags) {
             Ok(Some(mark)) => ImageStanding::Ours(mark),
+            Ok(None) if self.has_lost_its_rule(&tags) => {
+                ImageStanding::RuleGone(tags.policy.unwrap_or_default().to_owned())
+            }
             Ok(None) => ImageStanding::Unowned(tags.policy.unwrap_or_default().to_owned()),
             Err(reason) => ImageStanding::Foreign(reason),
         }

@@ -4,7 +4,7 @@
 //! plainly ours or plainly adopted is never touched.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -28,6 +28,8 @@ pub enum Standing {
     Adopted(Box<[usize]>),
     /// Made by this installation for a policy of this name, which is not there any more.
     Unowned(Arc<str>),
+    /// A copy made by this installation for a policy of this name, which has no rule for it.
+    RuleGone(Arc<str>),
     /// Another service manages it.
     Managed(&'static str),
     /// Backs an image and goes with it.
@@ -139,7 +141,7 @@ pub struct Judge<'a> {
     pub(super) region: Region,
     pub(super) policies: Vec<Option<&'a RegionalPolicy>>,
     by_name: BTreeMap<&'a str, usize>,
-    owners: Vec<&'a str>,
+    owners: BTreeSet<&'a str>,
     backing: IdMap<SnapshotId, ImageId>,
     backing_snapshots: IdMap<SnapshotId, &'a Snapshot>,
 }
@@ -157,7 +159,12 @@ impl<'a> Judge<'a> {
                 by_name.insert(name.as_ref(), n);
             }
         }
-        let owners = config.policies.iter().map(|p| p.in_region(region).owner.as_ref()).collect();
+        // Copies bear the owner of the region that they came from.
+        let variants = config
+            .policies
+            .iter()
+            .flat_map(|policy| std::iter::once(&policy.base).chain(policy.overrides.values()));
+        let owners: BTreeSet<&str> = variants.map(|variant| variant.owner.as_ref()).collect();
         // Of several images over one snapshot the smallest id, whatever order they came in.
         let is_registered = |image: &&Image| image.state != ImageState::Deregistered;
         let mut images: Vec<&Image> = inventory.images.iter().filter(is_registered).collect();
@@ -204,6 +211,9 @@ impl<'a> Judge<'a> {
             }
             return match self.mark(snapshot, &tags) {
                 Ok(Some(mark)) => Standing::Ours(mark),
+                Ok(None) if self.has_lost_its_rule(&tags) => {
+                    Standing::RuleGone(tags.policy.unwrap_or_default().into())
+                }
                 Ok(None) => Standing::Unowned(tags.policy.unwrap_or_default().into()),
                 Err(reason) => Standing::Foreign(reason),
             };
@@ -231,7 +241,7 @@ impl<'a> Judge<'a> {
     /// Returns the policy's name, if the owner is one of this installation's.
     pub(super) fn name<'t>(&self, tags: &OurTags<'t>) -> Result<&'t str, ForeignReason> {
         let owner = tags.owner.ok_or(ForeignReason::Incomplete)?;
-        if !self.owners.contains(&owner) {
+        if !self.owners.contains(owner) {
             return Err(ForeignReason::OtherOwner);
         }
         tags.policy.ok_or(ForeignReason::Incomplete)
@@ -284,6 +294,11 @@ impl<'a> Judge<'a> {
             volume_id: tags.volume.and_then(|text| text.parse().ok()),
         };
         Ok(Some(mark(policy, source, tags, Some(copy))))
+    }
+
+    /// Returns true if these are the tags of a copy whose policy is there.
+    pub(super) fn has_lost_its_rule(&self, tags: &OurTags<'_>) -> bool {
+        tags.copy_of.is_some() && tags.policy.is_some_and(|name| self.by_name.contains_key(name))
     }
 
     fn of_image(&self, tags: &OurTags<'_>, image_id: ImageId) -> Standing {
@@ -440,6 +455,7 @@ pub fn bystander_text(standing: &Standing) -> Option<Arc<str>> {
             format!("made for the policy `{name}`, which is not here; `renamed_from` takes over")
                 .into()
         }
+        Standing::RuleGone(name) => rule_gone_text(name).into(),
         Standing::Managed(service) => format!("managed by {service}").into(),
         Standing::Foreign(reason) => foreign_text(*reason).into(),
         Standing::Unadoptable(reason) => {
@@ -447,6 +463,11 @@ pub fn bystander_text(standing: &Standing) -> Option<Arc<str>> {
         }
     };
     Some(text)
+}
+
+/// Returns why a copy is left alone whose rule is gone, in words.
+pub(super) fn rule_gone_text(name: &str) -> String {
+    format!("a copy for which the policy `{name}` has no rule any more")
 }
 
 /// Returns why something with our tags is not ours, in words.

@@ -131,6 +131,9 @@ fn judged_text(out: &mut String, judged: &JudgedBy) {
     for (n, rule) in rules.iter().enumerate() {
         hanging(out, if n == 0 { "rules     " } else { "          " }, rule);
     }
+    if lineage.is_empty() {
+        return;
+    }
     let it = lineage.iter().position(|(.., is_it)| *is_it);
     // What failed is no point of the lineage; then its newest points are shown.
     let it = it.unwrap_or(lineage.len());

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::cloud::Cloud;
 use crate::config::Config;
+use crate::domain::ids::ResourceId;
 use crate::execute::{Clock, Outcome, Progress, Stop};
 use crate::plan::{Action, Request};
 use crate::run::cycle::{Report, run};
@@ -48,9 +49,13 @@ pub async fn run_until_settled<C: Cloud, K: Clock>(
             return cycles.end(report);
         }
         cycles.keep(report);
-        pause = (pause * 2).min(PAUSE_MAX);
+        pause = longer(pause);
         request = Request { now: clock.now(), extra: false, ..request };
     }
+}
+
+fn longer(pause: TimeDelta) -> TimeDelta {
+    (pause * 2).min(PAUSE_MAX)
 }
 
 /// Returns how many things a later cycle has to see to.
@@ -77,8 +82,8 @@ fn next_look(report: &Report, at: DateTime<Utc>) -> DateTime<Utc> {
 #[derive(Debug, Default)]
 struct Cycles {
     ended: Vec<(Action, Outcome)>,
-    /// Ids of the actions that are done.
-    done: HashSet<String>,
+    /// Ids of the actions that are done, each with what it made.
+    done: HashSet<(String, Vec<ResourceId>)>,
 }
 
 impl Cycles {
@@ -89,7 +94,7 @@ impl Cycles {
         let ended = report.plan.actions.iter().zip(&report.outcomes);
         let done = ended.filter(|(_, o)| matches!(o, Outcome::Done(_) | Outcome::Found(_)));
         let n_before = self.done.len();
-        self.done.extend(done.map(|(action, _)| action.id()));
+        self.done.extend(done.map(|(action, outcome)| (action.id(), outcome.made().to_vec())));
         n_before < self.done.len()
     }
 
@@ -117,5 +122,132 @@ impl Cycles {
         });
         drop(later);
         self.ended.extend(actions.into_iter().zip(outcomes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta, Utc};
+
+    use super::{Cycles, n_left, next_look};
+    use crate::domain::ids::SnapshotId;
+    use crate::execute::Outcome;
+    use crate::plan::{Action, Op, Plan, TagPurpose, Tagging, Waiting};
+    use crate::run::cycle::Report;
+
+    fn t(text: &str) -> DateTime<Utc> {
+        format!("2026-11-20T{text}Z").parse().unwrap()
+    }
+
+    /// An action on the snapshot of this number.
+    fn action(n: u32) -> Action {
+        let id: SnapshotId = format!("snap-{n:08x}").parse().unwrap();
+        Action {
+            policy: "servers".into(),
+            region: "eu-west-1".parse().unwrap(),
+            op: Op::CreateTags(Tagging {
+                resource: id.into(),
+                source: "vol-00000001".parse().unwrap(),
+                point_time: t("03:00:00"),
+                tags: Vec::new(),
+                purpose: TagPurpose::Shared,
+            }),
+        }
+    }
+
+    fn report(ended: &[(u32, Outcome)]) -> Report {
+        let plan =
+            Plan { actions: ended.iter().map(|(n, _)| action(*n)).collect(), ..Plan::default() };
+        Report { plan, outcomes: ended.iter().map(|(_, outcome)| outcome.clone()).collect() }
+    }
+
+    fn waits_until(mut report: Report, instants: &[Option<&str>]) -> Report {
+        let waiting = instants.iter().map(|not_before| Waiting {
+            policy: "servers".into(),
+            region: "eu-west-1".parse().unwrap(),
+            resource: "vol-00000001".to_owned(),
+            reason: "its last attempt failed".to_owned(),
+            since: None,
+            not_before: not_before.map(t),
+        });
+        report.plan.waiting = waiting.collect();
+        report
+    }
+
+    fn done() -> Outcome {
+        Outcome::Done(Vec::new())
+    }
+
+    fn failed(why: &str) -> Outcome {
+        Outcome::Failed(why.to_owned())
+    }
+
+    fn waiting() -> Outcome {
+        Outcome::Waits("too many copies".to_owned())
+    }
+
+    #[test]
+    fn the_next_look_is_no_earlier_than_anything_can_change() {
+        let at = t("03:00:15");
+        for (report, expected) in [
+            (report(&[]), at),
+            (waits_until(report(&[]), &[Some("04:00:00"), Some("03:30:00")]), t("03:30:00")),
+            (waits_until(report(&[]), &[Some("03:00:05")]), at),
+            (waits_until(report(&[]), &[Some("04:00:00"), None]), at),
+            (waits_until(report(&[(1, failed("no"))]), &[Some("04:00:00")]), t("04:00:00")),
+            // What was begun now, or waits for a place, has no such instant.
+            (waits_until(report(&[(1, done())]), &[Some("04:00:00")]), at),
+            (waits_until(report(&[(1, waiting())]), &[Some("04:00:00")]), at),
+        ] {
+            assert_eq!(next_look(&report, at), expected, "{report:?}");
+        }
+    }
+
+    #[test]
+    fn lines_and_actions_that_wait_are_left() {
+        let report = report(&[(1, waiting()), (2, failed("no")), (3, done())]);
+        assert_eq!(n_left(&waits_until(report, &[None, None])), 3);
+    }
+
+    #[test]
+    fn only_what_was_not_done_before_is_progress() {
+        let mut cycles = Cycles::default();
+        assert!(cycles.adds_to(&report(&[(1, done()), (2, failed("no"))])));
+        assert!(!cycles.adds_to(&report(&[(1, done()), (2, failed("no"))])));
+        assert!(!cycles.adds_to(&report(&[(3, Outcome::AlreadyGone), (4, waiting())])));
+        assert!(cycles.adds_to(&report(&[(2, done())])));
+        // The next attempt at a point has the same id.
+        let snapshot_id: SnapshotId = "snap-00000009".parse().unwrap();
+        assert!(cycles.adds_to(&report(&[(1, Outcome::Done(vec![snapshot_id.into()]))])));
+    }
+
+    #[test]
+    fn nothing_that_any_cycle_did_is_missing_from_the_report() {
+        let mut cycles = Cycles::default();
+        cycles.keep(report(&[(1, done()), (2, waiting()), (3, failed("a")), (4, failed("b"))]));
+        cycles.keep(report(&[(2, waiting()), (3, failed("a")), (4, done())]));
+        let last = Report {
+            plan: Plan { now: t("04:00:00"), ..report(&[(2, done())]).plan },
+            outcomes: vec![done()],
+        };
+        let Report { plan, outcomes } = cycles.end(last);
+        let ended: Vec<(Action, Outcome)> = plan.actions.into_iter().zip(outcomes).collect();
+        let expected = [
+            (1, done()),
+            (4, failed("b")),
+            (3, failed("a")),
+            (4, done()),
+            // It waited twice before.
+            (2, done()),
+        ];
+        assert_eq!(plan.now, t("04:00:00"));
+        assert_eq!(ended, expected.map(|(n, outcome)| (action(n), outcome)));
+    }
+
+    #[test]
+    fn pauses_double_up_to_five_minutes() {
+        let pauses = std::iter::successors(Some(super::PAUSE_MIN), |p| Some(super::longer(*p)));
+        let seconds: Vec<i64> = pauses.take(7).map(|p: TimeDelta| p.num_seconds()).collect();
+        assert_eq!(seconds, [15, 30, 60, 120, 240, 300, 300]);
     }
 }

@@ -5,10 +5,12 @@ use serde_json::Value;
 use snapbox::{assert_data_eq, file};
 use snapkeep::cloud::sandbox::Sandbox;
 use snapkeep::config::parse;
-use snapkeep::domain::inventory::SnapshotState;
+use snapkeep::domain::inventory::{ImageState, SnapshotState};
 use snapkeep::execute::Outcome;
 use snapkeep::plan::{Plan, Request, explain, plan};
 use snapkeep::report::{ExitCode, explain_text, json, plan_text, run_text};
+
+mod images;
 
 fn demo_plan(more: &str, max_deletes: Option<u32>) -> Plan {
     let now: DateTime<Utc> = "2026-11-20T03:10:00Z".parse().unwrap();
@@ -29,20 +31,28 @@ fn plans_fit_eighty_columns() {
 }
 
 #[test]
-fn every_snapshot_of_the_demonstration_can_be_explained() {
+fn every_snapshot_and_image_of_the_demonstration_can_be_explained() {
     let now: DateTime<Utc> = "2026-11-20T03:10:00Z".parse().unwrap();
     let text = include_str!("../../config/snapkeep.toml");
     let config = parse(&[("snapkeep.toml".to_owned(), text.to_owned())]).unwrap();
     let inventory = Sandbox::demo(now).inventory();
-    for region in inventory.regions.values() {
-        for snapshot in &region.snapshots {
-            let request = Request::at(now);
-            let explanation =
-                explain(&config, &inventory, &request, None, snapshot.id.into()).unwrap();
-            let text = explain_text::render(&explanation);
-            assert!(text.contains("whose     "), "{text}");
+    let request = Request::at(now);
+    let explained = |region, id| {
+        let explanation = explain(&config, &inventory, &request, Some(region), id).unwrap();
+        let text = explain_text::render(&explanation);
+        assert!(text.contains("whose     "), "{text}");
+        text
+    };
+    for (region, observed) in &inventory.regions {
+        for snapshot in &observed.snapshots {
+            let text = explained(*region, snapshot.id.into());
             let is_complete = snapshot.state == SnapshotState::Completed;
             assert_eq!(text.contains("to restore it: "), is_complete, "{text}");
+        }
+        for image in &observed.images {
+            let text = explained(*region, image.id.into());
+            let is_usable = matches!(image.state, ImageState::Available | ImageState::Disabled);
+            assert_eq!(text.contains("aws ec2 run-instances"), is_usable, "{text}");
         }
     }
 }

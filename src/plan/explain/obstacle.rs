@@ -9,7 +9,7 @@ use crate::plan::explain::Subject;
 use crate::plan::explain::judged::Found;
 use crate::plan::guard::{Cause, Veto, region_vetoes, snapshot_vetoes};
 use crate::plan::lineage::{Role, Thing};
-use crate::plan::model::{Action, ExpireReason, Plan};
+use crate::plan::model::{Action, ExpireReason, Keep, KeepReason, Plan};
 use crate::plan::reason::minute;
 use crate::plan::removal;
 use crate::plan::verdict::Verdict;
@@ -69,13 +69,27 @@ pub(super) fn of_point(found: &Found<'_, '_, '_>, plan: &Plan, obstacles: &mut V
             continue;
         }
         let own = removal::vetoes(scene, policy, &member, now);
-        add(obstacles, own.into_iter().map(Obstacle::from));
+        add(obstacles, own.into_iter().map(|veto| of_member(veto, plan)));
         let (on, cause) = (Some(member.id()), Cause::BeingCopied);
         if being_copied.contains(&RegionalId { region: scene.region, id: member.id() }) {
             add(obstacles, [Obstacle::from(Veto { on, cause })]);
         }
     }
     owed(found, obstacles);
+}
+
+/// Words a veto on a member. What uses an image is asked only of those that would go.
+fn of_member(veto: Veto, plan: &Plan) -> Obstacle {
+    let would_go = |keep: &Keep| match &keep.reason {
+        KeepReason::Vetoed(vetoed) => vetoed.1 == veto,
+        KeepReason::Held(_) | KeepReason::Failed => false,
+    };
+    if veto.cause != Cause::UsesUnknown || plan.keeps.iter().any(would_go) {
+        return Obstacle::from(veto);
+    }
+    let what = "what uses the image was not asked".to_owned();
+    let lifted_by = "the run that would deregister it, which asks".to_owned();
+    Obstacle { on: veto.on, what, lifted_by }
 }
 
 /// Adds the copies that the point is owed before it may go.

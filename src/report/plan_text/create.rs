@@ -54,5 +54,5 @@ fn image(image: &CreateImage) -> String {
         0 => String::new(),
         _ => format!(", without {}", image.left_out_devices.join(" ")),
     };
-    format!("{}{left_out}, {reboot}, named {}", volumes(&image.volumes), image.name)
+    format!("{}{left_out}, {reboot}, named `{}`", volumes(&image.volumes), image.name)
 }

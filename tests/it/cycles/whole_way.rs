@@ -101,7 +101,9 @@ async fn images_are_encrypted_copied_to_two_regions_and_expire_by_three_calendar
         }
         world.wait(TimeDelta::hours(20));
     }
-    assert_data_eq!(told, str![[r#"
+    assert_data_eq!(
+        told,
+        str![[r#"
 11-02  1 at first
        eu-west-1: 02:encrypted
        us-east-1: 02:encrypted
@@ -139,7 +141,8 @@ async fn images_are_encrypted_copied_to_two_regions_and_expire_by_three_calendar
        us-east-1: 23:encrypted 24:encrypted 25:encrypted 26:encrypted 27:encrypted 28:encrypted 29:encrypted
        ap-northeast-2: 02:encrypted 09:encrypted 16:encrypted 23:encrypted
 
-"#]]);
+"#]]
+    );
     // An image has two snapshots, and nothing else is left.
     for region in [eu(), us(), ap()] {
         let n_images = world.images(&region).len();
