@@ -77,6 +77,7 @@ impl Recovery<'_> {
 
     /// Images of a server that is not encrypted, each with its encrypted form and a copy of that.
     fn shop(&self, source: &Source) -> Option<()> {
+        let mut lost = None;
         for slot in self.slots() {
             let original = self.create_image(source, slot)?;
             let encrypted = self.encrypt(source, original, slot, slot + TimeDelta::hours(2))?;
@@ -88,11 +89,12 @@ impl Recovery<'_> {
             if !self.is_kept(slot, AT_HOME) {
                 self.deregister(&self.home, encrypted);
             }
-            // Somebody was tidying up.
             if slot == self.slot_before(4) {
-                self.deregister(&self.away, copy);
+                lost = Some(copy);
             }
         }
+        // Somebody was tidying up this morning: before, it would have made the next copy a full one.
+        self.deregister(&self.away, lost?);
         Some(())
     }
 
@@ -103,7 +105,7 @@ impl Recovery<'_> {
         let original = self.create_image(source, slot)?;
         let encrypted = self.encrypt(source, original, slot, slot + TimeDelta::hours(2))?;
         self.create_image(source, self.slot_before(1))?;
-        self.copy_image(source, encrypted, slot, now - TimeDelta::minutes(20))?;
+        self.copy_image(source, encrypted, slot, now)?;
         Some(())
     }
 
