@@ -10,6 +10,7 @@ use chrono::{DateTime, Datelike as _, Days, Months, SecondsFormat, TimeDelta, Ut
 
 use super::{ACCOUNT, Demo, devices, slot_tag};
 use crate::cloud::sandbox::create::{Maker, create_snapshots};
+use crate::cloud::sandbox::ids::Ids;
 use crate::cloud::sandbox::refusal::Refusal;
 use crate::cloud::sandbox::state::{Regions, State};
 use crate::cloud::sandbox::{copy, copy_image, image};
@@ -52,12 +53,15 @@ impl Demo<'_> {
         else {
             return;
         };
+        // Ids of their own, so that nothing else gets others because of these regions.
+        let ids = std::mem::replace(&mut self.sandbox.lock().ids, Ids::new(2));
         let home_key = self.sandbox.add_key(&home, KEY, true, true);
         self.sandbox.add_key(&away, KEY, true, true);
         let recovery = Recovery { demo: self, home, away, home_key };
         // A demonstration that EC2 refuses is not worth a panic; tests see what is missing.
         let _ = recovery.fill();
         recovery.forget_tokens();
+        self.sandbox.lock().ids = ids;
     }
 }
 
