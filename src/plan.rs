@@ -21,6 +21,7 @@
 //! | `leftovers` | which snapshots were left over of images that are gone? |
 //! | `alarm` | which copies are missing for too long? |
 //! | `limits` | is that more than one run may delete? |
+//! | `rights`, `preflight` | which calls does a configuration need, and was each found to be allowed? |
 //! | `check` | does the finished plan keep every promise? Written without the code above |
 
 use std::collections::BTreeSet;
@@ -54,10 +55,12 @@ pub mod model;
 pub mod period;
 pub mod point;
 pub mod point_tags;
+pub mod preflight;
 pub mod questions;
 pub mod reason;
 pub mod removal;
 pub mod retention;
+pub mod rights;
 pub mod scene;
 pub mod select;
 pub mod standing;
