@@ -1,7 +1,7 @@
 //! Planning: configuration, inventory and an instant go in, a [`Plan`] comes out.
 //!
 //! Pure: no I/O, no clock, no randomness; the same input gives the same plan, whatever order EC2
-//! listed things in. The passes, in order, are [`plan`] and [`plan_region`]; each lives in the file
+//! listed things in. The passes, in order, are [`plan()`] and `plan_region`; each lives in the file
 //! of its name:
 //!
 //! | file | question |
