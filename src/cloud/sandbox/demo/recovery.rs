@@ -49,8 +49,7 @@ struct Source {
 
 impl Demo<'_> {
     pub(super) fn recovery(&self) {
-        let (Some(home), Some(away)) = (self.region("eu-central-1"), self.region("eu-west-3"))
-        else {
+        let (Some(home), Some(away)) = (self.region("eu-west-2"), self.region("eu-west-3")) else {
             return;
         };
         // Ids of their own, so that nothing else gets others because of these regions.
