@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::config::{Config, RegionalPolicy};
+use crate::config::{Config, Kind, RegionalPolicy};
 use crate::domain::id_map::IdMap;
 use crate::domain::ids::{ImageId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, ImageState, RegionInventory, Snapshot};
@@ -321,7 +321,9 @@ impl<'a> Judge<'a> {
     fn adoption(&self, snapshot: &Snapshot) -> Standing {
         let adopting: Vec<usize> = (0..self.policies.len())
             .filter(|n| {
-                let adopt = self.policies[*n].and_then(|policy| policy.adopt.as_ref());
+                // What a policy of images adopts is images.
+                let policy = self.policies[*n].filter(|policy| policy.kind == Kind::Snapshots);
+                let adopt = policy.and_then(|policy| policy.adopt.as_ref());
                 adopt.is_some_and(|adopt| adopt.matches(snapshot))
             })
             .collect();
