@@ -76,10 +76,13 @@ impl<'a> Removal<'_, 'a> {
         let mut after = Vec::new();
         let mut deletions = Vec::new();
         for snapshot in self.scene.judge.snapshots_of(image) {
-            if let Some(other) = self.shared_with(snapshot, image.id) {
+            if let Some(other) = self.shared_with(snapshot, image.id, emitted) {
                 plan.keeps.push(self.shared(snapshot, other));
                 continue;
             }
+            // It goes with the last of the images that it backs.
+            plan.keeps
+                .retain(|k| k.region != self.scene.region || k.resource != snapshot.id.into());
             let member = Member {
                 thing: Thing::Snapshot(snapshot),
                 volume_id: snapshot.volume_id,
@@ -137,12 +140,22 @@ impl<'a> Removal<'_, 'a> {
         }
     }
 
-    /// Returns another image that the snapshot backs: EC2 would not delete it, and it is not ours
-    /// alone.
-    fn shared_with(&self, snapshot: &Snapshot, image_id: ImageId) -> Option<ImageId> {
+    /// Returns another image that the snapshot backs and that stays, or that this policy has not
+    /// come to yet: EC2 would not delete the snapshot, and it is not ours alone.
+    fn shared_with(
+        &self,
+        snapshot: &Snapshot,
+        image_id: ImageId,
+        emitted: &Emitted,
+    ) -> Option<ImageId> {
+        let name = &self.scene.judge.config.policies[self.policy].name;
+        let goes = |id: ImageId| {
+            let mut mine = emitted.deletions.iter().filter(|action| action.policy == *name);
+            mine.any(|action| action.as_delete().is_some_and(|d| d.resource == id.into()))
+        };
         let images = self.scene.observed.images.iter();
-        let mut others =
-            images.filter(|i| i.id != image_id && i.snapshot_ids.contains(&snapshot.id));
+        let mut others = images
+            .filter(|i| i.id != image_id && i.snapshot_ids.contains(&snapshot.id) && !goes(i.id));
         others.next().map(|image| image.id)
     }
 
