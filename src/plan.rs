@@ -172,6 +172,7 @@ fn plan_unchecked(config: &Config, inventory: &Inventory, request: &Request) -> 
     plan.actions.extend(all.changes);
     let deletions = limits::withhold(config, request, all.deletions, &mut plan);
     plan.actions.extend(deletions);
+    limits::unprepare(&mut plan);
     plan
 }
 
@@ -190,7 +191,7 @@ fn plan_region(
     aftercare::aftercare(world, scene, &mut emitted, plan);
     let vetoes = guard::region_vetoes(world.inventory, observed);
     expire::expire(world, scene, stage, &vetoes, &mut emitted, plan);
-    leftovers::leftovers(world, scene, &vetoes, &mut emitted, plan);
+    leftovers::leftovers(world, scene, stage, &vetoes, &mut emitted, plan);
 
     plan.gaps.extend(observed.gaps.iter().map(|gap| PlanGap {
         region: Some(*region),

@@ -14,8 +14,9 @@ use crate::domain::inventory::Listing;
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::span::Span;
+use crate::domain::tags;
 use crate::plan::attempts::ATTEMPTS_MAX;
-use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role};
+use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role, Thing};
 use crate::plan::point::{Member, Point, PointState};
 use crate::plan::retention::{Candidate, Hold, Holds, Rules, judge};
 use crate::plan::scene::{Scene, World};
@@ -127,7 +128,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             .flat_map(JudgedLineage::standing)
             .map(|(point, _)| (point.identity, point))
             .collect();
-        let wanted = self.wanted(rule, destination.is_some(), there, &copies);
+        let wanted = self.wanted(rule, destination, there, &copies);
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
             let owed = debt.or_default();
@@ -162,7 +163,7 @@ impl<'p, 'a> Pass<'p, 'a> {
     fn wanted(
         self,
         rule: &CopyRule,
-        is_readable: bool,
+        destination: Option<&Scene<'a>>,
         there: Option<&JudgedLineage<'a>>,
         copies: &BTreeMap<Identity, &Point<'a>>,
     ) -> Vec<&'p Point<'a>> {
@@ -179,8 +180,8 @@ impl<'p, 'a> Pass<'p, 'a> {
         }
         wanted.retain(|point| point.state == PointState::Complete);
         // Where the copies that are there cannot be seen, each may be the first.
-        if !rule.existing && is_readable {
-            let first = self.first_copy(rule);
+        if let Some(destination) = destination.filter(|_| !rule.existing) {
+            let first = self.first_copy(destination);
             let newest = wanted.last().filter(|_| there.is_none()).map(|point| point.identity);
             wanted.retain(|point| {
                 first.is_some_and(|first| first <= point.time) || Some(point.identity) == newest
@@ -265,11 +266,11 @@ impl<'p, 'a> Pass<'p, 'a> {
             .filter(move |(point, _)| point.time <= now && point.members.iter().all(is_source))
     }
 
-    /// Returns the time of the oldest copy that the rule has made from this region, for any source.
-    fn first_copy(self, rule: &CopyRule) -> Option<DateTime<Utc>> {
-        let scene = self.world.scenes.get(&rule.to)?;
+    /// Returns the time of the oldest copy in `destination` that was made for the policy from this
+    /// region, for any source.
+    fn first_copy(self, destination: &Scene<'a>) -> Option<DateTime<Utc>> {
         let key = self.lineage.key;
-        let lineages = scene.lineages.iter().filter(|lineage| {
+        let lineages = destination.lineages.iter().filter(|lineage| {
             lineage.key.kind == LineageKind::Copies
                 && lineage.key.policy == key.policy
                 && lineage.key.from == Some(self.scene.region)
@@ -329,17 +330,13 @@ pub fn copies_key(key: LineageKey, from: Region) -> LineageKey {
     LineageKey { kind: LineageKind::Copies, from: Some(from), ..key }
 }
 
-/// Returns everything in any region that a pending copy of ours is made of.
+/// Returns everything in any region that a pending copy is made of, whoever began it.
 pub fn being_copied(world: &World<'_>) -> BTreeSet<RegionalId> {
-    let points = world.scenes.values().flat_map(|scene| &scene.lineages);
-    let points = points.flat_map(|lineage| lineage.points.iter().map(|(point, _)| point));
-    let pending = points.flat_map(Point::all).filter(|member| member.thing.state().is_under_way());
-    pending.filter_map(parent_of).collect()
-}
-
-/// Returns what a copy was made of.
-fn parent_of(member: &Member<'_>) -> Option<RegionalId> {
-    RegionalId::parse(member.thing.tags().get(crate::domain::tags::COPY_OF)?)
+    let observed = || world.inventory.regions.values();
+    let snapshots = observed().flat_map(|observed| observed.snapshots.iter().map(Thing::Snapshot));
+    let images = observed().flat_map(|observed| observed.images.iter().map(Thing::Image));
+    let pending = snapshots.chain(images).filter(|thing| thing.state().is_under_way());
+    pending.filter_map(|thing| RegionalId::parse(thing.tags().get(tags::COPY_OF)?)).collect()
 }
 
 /// Returns the newest completed copy of the same volume in a lineage: the base of an incremental

@@ -78,6 +78,9 @@ pub struct Occupied {
 /// SnapshotCreationPerVolumeRateExceeded).
 pub const SPACING: TimeDelta = TimeDelta::seconds(15);
 
+/// So much of a policy's name goes into an image's, which takes 128 characters in all.
+const POLICY_CHARS_MAX: usize = 70;
+
 /// Counts what occupies the volumes of `region`.
 pub fn occupied(region: &RegionInventory, now: DateTime<Utc>) -> Occupied {
     let mut occupied = Occupied::default();
@@ -312,7 +315,9 @@ impl Build<'_> {
         let chosen = &self.candidate.volumes;
         let is_left_out = |volume_id| chosen.iter().all(|volume| volume.id != volume_id);
         let left_out = instance.volumes.iter().filter(|a| is_left_out(a.volume_id));
-        let wanted = format!("snapkeep {policy_name} {} {}", instance.id, slot_text(slot));
+        // What tells one image from all others is never cut off.
+        let policy_part: String = policy_name.chars().take(POLICY_CHARS_MAX).collect();
+        let wanted = format!("snapkeep {policy_part} {} {}", instance.id, slot_text(slot));
         let (tags, snapshot_tags) = self.tags.of_image(instance);
         let op = Op::CreateImage(CreateImage {
             point: self.point(tags),

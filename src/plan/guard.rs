@@ -147,7 +147,7 @@ pub fn snapshot_vetoes(
 pub fn image_vetoes(
     judge: &Judge<'_>,
     region: &RegionInventory,
-    policy: Option<&RegionalPolicy>,
+    policy: &RegionalPolicy,
     image: &Image,
     is_adopted: bool,
     now: DateTime<Utc>,
@@ -156,9 +156,8 @@ pub fn image_vetoes(
     causes.extend(managing_service(&image.tags).map(Cause::Managed));
     causes.extend(image.tags.has(tags::HOLD).then_some(Cause::Held));
     causes.extend(image.is_protected.then_some(Cause::Protected));
-    let min_age = policy.and_then(|policy| Some((policy.images.min_age?, policy.timezone)));
     let created_at = image.created_at.unwrap_or_default();
-    let old_at = min_age.map(|(span, zone)| span.end(created_at, zone));
+    let old_at = policy.images.min_age.map(|span| span.end(created_at, policy.timezone));
     causes.extend(old_at.filter(|at| now < *at).map(Cause::TooYoung));
     // Nothing can be launched from what failed.
     if !image.state.is_failed() {

@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 
-use crate::config::Kind;
 use crate::domain::inventory::{
     Image, ImageState, InstanceState, Listing, Snapshot, SnapshotState,
 };
@@ -75,7 +74,7 @@ fn why_not(
         let images = scene.observed.images.iter();
         let mut images = images.filter(|image| image.snapshot_ids.contains(&snapshot.id));
         let is_with_image = deleted.contains_key(&image_id.into())
-            && images.all(|image| deleted.contains_key(&image.id.into()));
+            && images.all(|i| deleted.contains_key(&i.id.into()));
         // Whose the image is decides for both, but for what is a point of its own.
         let is_point = snapshot_lineage(scene, snapshot).is_some();
         return (!is_with_image || is_point).then_some("does not go with its image");
@@ -94,8 +93,7 @@ fn why_not(
     if snapshot_lineage(scene, snapshot).is_some_and(|key| key.0 == action.policy.as_ref()) {
         return None;
     }
-    let variant = scene.policy(&action.policy)?.in_region(scene.region);
-    let adopt = variant.adopt.as_ref().filter(|_| variant.kind == Kind::Snapshots);
+    let adopt = scene.policy(&action.policy)?.in_region(scene.region).adopt.as_ref();
     let is_adopted = has_no_marks(tags) && adopt.is_some_and(|adopt| adopt.matches(snapshot));
     (!is_adopted).then_some("is neither ours nor adopted")
 }
