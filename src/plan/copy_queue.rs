@@ -120,6 +120,7 @@ impl<'q, 'a> Pass<'q, 'a> {
         }
         if let Some(why) = self.why_key_is_useless(missing) {
             self.notes.insert((Severity::Warning, format!("`{name}`: copies wait: {why}")));
+            // Only a person can help.
             return self.waits(missing, &why, None, None, false);
         }
         if let Some(why) = self.why_not_yet(missing) {
