@@ -276,6 +276,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             reason: format!("retention is over ({reason}), but its copy to {to} is not finished"),
             since: Some(point.time),
             not_before: None,
+            ends_by_itself: false,
         });
         None
     }
@@ -450,6 +451,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             ),
             since: Some(member.thing.started_at()),
             not_before: None,
+            ends_by_itself: true,
         });
     }
 
@@ -466,6 +468,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             ),
             since: Some(member.thing.started_at()),
             not_before: None,
+            ends_by_itself: true,
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{Days, NaiveDate};
 use serde_json::{Value, json};
-use snapbox::{assert_data_eq, file};
+use snapbox::{assert_data_eq, file, str};
 
 use super::Machine;
 
@@ -181,4 +181,23 @@ fn images_expire_in_each_region_by_its_own_calendar() {
     assert_data_eq!(transcript, file!["images/expired.txt"]);
     let plan = machine.snapkeep(&format!("plan --now {now} --exit-code --format json")).json(0);
     assert_eq!((&plan["actions"], &plan["notes"]), (&json!([]), &json!([])));
+}
+
+#[test]
+fn a_run_that_waits_ends_at_once_when_there_is_nothing_to_wait_for() {
+    let machine = Machine::new(&month(), &golden_without_limits());
+    let now = "2026-11-20T03:10:10Z";
+    machine.snapkeep(&format!("run --now {now}")).quiet(0);
+    let run = |machine: &Machine| machine.snapkeep(&format!("run --wait --now {now}")).quiet(0);
+    let (told, log) = machine.log_of(run);
+    assert_data_eq!(
+        told,
+        str![[r#"
+Run of 2026-11-20 03:10Z
+
+  nothing to do
+
+"#]]
+    );
+    assert_eq!(log.matches("1 DescribeSnapshots").count(), 3, "{log}");
 }
