@@ -14,6 +14,8 @@ use snapkeep::plan::{
     Action, Delete, ExpireReason, Op, Plan, Request, ResourceState, Severity, check::check, plan,
 };
 
+mod joined;
+
 struct Scene {
     config: Config,
     inventory: Inventory,

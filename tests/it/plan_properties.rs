@@ -14,7 +14,7 @@ use snapkeep::domain::region::Region;
 use snapkeep::domain::source::Source;
 use snapkeep::plan::{Action, ExpireReason, Op, Plan, Request, Severity, plan};
 
-mod account;
+pub(crate) mod account;
 mod copying;
 mod facts;
 

@@ -105,7 +105,7 @@ retention = { weekly = 2 }
 adopt = { tags = { By = "packer" } }
 "#;
 
-pub(super) fn config() -> Config {
+pub(crate) fn config() -> Config {
     match parse(&[("wide.toml".to_owned(), CONFIG.to_owned())]) {
         Ok(config) => config,
         Err(problems) => panic!("{problems}"),
@@ -113,17 +113,17 @@ pub(super) fn config() -> Config {
 }
 
 /// Ten minutes after a slot.
-pub(super) fn start() -> DateTime<Utc> {
+pub(crate) fn start() -> DateTime<Utc> {
     "2026-11-20T03:10:00Z".parse().unwrap()
 }
 
-pub(super) fn regions() -> [Region; 3] {
+pub(crate) fn regions() -> [Region; 3] {
     ["eu-west-1", "us-east-1", "ap-northeast-2"].map(|name| name.parse().unwrap())
 }
 
 /// One original as chance has it, with what was made of it.
 #[derive(Debug, Clone)]
-pub(super) struct Seed {
+pub(crate) struct Seed {
     /// What it is of; see [`KINDS`].
     kind: usize,
     days: i64,
@@ -164,7 +164,7 @@ const KINDS: [(&str, &str, usize, &[u32]); 9] = [
     ("", "old", 0, &[1]),
 ];
 
-pub(super) fn any_seeds(n_most: usize) -> impl Strategy<Value = Vec<Seed>> {
+pub(crate) fn any_seeds(n_most: usize) -> impl Strategy<Value = Vec<Seed>> {
     prop::collection::vec(any_seed(), 0..n_most)
 }
 
@@ -195,17 +195,17 @@ fn any_copy() -> impl Strategy<Value = CopySeed> {
 
 /// An account with what nobody may delete, and why.
 #[derive(Debug, Clone)]
-pub(super) struct Account {
-    pub(super) inventory: Inventory,
-    pub(super) untouchable: BTreeMap<RegionalId, &'static str>,
+pub(crate) struct Account {
+    pub(crate) inventory: Inventory,
+    pub(crate) untouchable: BTreeMap<RegionalId, &'static str>,
     /// What bears our tags, or those of a family, and is not ours for another reason.
-    pub(super) foreign: BTreeSet<RegionalId>,
+    pub(crate) foreign: BTreeSet<RegionalId>,
     /// Snapshots of images that do not list them yet.
     backing: BTreeMap<ImageId, Vec<SnapshotId>>,
     n_ids: u64,
 }
 
-pub(super) fn snapshot_id(n: u64) -> SnapshotId {
+pub(crate) fn snapshot_id(n: u64) -> SnapshotId {
     format!("snap-{n:017x}").parse().unwrap()
 }
 
@@ -243,7 +243,7 @@ struct Origin<'s> {
 }
 
 impl Account {
-    pub(super) fn new(seeds: &[Seed], has_sources: bool) -> Self {
+    pub(crate) fn new(seeds: &[Seed], has_sources: bool) -> Self {
         let mut account = Self {
             inventory: empty(has_sources),
             untouchable: BTreeMap::new(),
@@ -261,7 +261,7 @@ impl Account {
         account
     }
 
-    pub(super) fn region(&mut self, region: Region) -> &mut RegionInventory {
+    pub(crate) fn region(&mut self, region: Region) -> &mut RegionInventory {
         self.inventory.regions.get_mut(&region).unwrap()
     }
 
@@ -623,12 +623,12 @@ impl Account {
         }
     }
 
-    pub(super) fn plan(&self, config: &Config, now: DateTime<Utc>) -> Plan {
+    pub(crate) fn plan(&self, config: &Config, now: DateTime<Utc>) -> Plan {
         plan(config, &self.inventory, &Request::at(now))
     }
 
     /// Does what `actions` say, as EC2 would: what is made is pending at first.
-    pub(super) fn carry_out(&mut self, actions: &[Action], now: DateTime<Utc>) {
+    pub(crate) fn carry_out(&mut self, actions: &[Action], now: DateTime<Utc>) {
         for action in actions {
             self.act(action, now);
         }
@@ -769,7 +769,7 @@ impl Account {
     }
 
     /// Completes what is pending; every `one_in`-th of it fails instead.
-    pub(super) fn settle(&mut self, one_in: Option<usize>) {
+    pub(crate) fn settle(&mut self, one_in: Option<usize>) {
         let mut n = 0;
         let mut fails = || {
             n += 1;
