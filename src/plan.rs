@@ -276,6 +276,7 @@ fn plan_creation(
         reason,
         since,
         not_before: None,
+        ends_by_itself: false,
     };
     if let Some(volume_id) = candidate.unseen.first() {
         plan.waiting.push(wait(format!("nothing is known of its volume {volume_id}"), None));
@@ -290,12 +291,11 @@ fn plan_creation(
     let creation = create::create(place, candidate, lineage, occupied);
     emitted.in_the_way.extend(creation.in_the_way);
     emitted.creations.extend(creation.actions);
-    plan.waiting.extend(
-        creation.waiting.map(|(reason, since)| Waiting {
-            not_before: creation.not_before,
-            ..wait(reason, since)
-        }),
-    );
+    plan.waiting.extend(creation.waiting.map(|(reason, since)| Waiting {
+        not_before: creation.not_before,
+        ends_by_itself: creation.ends_by_itself,
+        ..wait(reason, since)
+    }));
     if let Some(warning) = creation.warning {
         note(plan, Severity::Warning, region, warning);
     }

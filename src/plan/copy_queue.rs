@@ -106,7 +106,7 @@ impl<'q, 'a> Pass<'q, 'a> {
         let attempt = match attempt {
             Attempt::Now(attempt) => attempt,
             Attempt::Later(why, since, not_before) => {
-                return self.waits(missing, &why, Some(since), Some(not_before));
+                return self.waits(missing, &why, Some(since), Some(not_before), true);
             }
             Attempt::GivenUp(why) => {
                 let text = format!("`{name}`: no copy of {}: {why}", parent(missing));
@@ -120,17 +120,19 @@ impl<'q, 'a> Pass<'q, 'a> {
         }
         if let Some(why) = self.why_key_is_useless(missing) {
             self.notes.insert((Severity::Warning, format!("`{name}`: copies wait: {why}")));
-            return self.waits(missing, &why, None, None);
+            // Only a person can help.
+            return self.waits(missing, &why, None, None, false);
         }
         if let Some(why) = self.why_not_yet(missing) {
-            return self.waits(missing, &why, None, None);
+            // What it waits for has a line or an action of its own.
+            return self.waits(missing, &why, None, None, false);
         }
         let n_copies = missing.parent.thing.image().map_or(1, |image| image.snapshot_ids.len());
         // An image with more snapshots than EC2 runs copies has to begin alone.
         let fits = n_copies <= self.n_free || (self.n_running == 0 && self.n_free == COPIES_MAX);
         if !fits {
             let why = format!("EC2 runs {COPIES_MAX} copies into a region at a time");
-            return self.waits(missing, &why, None, None);
+            return self.waits(missing, &why, None, None, true);
         }
         self.n_free = self.n_free.saturating_sub(n_copies);
         let slot = (missing.lineage_key(), missing.parent.volume_id);
@@ -225,6 +227,7 @@ impl<'q, 'a> Pass<'q, 'a> {
         why: &str,
         since: Option<DateTime<Utc>>,
         not_before: Option<DateTime<Utc>>,
+        ends_by_itself: bool,
     ) {
         let what = if missing.rule.is_some() { "copy" } else { "encrypted form" };
         self.plan.waiting.push(Waiting {
@@ -234,6 +237,7 @@ impl<'q, 'a> Pass<'q, 'a> {
             reason: format!("its {what}: {why}"),
             since,
             not_before,
+            ends_by_itself,
         });
     }
 

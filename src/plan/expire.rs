@@ -73,12 +73,17 @@ pub fn expire(
                 usize::from(matches!(verdict, Verdict::Keep(h, _) if h.contains(Hold::Future)));
             pass.point(point, verdict, &votes);
         }
-        // Whether a failed copy is still the memory of attempts depends on its original.
-        let home = lineage.key.from.map(|from| world.scenes.get(&from));
-        let is_home_unknown = home.is_some_and(|home| home.is_none_or(has_gap));
+        // Whether a failed copy is still the memory of attempts depends on its original, and whether
+        // a failed encrypted form is, on what is copied elsewhere.
+        let is_unknown = |region: &Region| world.scenes.get(region).is_none_or(has_gap);
+        let is_home_unknown = lineage.key.from.as_ref().is_some_and(is_unknown);
+        let copies = scene.judge.policy(lineage.key.policy).map_or(&[][..], |p| &p.copies);
+        let is_other_unknown = copies.iter().any(|rule| is_unknown(&rule.to));
         for (entry, goes) in &lineage.failed {
             let is_memory = stage.remembered.contains(&(scene.region, entry.thing.id()));
-            let goes = *goes && !is_memory && !is_home_unknown;
+            let is_form = entry.role == Role::Encrypted;
+            let may_be_memory = is_memory || is_home_unknown || (is_form && is_other_unknown);
+            let goes = *goes && !may_be_memory;
             if !goes || !is_left_to_another(&votes, entry.thing.id(), lineage.key.policy) {
                 pass.failed(entry, goes);
             }
@@ -271,6 +276,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             reason: format!("retention is over ({reason}), but its copy to {to} is not finished"),
             since: Some(point.time),
             not_before: None,
+            ends_by_itself: false,
         });
         None
     }
@@ -445,6 +451,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             ),
             since: Some(member.thing.started_at()),
             not_before: None,
+            ends_by_itself: true,
         });
     }
 
@@ -461,6 +468,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             ),
             since: Some(member.thing.started_at()),
             not_before: None,
+            ends_by_itself: true,
         });
     }
 }

@@ -58,6 +58,8 @@ pub enum Cause {
     Protected,
     /// The image is younger than `min_age`, until then.
     TooYoung(DateTime<Utc>),
+    /// EC2 says no date of the image's that can be read.
+    AgeUnknown,
 }
 
 impl fmt::Display for Cause {
@@ -80,6 +82,7 @@ impl fmt::Display for Cause {
             Self::TooYoung(until) => {
                 write!(f, "younger than min_age until {}", until.format("%F %RZ"))
             }
+            Self::AgeUnknown => f.write_str("nobody knows how old it is"),
         }
     }
 }
@@ -103,6 +106,7 @@ impl Cause {
             Self::Shared => "removing its launch permissions".to_owned(),
             Self::Protected => "disabling its deregistration protection".to_owned(),
             Self::TooYoung(_) => "time".to_owned(),
+            Self::AgeUnknown => "nothing here: EC2 says no date".to_owned(),
         }
     }
 }
@@ -161,6 +165,7 @@ pub fn image_vetoes(
     causes.extend(old_at.filter(|at| now < *at).map(Cause::TooYoung));
     // Nothing can be launched from what failed.
     if !image.state.is_failed() {
+        causes.extend(image.created_at.is_none().then_some(Cause::AgeUnknown));
         causes.extend(use_of(region, image, is_adopted));
     }
     let on = Some(image.id.into());

@@ -108,6 +108,8 @@ pub struct Waiting {
     pub since: Option<DateTime<Utc>>,
     /// Nothing will change before, where that is known.
     pub not_before: Option<DateTime<Utc>>,
+    /// Whether it ends without anybody's help: it is on its way, or is due at a known instant.
+    pub ends_by_itself: bool,
 }
 
 /// Something that could not be observed.

@@ -29,12 +29,14 @@ struct Member {
 /// The points of every lineage, by what tells them apart.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
+    /// The slots of everything that has one.
+    slots: BTreeMap<String, String>,
     lineages: BTreeMap<Lineage, BTreeMap<String, Vec<Member>>>,
 }
 
 impl Facts {
     pub(super) fn of(account: &Account, config: &Config) -> Self {
-        let mut facts = Self::default();
+        let mut facts = Self { slots: slots(account), ..Self::default() };
         for (region, observed) in &account.inventory.regions {
             for snapshot in &observed.snapshots {
                 let id = RegionalId { region: *region, id: snapshot.id.into() };
@@ -130,8 +132,10 @@ impl Facts {
             is_complete,
             n_wanted: wanted.map_or(1, |text| text.parse().unwrap()),
         };
-        let identity = tags.get(tags::SLOT).or(tags.get(tags::ORIGIN));
-        let identity = identity.map_or_else(|| id.to_string(), str::to_owned);
+        // A copy whose slot somebody removed is known by its original.
+        let origin = tags.get(tags::ORIGIN).map_or_else(|| id.to_string(), str::to_owned);
+        let slot = tags.get(tags::SLOT).or(self.slots.get(&origin).map(String::as_str));
+        let identity = slot.map_or(origin.clone(), str::to_owned);
         self.lineages.entry(lineage).or_default().entry(identity).or_default().push(member);
     }
 
@@ -171,9 +175,11 @@ impl Facts {
                 }
             }
             let settled: BTreeSet<DateTime<Utc>> = past.map(|(_, members)| time(members)).collect();
-            for (tier, identity) in held(retention, &before, &settled, now) {
-                if !survives(identity) {
-                    lost.push(format!("{lineage:?}: {tier:?} holds {identity}"));
+            for (tier, time) in held(retention, &before, &settled, now) {
+                // Of points of one instant, any may be the one.
+                let mut of_instant = before.iter().filter(|(other, _)| *other == time);
+                if !of_instant.any(|(_, identity)| survives(identity)) {
+                    lost.push(format!("{lineage:?}: {tier:?} holds the point of {time}"));
                 }
             }
         }
@@ -205,6 +211,20 @@ impl Facts {
         });
         covering.into_iter().any(|members| newest.is_none_or(|(at, _)| *at < time(members)))
     }
+}
+
+fn slots(account: &Account) -> BTreeMap<String, String> {
+    let regions = account.inventory.regions.iter();
+    let slots = regions.flat_map(|(region, observed)| {
+        let snapshots = observed.snapshots.iter().map(|s| (ResourceId::from(s.id), &s.tags));
+        let images = observed.images.iter().map(|i| (ResourceId::from(i.id), &i.tags));
+        let slot = |(id, tags): (ResourceId, &Tags)| {
+            let slot = tags.get(tags::SLOT)?.to_owned();
+            Some((RegionalId { region: *region, id }.to_string(), slot))
+        };
+        snapshots.chain(images).filter_map(slot).collect::<Vec<_>>()
+    });
+    slots.collect()
 }
 
 fn lineage(config: &Config, region: Region, tags: &Tags) -> Option<Lineage> {
@@ -242,25 +262,25 @@ fn is_complete(members: &[Member], counts: impl Fn(&Member) -> bool) -> bool {
 
 /// Returns which of the complete points `before` are held by a tier, by one of which only the
 /// earliest or latest of a period counts. `settled` are all that mark a period.
-fn held<'p>(
+fn held(
     retention: &Retention,
-    before: &[(DateTime<Utc>, &'p String)],
+    before: &[(DateTime<Utc>, &String)],
     settled: &BTreeSet<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Vec<(Tier, &'p String)> {
+) -> Vec<(Tier, DateTime<Utc>)> {
     let mut held = Vec::new();
     for rule in &retention.tiers {
-        let mut periods: BTreeMap<String, Option<(DateTime<Utc>, &String)>> =
+        let mut periods: BTreeMap<String, Option<DateTime<Utc>>> =
             settled.iter().map(|time| (period(rule.tier, *time), None)).collect();
-        for point in before {
-            let taken = periods.get_mut(&period(rule.tier, point.0)).unwrap();
+        for (time, _) in before {
+            let taken = periods.get_mut(&period(rule.tier, *time)).unwrap();
             match taken {
                 Some(_) if rule.take != Take::Last => {}
-                _ => *taken = Some(*point),
+                _ => *taken = Some(*time),
             }
         }
         for (n_newer, (_, taken)) in periods.into_iter().rev().enumerate() {
-            let Some((time, identity)) = taken else { continue };
+            let Some(time) = taken else { continue };
             let is_within = match rule.window {
                 Window::For(span) => now < span.end(time, chrono_tz::UTC),
                 Window::Count(count) => n_newer < count as usize,
@@ -268,7 +288,7 @@ fn held<'p>(
             // Whether it is the first day nobody asks here but where it is plain.
             let is_taken = rule.take != Take::FirstDay || time.format("%u").to_string() == "1";
             if is_within && is_taken {
-                held.push((rule.tier, identity));
+                held.push((rule.tier, time));
             }
         }
     }
