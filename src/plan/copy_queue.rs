@@ -120,7 +120,8 @@ impl<'q, 'a> Pass<'q, 'a> {
         }
         if let Some(why) = self.why_key_is_useless(missing) {
             self.notes.insert((Severity::Warning, format!("`{name}`: copies wait: {why}")));
-            return self.waits(missing, &why, None, None);
+            // Only a person can help.
+            return self.waits(missing, &why, None, None, false);
         }
         if let Some(why) = self.why_not_yet(missing) {
             // What it waits for has a line or an action of its own.

@@ -190,11 +190,14 @@ fn a_run_that_waits_ends_at_once_when_there_is_nothing_to_wait_for() {
     machine.snapkeep(&format!("run --now {now}")).quiet(0);
     let run = |machine: &Machine| machine.snapkeep(&format!("run --wait --now {now}")).quiet(0);
     let (told, log) = machine.log_of(run);
-    assert_data_eq!(told, str![[r#"
+    assert_data_eq!(
+        told,
+        str![[r#"
 Run of 2026-11-20 03:10Z
 
   nothing to do
 
-"#]]);
+"#]]
+    );
     assert_eq!(log.matches("1 DescribeSnapshots").count(), 3, "{log}");
 }
