@@ -54,6 +54,9 @@ pub struct Missing<'p, 'a> {
     pub parent: &'p Member<'a>,
 }
 
+/// The copies of a lineage at one destination: the point of each original, with its twins.
+type Copies<'p, 'a> = BTreeMap<Identity, Vec<&'p Point<'a>>>;
+
 /// What the copies of a plan are about.
 #[derive(Debug, Default)]
 pub struct Found<'p, 'a> {
@@ -122,11 +125,11 @@ impl<'p, 'a> Pass<'p, 'a> {
         let destination = self.world.scenes.get(&rule.to).filter(|scene| !has_gap(scene));
         let key = copies_key(self.lineage.key, self.scene.region);
         let there = destination.and_then(|scene| scene.lineage(key));
-        let copies: BTreeMap<Identity, &Point<'a>> = there
-            .into_iter()
-            .flat_map(JudgedLineage::standing)
-            .map(|(point, _)| (point.identity, point))
-            .collect();
+        // A second runner may have begun another of the same, for some of its volumes or for all.
+        let mut copies: Copies<'p, 'a> = BTreeMap::new();
+        for (point, _) in there.into_iter().flat_map(JudgedLineage::standing) {
+            copies.entry(point.identity).or_default().push(point);
+        }
         let wanted = self.wanted(rule, destination.is_some(), there, &copies);
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
@@ -135,16 +138,15 @@ impl<'p, 'a> Pass<'p, 'a> {
                 owed.unknown.insert(rule.to);
                 continue;
             };
-            let copy = copies.get(&point.identity);
-            let lacks = |m: &&Member<'a>| copy.is_none_or(|c| !c.has_volume(m.volume_id));
-            let is_complete = copy.is_some_and(|copy| copy.state == PointState::Complete);
-            if is_complete && !point.representatives().any(|m| lacks(&m)) {
+            let twins = copies.get(&point.identity).map_or(&[][..], Vec::as_slice);
+            let lacks = |m: &&Member<'a>| !twins.iter().any(|copy| copy.has_volume(m.volume_id));
+            let is_whole = |copy: &&&Point<'a>| {
+                copy.state == PointState::Complete
+                    && point.representatives().all(|member| copy.has_volume(member.volume_id))
+            };
+            if let Some(copy) = twins.iter().find(is_whole) {
                 let region = destination.region;
-                owed.complete.extend(
-                    copy.into_iter()
-                        .flat_map(|c| c.standing_ids())
-                        .map(|id| RegionalId { region, id }),
-                );
+                owed.complete.extend(copy.standing_ids().map(|id| RegionalId { region, id }));
                 continue;
             }
             owed.unfinished.insert(rule.to);
@@ -164,7 +166,7 @@ impl<'p, 'a> Pass<'p, 'a> {
         rule: &CopyRule,
         is_readable: bool,
         there: Option<&JudgedLineage<'a>>,
-        copies: &BTreeMap<Identity, &Point<'a>>,
+        copies: &Copies<'p, 'a>,
     ) -> Vec<&'p Point<'a>> {
         let originals = self.of_tier(rule);
         let mut wanted = self.held(rule, &originals, copies);
@@ -194,14 +196,21 @@ impl<'p, 'a> Pass<'p, 'a> {
         self,
         rule: &CopyRule,
         originals: &[&'p Point<'a>],
-        copies: &BTreeMap<Identity, &Point<'a>>,
+        copies: &Copies<'p, 'a>,
     ) -> Vec<&'p Point<'a>> {
         let known: BTreeSet<Identity> = originals.iter().map(|point| point.identity).collect();
         let others = copies.iter().filter(|(identity, _)| !known.contains(*identity));
-        let mut candidates: Vec<(DateTime<Utc>, Option<&'p Point<'a>>)> =
-            originals.iter().map(|point| (point.time, Some(*point))).collect();
-        candidates.extend(others.map(|(_, point)| (point.time, None)));
-        candidates.sort_by_key(|(time, point)| (*time, point.map(|point| point.identity)));
+        // What is on its way will most likely be complete, and then stand for its period; a copy
+        // that lacks something whose original is gone never will.
+        let mut candidates: Vec<(Candidate, Option<&'p Point<'a>>)> = originals
+            .iter()
+            .map(|point| (Candidate { time: point.time, is_complete: true }, Some(*point)))
+            .collect();
+        candidates.extend(others.map(|(_, twins)| {
+            let is_complete = twins.iter().any(|copy| copy.state != PointState::Incomplete);
+            (Candidate { time: twins[0].time, is_complete }, None)
+        }));
+        candidates.sort_by_key(|(c, point)| (c.time, point.map(|point| point.identity)));
         let rules = Rules {
             retention: &rule.retention,
             zone: self.policy.timezone,
@@ -209,11 +218,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             keep_last_holds: false,
             is_settled_only: true,
         };
-        // What is on its way will most likely be complete, and then stand for its period.
-        let judged: Vec<Candidate> = candidates
-            .iter()
-            .map(|(time, _)| Candidate { time: *time, is_complete: true })
-            .collect();
+        let judged: Vec<Candidate> = candidates.iter().map(|(candidate, _)| *candidate).collect();
         let is_held =
             |holds: Holds| holds.tiers().next().is_some() || holds.contains(Hold::Forever);
         let held = candidates.into_iter().zip(judge(rules, &judged));
