@@ -14,8 +14,10 @@ use crate::domain::inventory::Listing;
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::span::Span;
+use crate::domain::tags::{self, Tags};
 use crate::plan::attempts::ATTEMPTS_MAX;
 use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role};
+use crate::plan::model::ResourceState;
 use crate::plan::point::{Member, Point, PointState};
 use crate::plan::retention::{Candidate, Hold, Holds, Rules, judge};
 use crate::plan::scene::{Scene, World};
@@ -130,7 +132,8 @@ impl<'p, 'a> Pass<'p, 'a> {
         for (point, _) in there.into_iter().flat_map(JudgedLineage::standing) {
             copies.entry(point.identity).or_default().push(point);
         }
-        let wanted = self.wanted(rule, destination.is_some(), there, &copies);
+        let given_up = given_up(self.scene.region, there);
+        let wanted = self.wanted(rule, destination.is_some(), there, &copies, &given_up);
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
             let owed = debt.or_default();
@@ -154,9 +157,12 @@ impl<'p, 'a> Pass<'p, 'a> {
             if has_gap(self.scene) {
                 continue;
             }
-            for parent in point.representatives().filter(lacks) {
-                found.missing.push(self.missing(rule.to, Some(rule), point, parent));
-            }
+            // The rest of a point that will never be complete would be copied only to be expired.
+            let is_open = !given_up.contains(&point.identity);
+            let lacking = point.representatives().filter(lacks);
+            let lacking = lacking.map(|m| self.missing(rule.to, Some(rule), point, m));
+            let of_use = lacking.filter(|m| is_open || m.failed(there).next().is_some());
+            found.missing.extend(of_use);
         }
     }
 
@@ -167,11 +173,11 @@ impl<'p, 'a> Pass<'p, 'a> {
         is_readable: bool,
         there: Option<&JudgedLineage<'a>>,
         copies: &Copies<'p, 'a>,
+        given_up: &BTreeSet<Identity>,
     ) -> Vec<&'p Point<'a>> {
         let originals = self.of_tier(rule);
         let mut wanted = self.held(rule, &originals, copies);
         // Where a copy was tried in vain for the last time, another point of its period gets one.
-        let given_up = given_up(self.scene.region, there);
         if !given_up.is_empty() {
             let is_open = |point: &&&Point<'a>| !given_up.contains(&point.identity);
             let others: Vec<&Point<'a>> = originals.iter().filter(is_open).copied().collect();
@@ -334,17 +340,24 @@ pub fn copies_key(key: LineageKey, from: Region) -> LineageKey {
     LineageKey { kind: LineageKind::Copies, from: Some(from), ..key }
 }
 
-/// Returns everything in any region that a pending copy of ours is made of.
+/// Returns everything in any region that a copy on its way is made of, as its tag or EC2 says:
+/// also a copy whose rule is gone, or another installation's.
 pub fn being_copied(world: &World<'_>) -> BTreeSet<RegionalId> {
-    let points = world.scenes.values().flat_map(|scene| &scene.lineages);
-    let points = points.flat_map(|lineage| lineage.points.iter().map(|(point, _)| point));
-    let pending = points.flat_map(Point::all).filter(|member| member.thing.state().is_under_way());
-    pending.filter_map(parent_of).collect()
-}
-
-/// Returns what a copy was made of.
-fn parent_of(member: &Member<'_>) -> Option<RegionalId> {
-    RegionalId::parse(member.thing.tags().get(crate::domain::tags::COPY_OF)?)
+    let parent = |tags: &Tags| RegionalId::parse(tags.get(tags::COPY_OF)?);
+    let mut parents = BTreeSet::new();
+    for observed in world.inventory.regions.values() {
+        let snapshots = observed.snapshots.iter();
+        let pending = snapshots.filter(|s| ResourceState::Snapshot(s.state).is_under_way());
+        parents.extend(pending.filter_map(|snapshot| parent(&snapshot.tags)));
+        let images = observed.images.iter();
+        let pending = images.filter(|i| ResourceState::Image(i.state).is_under_way());
+        for image in pending {
+            let source = image.source_image_region.zip(image.source_image_id);
+            let source = source.map(|(region, id)| RegionalId { region, id: id.into() });
+            parents.extend(parent(&image.tags).or(source));
+        }
+    }
+    parents
 }
 
 /// Returns the newest completed copy of the same volume in a lineage: the base of an incremental

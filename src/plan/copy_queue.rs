@@ -13,7 +13,7 @@ use crate::domain::ids::{RegionalId, ResourceId, VolumeId};
 use crate::domain::inventory::{KeyAnswer, SnapshotState};
 use crate::domain::region::Region;
 use crate::domain::tags;
-use crate::plan::attempts::{Attempt, next_attempt};
+use crate::plan::attempts::{Attempt, last_attempt, next_attempt};
 use crate::plan::copies::{self, Missing};
 use crate::plan::copy_action::{self, key_of};
 use crate::plan::image_name;
@@ -94,8 +94,8 @@ impl<'q, 'a> Pass<'q, 'a> {
     fn one(&mut self, missing: &Missing<'_, 'a>) {
         let lineage = self.scene.lineage(missing.lineage_key());
         let attempt = next_attempt(missing.failed(lineage), self.world.request.now);
-        for entry in missing.failed(lineage) {
-            self.queued.remembered.insert((self.scene.region, entry.thing.id()));
+        if let Some(last) = last_attempt(missing.failed(lineage)) {
+            self.queued.remembered.insert((self.scene.region, last.thing.id()));
         }
         let name = &self.world.config.policies[missing.key.policy].name;
         if !self.world.request.covers(name, &missing.to) {

@@ -200,7 +200,7 @@ impl<'p, 'a> Pass<'p, 'a> {
                 return self.vetoed(point, reason, &Veto { on: None, cause });
             }
             if !owed.unfinished.is_empty() {
-                match self.give_up(point, owed, reason) {
+                match self.give_up(point, &own, owed, reason) {
                     Some(given_up) => reason = given_up,
                     None => return,
                 }
@@ -220,6 +220,7 @@ impl<'p, 'a> Pass<'p, 'a> {
     fn give_up(
         &mut self,
         point: &Point<'a>,
+        own: &[&Member<'a>],
         owed: &Owed,
         reason: ExpireReason,
     ) -> Option<ExpireReason> {
@@ -228,20 +229,27 @@ impl<'p, 'a> Pass<'p, 'a> {
         let to: Vec<&str> = owed.unfinished.iter().map(Region::as_str).collect();
         let (to, id) = (to.join(", "), point.members.first()?.id());
         let is_over = policy.copy_give_up.end(point.time, policy.timezone) <= now;
-        if is_over && self.newest.is_some_and(|newest| point.time < newest) {
-            let text = format!(
-                "`{}`: {id} expires WITHOUT its copy to {to}, which could not be made within \
-                 copy_give_up = {}",
-                self.name, policy.copy_give_up
-            );
-            self.note(Severity::Warning, text);
+        let is_last = self.newest.is_none_or(|newest| newest <= point.time);
+        if is_over && !is_last {
             let lapse = match reason {
                 ExpireReason::Retention(l)
                 | ExpireReason::Orphan(l)
                 | ExpireReason::Replaced(l) => l,
                 _ => Lapse::NotTaken,
             };
-            return Some(ExpireReason::GivenUp(lapse));
+            let reason = ExpireReason::GivenUp(lapse);
+            // It may be held, or its copy be begun by this very plan: then it is not said to go.
+            if let Some(veto) = self.veto(own) {
+                self.vetoed(point, reason, &veto);
+                return None;
+            }
+            let text = format!(
+                "`{}`: {id} expires WITHOUT its copy to {to}, which could not be made within \
+                 copy_give_up = {}",
+                self.name, policy.copy_give_up
+            );
+            self.note(Severity::Warning, text);
+            return Some(reason);
         }
         self.plan.waiting.push(Waiting {
             policy: Arc::clone(self.name),

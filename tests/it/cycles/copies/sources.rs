@@ -2,18 +2,30 @@
 
 use chrono::TimeDelta;
 use snapkeep::cloud::sandbox::{Fault, Rule};
-use snapkeep::domain::inventory::InstanceState;
+use snapkeep::domain::inventory::{InstanceState, Volume};
 use snapkeep::domain::tags;
 use snapkeep::report::ExitCode;
 
 use super::{KINDS, Kind, TO_US, complete, copies, deleted, hourly, settle, slots, things, waits};
 use crate::cycles::world::{World, deletions, eu, exit_code, notes, us};
 
+/// Another policy, so that `us-east-1` is looked at.
+const OTHER: &str = "[[policy]]\nname = \"other\"\nregions = [\"us-east-1\"]\n\
+                     schedule = \"@daily\"\nselect = { resource = \"volume\" }\n\
+                     retention = { daily = 3 }";
+
 /// A day after a day, so many times, each until nothing changes any more.
 async fn days(world: &World, config: &str, n: usize) {
     for _ in 0..n {
         hourly(world, config, 2).await;
         world.wait(TimeDelta::hours(22));
+    }
+}
+
+/// Makes all volumes so large that a full copy takes most of a day.
+fn grow(world: &World) {
+    for volume in world.sandbox.inventory().regions.remove(&eu()).unwrap().volumes {
+        world.sandbox.add_volume(&eu(), Volume { size_gib: 10_000, ..volume });
     }
 }
 
@@ -40,7 +52,7 @@ async fn originals_wait_for_copies_that_cannot_be_made_and_an_alarm_tells_of_it(
         world.sandbox.clear_faults();
         hourly(&world, &config, 6).await;
         let there = slots(&things(&world, &eu()));
-        assert_eq!(there[0], "11-24T03:00", "{kind:?}: {there:?}");
+        assert_eq!(there[0], "11-25T03:00", "{kind:?}: {there:?}");
         let made = slots(&copies(&world, &us()));
         assert!(made.contains(&"11-21T03:00".to_owned()), "{made:?}");
     }
@@ -53,17 +65,19 @@ async fn after_copy_give_up_originals_go_without_copies_loudly_but_never_the_new
         let server = kind.source(&world);
         let policy = "copy_grace = \"1 day\"\ncopy_give_up = \"6 days\"\n\
                       retention = { daily = \"3 days\", orphans = \"expire\" }";
-        let config = kind.policy(policy, &TO_US.replace("7 days", "60 days"));
+        let rule = TO_US.replace("7 days", "60 days");
+        let config =
+            kind.policy(policy, &format!("{rule}\nencrypted = true\nkms_key = \"alias/dr\""));
+        world.sandbox.add_key(&us(), "alias/dr", true, true);
         days(&world, &config, 1).await;
-        world.sandbox.fail(Rule::every(kind.call()), Fault::Denied);
-        days(&world, &config, 5).await;
+        world.sandbox.add_key(&us(), "alias/dr", false, true);
+        days(&world, &config, 6).await;
         assert_eq!(slots(&things(&world, &eu()))[0], "11-21T03:00", "{kind:?}");
-        world.wait(TimeDelta::days(1));
         let report = world.cycle(&config).await;
         let told = notes(&report.plan);
         assert!(told.contains("expires WITHOUT its copy to us-east-1"), "{told}");
-        let reasons = report.plan.actions.iter().filter_map(|action| action.as_delete());
-        assert!(reasons.clone().any(|d| d.reason.to_string().contains("gave up on its copy")));
+        let mut reasons = report.plan.actions.iter().filter_map(|action| action.as_delete());
+        assert!(reasons.any(|d| d.reason.to_string().contains("gave up on its copy")));
         assert_eq!(slots(&things(&world, &eu()))[0], "11-22T03:00", "{kind:?}");
 
         // Even where the source is gone and nothing else would hold it.
@@ -71,11 +85,30 @@ async fn after_copy_give_up_originals_go_without_copies_loudly_but_never_the_new
         server.volumes.iter().for_each(|id| world.sandbox.remove_volume(&eu(), *id));
         days(&world, &config, 12).await;
         assert_eq!(complete(&things(&world, &eu())), kind.n(), "{kind:?}: the newest");
-        world.sandbox.clear_faults();
+        world.sandbox.add_key(&us(), "alias/dr", true, true);
         hourly(&world, &config, 4).await;
         assert!(things(&world, &eu()).is_empty(), "its copy is there: {kind:?}");
         assert!(complete(&copies(&world, &us())) >= kind.n());
     }
+}
+
+#[tokio::test]
+async fn what_is_copied_after_all_is_not_said_to_go_without_its_copy() {
+    let world = World::new();
+    Kind::Set.source(&world);
+    let config = Kind::Set.policy(
+        "copy_grace = \"1 day\"\ncopy_give_up = \"6 days\"",
+        &TO_US.replace("7 days", "60 days"),
+    );
+    days(&world, &config, 1).await;
+    world.sandbox.fail(Rule::every("CopySnapshot"), Fault::Denied);
+    days(&world, &config, 8).await;
+    let report = world.cycle(&config).await;
+    assert!(!notes(&report.plan).contains("WITHOUT"), "{}", notes(&report.plan));
+    assert_eq!(slots(&things(&world, &eu()))[0], "11-21T03:00");
+    world.sandbox.clear_faults();
+    hourly(&world, &config, 3).await;
+    assert_eq!(slots(&copies(&world, &us())).len(), 10);
 }
 
 #[tokio::test]
@@ -84,26 +117,20 @@ async fn nothing_goes_while_a_copy_of_it_is_under_way() {
         let world = World::new();
         kind.source(&world);
         let config = kind.policy("retention = { every = \"1 hour\", keep_last = 1 }", TO_US);
+        grow(&world);
         world.cycle(&config).await;
         world.wait(TimeDelta::minutes(30));
         world.cycle(&config).await;
-        world.wait(TimeDelta::seconds(20));
-        // One more point, so that `keep_last` does not hold the first; and the copies are stuck.
+        world.wait(TimeDelta::minutes(1));
+        // One more point, so that `keep_last` does not hold the first.
         world.cycle_with(&config, |request| request.extra = true).await;
-        for copy in world.snapshots(&us()) {
-            let stuck = snapkeep::domain::inventory::Snapshot {
-                volume_size_gib: 2_000_000,
-                state: snapkeep::domain::inventory::SnapshotState::Pending,
-                ..copy
-            };
-            world.sandbox.add_snapshot(&us(), stuck);
-        }
         for _ in 0..6 {
             world.wait(TimeDelta::minutes(30));
             // With the rule and without it.
-            for config in [&config, &kind.policy("retention = { every = \"1 hour\" }", "")] {
+            for config in [&config, &kind.policy("retention = { every = \"1 hour\" }", OTHER)] {
                 let plan = world.plan(config).await;
-                assert!(deleted(&plan, &eu()).is_empty(), "{kind:?}: {:?}", deleted(&plan, &eu()));
+                let gone = deleted(&plan, &eu());
+assert!(gone.is_empty(), "{kind:?}: {gone:?}");
             }
         }
     }
