@@ -280,30 +280,32 @@ impl<'p, 'a> Pass<'p, 'a> {
             pairs.push((member, form));
         }
         let elsewhere = owed.map_or(&[][..], |owed| &owed.complete[..]);
+        let reason = ExpireReason::Retired;
+        // A veto on one member is a veto on the point.
+        let own: Vec<&Member<'a>> =
+            pairs.iter().map(|(m, _)| *m).filter(|m| m.role != Role::Selected).collect();
+        let veto = self.veto(&own);
         let mut retired = BTreeSet::new();
         for (member, form) in pairs {
-            let reason = ExpireReason::Retired;
-            match self.veto(&[member]) {
-                _ if member.role == Role::Selected => {
-                    let text = format!(
-                        "`{}`: {} has its encrypted copy {}, but was made by others and is not \
-                         adopted: it stays",
-                        self.name,
-                        member.id(),
-                        form.id()
-                    );
-                    self.note(Severity::Info, text);
-                }
+            if member.role == Role::Selected {
+                let text = format!(
+                    "`{}`: {} has its encrypted copy {}, but was made by others and is not \
+                     adopted: it stays",
+                    self.name,
+                    member.id(),
+                    form.id()
+                );
+                self.note(Severity::Info, text);
+                continue;
+            }
+            retired.insert(member.id());
+            match &veto {
                 Some(veto) => {
-                    let vetoed = KeepReason::Vetoed(Box::new((reason, veto)));
+                    let vetoed = KeepReason::Vetoed(Box::new((reason, veto.clone())));
                     let keep = self.keep(member, point, vetoed);
                     self.plan.keeps.push(keep);
-                    retired.insert(member.id());
                 }
-                None => {
-                    self.remove(member, point, reason, &Arc::from([form.id()]), elsewhere);
-                    retired.insert(member.id());
-                }
+                None => self.remove(member, point, reason, &Arc::from([form.id()]), elsewhere),
             }
         }
         retired
