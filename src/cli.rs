@@ -41,7 +41,8 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Plan(args) => commands::plan::plan(&global, args).await,
         Command::Run(args) => commands::run::run(&global, args).await,
         Command::Explain(args) => commands::explain::explain(&global, args).await,
-        Command::Check(args) => commands::check::check(&global, &args),
+        Command::Check(args) => commands::check::check(&global, &args).await,
+        Command::Iam(args) => commands::iam::iam(&global, &args),
         Command::Inventory(args) => commands::inventory::inventory(&global, args).await,
         Command::Schema(args) => commands::schema::schema(&args),
     }

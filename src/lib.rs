@@ -1,5 +1,5 @@
-//! snapkeep keeps the right EBS snapshots in the right regions and removes the rest, and it always
-//! shows beforehand what it would do and why.
+//! snapkeep keeps the right EBS snapshots and AMIs in the right regions, encrypted with the right
+//! keys, and removes the rest; it always shows beforehand what it would do and why.
 //!
 //! # Map
 //!
@@ -22,24 +22,27 @@
 //!
 //! # Invariants
 //!
-//! The only state is in the tags of the snapshots. No step is remembered between cycles, so a
+//! The only state is in the tags of the snapshots and images. No step is remembered between cycles, so a
 //! crash or a second runner loses nothing.
 //!
 //! 1. The planner does no I/O, reads no clock and uses no randomness: same input, same bytes out.
 //! 2. Execution makes no choices. Every action names its ids and what it was planned against; just
-//!    before a deletion what goes and what is to stay in its place are read again, and a mismatch
-//!    skips it.
+//!    before a deletion what goes and what is to stay in its place, in other regions too, are read
+//!    again, and a mismatch skips it.
 //! 3. A gap never causes a deletion or a duplicate. A gap in a region's snapshots or images stops
-//!    creations and deletions there; one in instances or volumes stops `orphans`. A source is gone
-//!    only when asking for its id says so.
-//! 4. Only what is ours, or what a policy explicitly adopts, is ever deleted.
+//!    creations there, copies into it and all deletions there, and deletions of points that are to
+//!    be copied there; one in instances or volumes stops `orphans`. A source is gone only when
+//!    asking for its id says so.
+//! 4. Only what is ours, or what a policy explicitly adopts, is ever deleted or deregistered.
 //! 5. The newest `keep_last` (at least 1) complete points of a lineage are never deleted, whatever
 //!    the tiers say; `orphans` is the one exception.
-//! 6. Nothing is deleted that backs a registered image, is locked or held, or is managed by another
-//!    service. A veto on one member vetoes the recovery point.
-//! 7. Creations carry their tags in the creating call and are never blindly repeated: after an
-//!    ambiguous failure the slot is looked up for a minute, then the next cycle decides. Of two
-//!    points of one slot the earliest complete one stays; another is surplus only once it is.
+//! 6. Nothing is deleted that backs a registered image, is locked or held, is managed by another
+//!    service, or is the source of an unfinished copy. A veto on one member vetoes the recovery
+//!    point.
+//! 7. Creations and copies carry their tags in the creating call and are never blindly repeated:
+//!    after an ambiguous failure the slot is looked up for a minute, then the next cycle decides.
+//!    Of two points of one slot the earliest complete one stays; another is surplus only once it
+//!    is.
 //! 8. One failing item, policy or region never stops the others; nothing is reported as done that
 //!    was not.
 //! 9. When the clock and EC2's own `Date` header differ by more than 5 minutes, nothing is deleted.

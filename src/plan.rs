@@ -1,7 +1,7 @@
 //! Planning: configuration, inventory and an instant go in, a [`Plan`] comes out.
 //!
 //! Pure: no I/O, no clock, no randomness; the same input gives the same plan, whatever order EC2
-//! listed things in. The passes, in order, are [`plan`] and [`plan_region`]; each lives in the file
+//! listed things in. The passes, in order, are [`plan()`] and `plan_region`; each lives in the file
 //! of its name:
 //!
 //! | file | question |
@@ -21,6 +21,7 @@
 //! | `leftovers` | which snapshots were left over of images that are gone? |
 //! | `alarm` | which copies are missing for too long? |
 //! | `limits` | is that more than one run may delete? |
+//! | `rights`, `preflight` | which calls does a configuration need, and was each found to be allowed? |
 //! | `check` | does the finished plan keep every promise? Written without the code above |
 
 use std::collections::BTreeSet;
@@ -54,10 +55,12 @@ pub mod model;
 pub mod period;
 pub mod point;
 pub mod point_tags;
+pub mod preflight;
 pub mod questions;
 pub mod reason;
 pub mod removal;
 pub mod retention;
+pub mod rights;
 pub mod scene;
 pub mod select;
 pub mod standing;
@@ -169,6 +172,7 @@ fn plan_unchecked(config: &Config, inventory: &Inventory, request: &Request) -> 
     plan.actions.extend(all.changes);
     let deletions = limits::withhold(config, request, all.deletions, &mut plan);
     plan.actions.extend(deletions);
+    limits::unprepare(&mut plan);
     plan
 }
 
@@ -187,7 +191,7 @@ fn plan_region(
     aftercare::aftercare(world, scene, &mut emitted, plan);
     let vetoes = guard::region_vetoes(world.inventory, observed);
     expire::expire(world, scene, stage, &vetoes, &mut emitted, plan);
-    leftovers::leftovers(world, scene, &vetoes, &mut emitted, plan);
+    leftovers::leftovers(world, scene, stage, &vetoes, &mut emitted, plan);
 
     plan.gaps.extend(observed.gaps.iter().map(|gap| PlanGap {
         region: Some(*region),
@@ -272,6 +276,7 @@ fn plan_creation(
         reason,
         since,
         not_before: None,
+        ends_by_itself: false,
     };
     if let Some(volume_id) = candidate.unseen.first() {
         plan.waiting.push(wait(format!("nothing is known of its volume {volume_id}"), None));
@@ -286,12 +291,11 @@ fn plan_creation(
     let creation = create::create(place, candidate, lineage, occupied);
     emitted.in_the_way.extend(creation.in_the_way);
     emitted.creations.extend(creation.actions);
-    plan.waiting.extend(
-        creation.waiting.map(|(reason, since)| Waiting {
-            not_before: creation.not_before,
-            ..wait(reason, since)
-        }),
-    );
+    plan.waiting.extend(creation.waiting.map(|(reason, since)| Waiting {
+        not_before: creation.not_before,
+        ends_by_itself: creation.ends_by_itself,
+        ..wait(reason, since)
+    }));
     if let Some(warning) = creation.warning {
         note(plan, Severity::Warning, region, warning);
     }

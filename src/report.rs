@@ -5,8 +5,10 @@
 
 pub mod exit;
 pub mod explain_text;
+pub mod iam;
 pub mod json;
 pub mod plan_text;
+pub mod preflight_text;
 pub mod run_text;
 pub mod text;
 

@@ -7,12 +7,16 @@
 pub mod clock;
 pub mod cycle;
 pub mod observe;
+pub mod preflight;
 pub mod wait;
 
 pub use clock::{SandboxClock, SystemClock};
 pub use cycle::{Report, run};
 pub use observe::{observe, observe_saved};
+pub use preflight::preflight;
 pub use wait::run_until_settled;
 
 pub use crate::execute::{Clock, Outcome, Progress, Stop};
+pub use crate::plan::preflight::Preflight;
+pub use crate::plan::rights::rights;
 pub use crate::plan::{Action, Plan, Request, explain, plan};

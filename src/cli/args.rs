@@ -86,6 +86,8 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Validate the configuration
     Check(CheckArgs),
+    /// Print the least-privilege IAM policy for the configuration
+    Iam(IamArgs),
     /// Save what was observed, in the layout of the AWS CLI
     Inventory(InventoryArgs),
     /// Print a JSON Schema
@@ -176,6 +178,24 @@ pub(super) struct CheckArgs {
     /// Print the configuration with all defaults, per region
     #[arg(long)]
     pub(super) resolved: bool,
+
+    /// Also try credentials, regions, keys and permissions; changes nothing
+    #[arg(long, conflicts_with = "resolved")]
+    pub(super) online: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct IamArgs {
+    /// How the policy looks
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    pub(super) format: IamFormat,
+}
+
+/// How an IAM policy looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum IamFormat {
+    /// As IAM takes it
+    Json,
 }
 
 #[derive(Debug, clap::Args)]

@@ -395,6 +395,8 @@ pub struct ImageUse {
 pub enum KeyAnswer {
     /// It is this.
     Known(Key),
+    /// There is no such key in the region, in KMS's own words.
+    Missing(String),
     /// It could not be found out, for this reason.
     Unknown(String),
 }

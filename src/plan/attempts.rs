@@ -20,19 +20,13 @@ pub enum Attempt {
     GivenUp(String),
 }
 
-/// Returns the last of the attempts that failed: the memory of how many there were.
-pub fn last_attempt<'e, 'a: 'e>(
-    failed: impl Iterator<Item = &'e Entry<'a>>,
-) -> Option<&'e Entry<'a>> {
-    failed.max_by_key(|entry| (entry.attempt, entry.thing.started_at(), entry.thing.id()))
-}
-
 /// Returns what to do, given the attempts that failed.
 pub fn next_attempt<'e, 'a: 'e>(
     failed: impl Iterator<Item = &'e Entry<'a>>,
     now: DateTime<Utc>,
 ) -> Attempt {
-    let Some(last) = last_attempt(failed) else { return Attempt::Now(1) };
+    let rank = |entry: &&Entry<'_>| (entry.attempt, entry.thing.started_at(), entry.thing.id());
+    let Some(last) = failed.max_by_key(rank) else { return Attempt::Now(1) };
     let (id, began_at) = (last.thing.id(), last.thing.started_at());
     let why = last.thing.state_message().unwrap_or("EC2 gives no reason");
     if ATTEMPTS_MAX <= last.attempt {

@@ -14,10 +14,9 @@ use crate::domain::inventory::Listing;
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::span::Span;
-use crate::domain::tags::{self, Tags};
+use crate::domain::tags;
 use crate::plan::attempts::ATTEMPTS_MAX;
-use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role};
-use crate::plan::model::ResourceState;
+use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role, Thing};
 use crate::plan::point::{Member, Point, PointState};
 use crate::plan::retention::{Candidate, Hold, Holds, Rules, judge};
 use crate::plan::scene::{Scene, World};
@@ -133,7 +132,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             copies.entry(point.identity).or_default().push(point);
         }
         let given_up = given_up(self.scene.region, there);
-        let wanted = self.wanted(rule, destination.is_some(), there, &copies, &given_up);
+        let wanted = self.wanted(rule, destination, there, &copies, &given_up);
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
             let owed = debt.or_default();
@@ -170,7 +169,7 @@ impl<'p, 'a> Pass<'p, 'a> {
     fn wanted(
         self,
         rule: &CopyRule,
-        is_readable: bool,
+        destination: Option<&Scene<'a>>,
         there: Option<&JudgedLineage<'a>>,
         copies: &Copies<'p, 'a>,
         given_up: &BTreeSet<Identity>,
@@ -187,8 +186,8 @@ impl<'p, 'a> Pass<'p, 'a> {
         }
         wanted.retain(|point| point.state == PointState::Complete);
         // Where the copies that are there cannot be seen, each may be the first.
-        if !rule.existing && is_readable {
-            let first = self.first_copy(rule);
+        if let Some(destination) = destination.filter(|_| !rule.existing) {
+            let first = self.first_copy(destination);
             let newest = wanted.last().filter(|_| there.is_none()).map(|point| point.identity);
             wanted.retain(|point| {
                 first.is_some_and(|first| first <= point.time) || Some(point.identity) == newest
@@ -276,11 +275,11 @@ impl<'p, 'a> Pass<'p, 'a> {
             .filter(move |(point, _)| point.time <= now && point.members.iter().all(is_source))
     }
 
-    /// Returns the time of the oldest copy that the rule has made from this region, for any source.
-    fn first_copy(self, rule: &CopyRule) -> Option<DateTime<Utc>> {
-        let scene = self.world.scenes.get(&rule.to)?;
+    /// Returns the time of the oldest copy in `destination` that was made for the policy from this
+    /// region, for any source.
+    fn first_copy(self, destination: &Scene<'a>) -> Option<DateTime<Utc>> {
         let key = self.lineage.key;
-        let lineages = scene.lineages.iter().filter(|lineage| {
+        let lineages = destination.lineages.iter().filter(|lineage| {
             lineage.key.kind == LineageKind::Copies
                 && lineage.key.policy == key.policy
                 && lineage.key.from == Some(self.scene.region)
@@ -340,24 +339,24 @@ pub fn copies_key(key: LineageKey, from: Region) -> LineageKey {
     LineageKey { kind: LineageKind::Copies, from: Some(from), ..key }
 }
 
-/// Returns everything in any region that a copy on its way is made of, as its tag or EC2 says:
-/// also a copy whose rule is gone, or another installation's.
+/// Returns everything in any region that a copy on its way is made of, whoever began it: its tag
+/// says so, and of an image EC2 does.
 pub fn being_copied(world: &World<'_>) -> BTreeSet<RegionalId> {
-    let parent = |tags: &Tags| RegionalId::parse(tags.get(tags::COPY_OF)?);
-    let mut parents = BTreeSet::new();
-    for observed in world.inventory.regions.values() {
-        let snapshots = observed.snapshots.iter();
-        let pending = snapshots.filter(|s| ResourceState::Snapshot(s.state).is_under_way());
-        parents.extend(pending.filter_map(|snapshot| parent(&snapshot.tags)));
-        let images = observed.images.iter();
-        let pending = images.filter(|i| ResourceState::Image(i.state).is_under_way());
-        for image in pending {
-            let source = image.source_image_region.zip(image.source_image_id);
-            let source = source.map(|(region, id)| RegionalId { region, id: id.into() });
-            parents.extend(parent(&image.tags).or(source));
-        }
-    }
-    parents
+    let observed = || world.inventory.regions.values();
+    let snapshots = observed().flat_map(|observed| observed.snapshots.iter().map(Thing::Snapshot));
+    let images = observed().flat_map(|observed| observed.images.iter().map(Thing::Image));
+    let pending = snapshots.chain(images).filter(|thing| thing.state().is_under_way());
+    pending.filter_map(parent_of).collect()
+}
+
+/// Returns what a thing is a copy of.
+fn parent_of(thing: Thing<'_>) -> Option<RegionalId> {
+    let told = thing.tags().get(tags::COPY_OF).and_then(RegionalId::parse);
+    told.or_else(|| {
+        // What was made of an instance names the image below it, too.
+        let image = thing.image().filter(|image| image.source_instance_id.is_none())?;
+        Some(RegionalId { region: image.source_image_region?, id: image.source_image_id?.into() })
+    })
 }
 
 /// Returns the newest completed copy of the same volume in a lineage: the base of an incremental

@@ -13,11 +13,11 @@ use crate::domain::ids::{RegionalId, ResourceId, VolumeId};
 use crate::domain::inventory::{KeyAnswer, SnapshotState};
 use crate::domain::region::Region;
 use crate::domain::tags;
-use crate::plan::attempts::{Attempt, last_attempt, next_attempt};
+use crate::plan::attempts::{Attempt, next_attempt};
 use crate::plan::copies::{self, Missing};
 use crate::plan::copy_action::{self, key_of};
 use crate::plan::image_name;
-use crate::plan::lineage::{LineageKey, Thing};
+use crate::plan::lineage::{Entry, LineageKey, Thing};
 use crate::plan::model::{Action, Note, Op, Plan, Severity, Waiting};
 use crate::plan::scene::{Scene, World};
 
@@ -94,8 +94,10 @@ impl<'q, 'a> Pass<'q, 'a> {
     fn one(&mut self, missing: &Missing<'_, 'a>) {
         let lineage = self.scene.lineage(missing.lineage_key());
         let attempt = next_attempt(missing.failed(lineage), self.world.request.now);
-        if let Some(last) = last_attempt(missing.failed(lineage)) {
-            self.queued.remembered.insert((self.scene.region, last.thing.id()));
+        // The newest says how many there were.
+        let rank = |entry: &&Entry<'_>| (entry.attempt, entry.thing.started_at(), entry.thing.id());
+        if let Some(entry) = missing.failed(lineage).max_by_key(rank) {
+            self.queued.remembered.insert((self.scene.region, entry.thing.id()));
         }
         let name = &self.world.config.policies[missing.key.policy].name;
         if !self.world.request.covers(name, &missing.to) {
@@ -104,7 +106,7 @@ impl<'q, 'a> Pass<'q, 'a> {
         let attempt = match attempt {
             Attempt::Now(attempt) => attempt,
             Attempt::Later(why, since, not_before) => {
-                return self.waits(missing, &why, Some(since), Some(not_before));
+                return self.waits(missing, &why, Some(since), Some(not_before), true);
             }
             Attempt::GivenUp(why) => {
                 let text = format!("`{name}`: no copy of {}: {why}", parent(missing));
@@ -116,15 +118,21 @@ impl<'q, 'a> Pass<'q, 'a> {
             self.notes.insert((Severity::Warning, format!("{}: {why}", parent(missing))));
             return;
         }
+        if let Some(why) = self.why_key_is_useless(missing) {
+            self.notes.insert((Severity::Warning, format!("`{name}`: copies wait: {why}")));
+            // Only a person can help.
+            return self.waits(missing, &why, None, None, false);
+        }
         if let Some(why) = self.why_not_yet(missing) {
-            return self.waits(missing, &why, None, None);
+            // What it waits for has a line or an action of its own.
+            return self.waits(missing, &why, None, None, false);
         }
         let n_copies = missing.parent.thing.image().map_or(1, |image| image.snapshot_ids.len());
         // An image with more snapshots than EC2 runs copies has to begin alone.
         let fits = n_copies <= self.n_free || (self.n_running == 0 && self.n_free == COPIES_MAX);
         if !fits {
             let why = format!("EC2 runs {COPIES_MAX} copies into a region at a time");
-            return self.waits(missing, &why, None, None);
+            return self.waits(missing, &why, None, None, true);
         }
         self.n_free = self.n_free.saturating_sub(n_copies);
         let slot = (missing.lineage_key(), missing.parent.volume_id);
@@ -151,9 +159,6 @@ impl<'q, 'a> Pass<'q, 'a> {
                 return Some(format!("its encrypted form in {} comes first", missing.from));
             }
         }
-        if let Some(why) = self.why_key_is_useless(missing) {
-            return Some(why);
-        }
         let lineage = self.scene.lineage(missing.lineage_key());
         if copies::base_of(lineage, missing).is_some() {
             return None;
@@ -166,7 +171,11 @@ impl<'q, 'a> Pass<'q, 'a> {
 
     fn why_key_is_useless(&self, missing: &Missing<'_, 'a>) -> Option<String> {
         let name = key_of(self.world.config, missing)?;
-        let KeyAnswer::Known(key) = self.scene.observed.keys.get(name)? else { return None };
+        let key = match self.scene.observed.keys.get(name)? {
+            KeyAnswer::Known(key) => key,
+            KeyAnswer::Missing(_) => return Some(format!("there is no key {name} here")),
+            KeyAnswer::Unknown(_) => return None,
+        };
         if !key.is_enabled {
             return Some(format!("the key {name} is disabled"));
         }
@@ -190,7 +199,7 @@ impl<'q, 'a> Pass<'q, 'a> {
                 );
                 self.notes.insert((Severity::Warning, text));
             }
-            Some(KeyAnswer::Unknown(why)) => {
+            Some(KeyAnswer::Missing(why) | KeyAnswer::Unknown(why)) => {
                 let text = format!(
                     "the key {name} could not be resolved ({why}): nobody knows whether the next copies will be full"
                 );
@@ -218,6 +227,7 @@ impl<'q, 'a> Pass<'q, 'a> {
         why: &str,
         since: Option<DateTime<Utc>>,
         not_before: Option<DateTime<Utc>>,
+        ends_by_itself: bool,
     ) {
         let what = if missing.rule.is_some() { "copy" } else { "encrypted form" };
         self.plan.waiting.push(Waiting {
@@ -227,6 +237,7 @@ impl<'q, 'a> Pass<'q, 'a> {
             reason: format!("its {what}: {why}"),
             since,
             not_before,
+            ends_by_itself,
         });
     }
 

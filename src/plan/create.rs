@@ -3,7 +3,7 @@
 //! Looks at one policy in one region at a time. What stands in the way of a creation becomes a
 //! line under waiting or a note, never silence.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -51,6 +51,8 @@ pub struct Creation {
     pub waiting: Option<(String, Option<DateTime<Utc>>)>,
     /// Nothing will be made before, where that is known.
     pub not_before: Option<DateTime<Utc>>,
+    /// Whether what is waited for ends without anybody's help.
+    pub ends_by_itself: bool,
     /// What a person should know.
     pub warning: Option<String>,
 }
@@ -70,6 +72,8 @@ impl Creation {
 pub struct Occupied {
     /// Pending and failed snapshots, whoever made them.
     unfinished: HashMap<VolumeId, usize>,
+    /// Of these volumes some are pending.
+    pending: HashSet<VolumeId>,
     /// When another snapshot is accepted, where that is after now.
     not_before: HashMap<VolumeId, DateTime<Utc>>,
 }
@@ -77,6 +81,9 @@ pub struct Occupied {
 /// EC2 refuses a second snapshot of one volume within 15 seconds (error code
 /// SnapshotCreationPerVolumeRateExceeded).
 pub const SPACING: TimeDelta = TimeDelta::seconds(15);
+
+/// So much of a policy's name goes into an image's, which takes 128 characters in all.
+const POLICY_CHARS_MAX: usize = 70;
 
 /// Counts what occupies the volumes of `region`.
 pub fn occupied(region: &RegionInventory, now: DateTime<Utc>) -> Occupied {
@@ -86,6 +93,9 @@ pub fn occupied(region: &RegionInventory, now: DateTime<Utc>) -> Occupied {
         // EBS quotas: snapshots in `error` count too.
         if matches!(snapshot.state, SnapshotState::Pending | SnapshotState::Error) {
             *occupied.unfinished.entry(volume_id).or_default() += 1;
+        }
+        if snapshot.state == SnapshotState::Pending {
+            occupied.pending.insert(volume_id);
         }
         let free_at = snapshot.started_at + SPACING;
         if now < free_at {
@@ -105,7 +115,11 @@ pub fn create(
 ) -> Creation {
     let newest = lineage.and_then(|lineage| newest_filled(place, lineage));
     let volumes = match newest {
-        Some(point) if place.slot <= point.slot_or_time() => missing(candidate, lineage, point),
+        Some(point) if place.slot <= point.slot_or_time() => match place.policy.kind {
+            Kind::Snapshots => missing(candidate, lineage, point),
+            // An image is whole or failed, and is no member of a set from before.
+            Kind::Images => Vec::new(),
+        },
         Some(_) | None => candidate.volumes.clone(),
     };
     if volumes.is_empty() {
@@ -214,6 +228,7 @@ fn due_attempt(
         Attempt::Later(reason, since, not_before) => {
             let mut creation = Creation::waits(reason, Some(since));
             creation.not_before = Some(not_before);
+            creation.ends_by_itself = true;
             Err(Box::new(creation))
         }
         Attempt::GivenUp(why) => {
@@ -243,13 +258,13 @@ fn make_room(
             .take(n_to_go)
             .collect();
         if failed.len() < n_to_go {
-            return Err(Box::new(Creation::waits(
-                format!(
-                    "{} has {n_unfinished} pending or failed snapshots, and EC2 allows {max}",
-                    volume.id
-                ),
-                None,
-            )));
+            let why = format!(
+                "{} has {n_unfinished} pending or failed snapshots, and EC2 allows {max}",
+                volume.id
+            );
+            let mut creation = Creation::waits(why, None);
+            creation.ends_by_itself = occupied.pending.contains(&volume.id);
+            return Err(Box::new(creation));
         }
         in_the_way.extend(failed);
     }
@@ -312,7 +327,9 @@ impl Build<'_> {
         let chosen = &self.candidate.volumes;
         let is_left_out = |volume_id| chosen.iter().all(|volume| volume.id != volume_id);
         let left_out = instance.volumes.iter().filter(|a| is_left_out(a.volume_id));
-        let wanted = format!("snapkeep {policy_name} {} {}", instance.id, slot_text(slot));
+        // What tells one image from all others is never cut off.
+        let policy_part: String = policy_name.chars().take(POLICY_CHARS_MAX).collect();
+        let wanted = format!("snapkeep {policy_part} {} {}", instance.id, slot_text(slot));
         let (tags, snapshot_tags) = self.tags.of_image(instance);
         let op = Op::CreateImage(CreateImage {
             point: self.point(tags),

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::ids::{RegionalId, ResourceId, SnapshotId};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
-use crate::plan::copies::{Debts, Owed};
+use crate::plan::copies::{Debts, Owed, has_gap};
 use crate::plan::guard::{Cause, Veto};
 use crate::plan::lineage::{Entry, LineageKey, Role};
 use crate::plan::model::{Action, ExpireReason, Keep, KeepReason, Note, Plan, Severity, Waiting};
@@ -73,9 +73,17 @@ pub fn expire(
                 usize::from(matches!(verdict, Verdict::Keep(h, _) if h.contains(Hold::Future)));
             pass.point(point, verdict, &votes);
         }
+        // Whether a failed copy is still the memory of attempts depends on its original, and whether
+        // a failed encrypted form is, on what is copied elsewhere.
+        let is_unknown = |region: &Region| world.scenes.get(region).is_none_or(has_gap);
+        let is_home_unknown = lineage.key.from.as_ref().is_some_and(is_unknown);
+        let copies = scene.judge.policy(lineage.key.policy).map_or(&[][..], |p| &p.copies);
+        let is_other_unknown = copies.iter().any(|rule| is_unknown(&rule.to));
         for (entry, goes) in &lineage.failed {
             let is_memory = stage.remembered.contains(&(scene.region, entry.thing.id()));
-            let goes = *goes && !is_memory;
+            let is_form = entry.role == Role::Encrypted;
+            let may_be_memory = is_memory || is_home_unknown || (is_form && is_other_unknown);
+            let goes = *goes && !may_be_memory;
             if !goes || !is_left_to_another(&votes, entry.thing.id(), lineage.key.policy) {
                 pass.failed(entry, goes);
             }
@@ -95,8 +103,20 @@ pub fn expire(
 /// Which policies would keep, and which is the first to expire, what several adopt.
 #[derive(Debug, Default)]
 struct Votes {
-    is_kept: bool,
+    first_to_keep: Option<usize>,
+    is_kept_by_several: bool,
     first_to_expire: Option<usize>,
+}
+
+impl Votes {
+    fn add(&mut self, policy: usize, goes: bool) {
+        if goes {
+            self.first_to_expire.get_or_insert(policy);
+        } else {
+            self.is_kept_by_several |= self.first_to_keep.is_some_and(|first| first != policy);
+            self.first_to_keep.get_or_insert(policy);
+        }
+    }
 }
 
 /// Collects the verdicts on what others made: what two policies judge is kept if either keeps it.
@@ -106,16 +126,11 @@ fn adoption_votes(scene: &Scene<'_>, debts: &Debts) -> HashMap<ResourceId, Votes
         |key: &LineageKey| key.is_adopted() || matches!(key.source, Source::Family(_));
     for lineage in scene.lineages.iter().filter(|lineage| is_of_others(&lineage.key)) {
         let mut count = |id: ResourceId, goes: bool| {
-            let vote = votes.entry(id).or_default();
-            vote.is_kept |= !goes;
-            if goes {
-                vote.first_to_expire.get_or_insert(lineage.key.policy);
-            }
+            votes.entry(id).or_default().add(lineage.key.policy, goes);
         };
         for (point, verdict) in &lineage.points {
             let owed = debts.get(&(scene.region, lineage.key, point.identity));
             let is_owed = owed.is_some_and(|o| !o.unfinished.is_empty() || !o.unknown.is_empty());
-            // Retiring an original is no expiry: another policy's wish to keep it comes first.
             let goes = matches!(verdict, Verdict::Expire(..)) && !is_owed;
             let of_others = point.members.iter().filter(|m| m.role != Role::Encrypted);
             // What is only selected is not deleted here, but by whoever adopts it.
@@ -134,7 +149,14 @@ fn adoption_votes(scene: &Scene<'_>, debts: &Debts) -> HashMap<ResourceId, Votes
 
 /// Returns true if another policy keeps the thing, or deletes it before `policy` does.
 fn is_left_to_another(votes: &HashMap<ResourceId, Votes>, id: ResourceId, policy: usize) -> bool {
-    votes.get(&id).is_some_and(|v| v.is_kept || v.first_to_expire != Some(policy))
+    let is_left = |v: &Votes| v.first_to_keep.is_some() || v.first_to_expire != Some(policy);
+    votes.get(&id).is_some_and(is_left)
+}
+
+/// Returns true if a policy other than `policy` keeps the thing.
+fn is_kept_by_another(votes: &HashMap<ResourceId, Votes>, id: ResourceId, policy: usize) -> bool {
+    let is_kept = |v: &Votes| v.is_kept_by_several || v.first_to_keep.is_some_and(|p| p != policy);
+    votes.get(&id).is_some_and(is_kept)
 }
 
 fn newest_complete(lineage: &JudgedLineage<'_>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -163,7 +185,7 @@ impl<'p, 'a> Pass<'p, 'a> {
         match verdict {
             Verdict::Waiting => self.waiting(point),
             Verdict::Keep(holds, until) => {
-                let retired = self.retire(point);
+                let retired = self.retire(point, votes);
                 for member in point.all().filter(|m| m.role != Role::Selected) {
                     if member.thing.state().is_under_way() {
                         self.wait_for(member);
@@ -205,6 +227,10 @@ impl<'p, 'a> Pass<'p, 'a> {
                     None => return,
                 }
             }
+        }
+        // An encrypted form may be on its way though its original is no complete point.
+        if let Some(member) = own.iter().find(|m| m.thing.state().is_under_way()) {
+            return self.wait_for(member);
         }
         match self.veto(&own) {
             Some(veto) => self.vetoed(point, reason, &veto),
@@ -258,13 +284,18 @@ impl<'p, 'a> Pass<'p, 'a> {
             reason: format!("retention is over ({reason}), but its copy to {to} is not finished"),
             since: Some(point.time),
             not_before: None,
+            ends_by_itself: false,
         });
         None
     }
 
     /// Removes the unencrypted originals of a point whose encrypted form, and every copy asked for,
     /// is complete; returns what goes.
-    fn retire(&mut self, point: &Point<'a>) -> BTreeSet<ResourceId> {
+    fn retire(
+        &mut self,
+        point: &Point<'a>,
+        votes: &HashMap<ResourceId, Votes>,
+    ) -> BTreeSet<ResourceId> {
         let none = BTreeSet::new();
         let policy = self.scene.judge.policy(self.lineage.key.policy);
         let Some(encrypt) = policy.and_then(|policy| policy.encrypt.as_ref()) else { return none };
@@ -281,23 +312,25 @@ impl<'p, 'a> Pass<'p, 'a> {
         }
         let elsewhere = owed.map_or(&[][..], |owed| &owed.complete[..]);
         let reason = ExpireReason::Retired;
-        // A veto on one member is a veto on the point.
-        let own: Vec<&Member<'a>> =
-            pairs.iter().map(|(m, _)| *m).filter(|m| m.role != Role::Selected).collect();
-        let veto = self.veto(&own);
-        let mut retired = BTreeSet::new();
-        for (member, form) in pairs {
+        let why_it_stays = |member: &Member<'_>| {
             if member.role == Role::Selected {
-                let text = format!(
-                    "`{}`: {} has its encrypted copy {}, but was made by others and is not \
-                     adopted: it stays",
-                    self.name,
-                    member.id(),
-                    form.id()
-                );
-                self.note(Severity::Info, text);
-                continue;
+                return Some("was made by others and is not adopted");
             }
+            let is_kept = is_kept_by_another(votes, member.id(), self.lineage.key.policy);
+            is_kept.then_some("another policy keeps it")
+        };
+        let (stay, go): (Vec<_>, Vec<_>) =
+            pairs.into_iter().partition(|(member, _)| why_it_stays(member).is_some());
+        for (member, form) in stay {
+            let (name, id, form) = (self.name, member.id(), form.id());
+            let why = why_it_stays(member).unwrap_or_default();
+            let text = format!("`{name}`: {id} has its encrypted copy {form}, but {why}: it stays");
+            self.note(Severity::Info, text);
+        }
+        // A veto on one member is a veto on the point.
+        let veto = self.veto(&go.iter().map(|(member, _)| *member).collect::<Vec<_>>());
+        let mut retired = BTreeSet::new();
+        for (member, form) in go {
             retired.insert(member.id());
             match &veto {
                 Some(veto) => {
@@ -359,7 +392,7 @@ impl<'p, 'a> Pass<'p, 'a> {
         let copied = members.iter().filter(is_being_copied);
         let copied = copied.map(|m| Veto { on: Some(m.id()), cause: Cause::BeingCopied });
         let now = self.world.request.now;
-        let own = members.iter().flat_map(|m| vetoes(self.scene, self.lineage.key.policy, m, now));
+        let own = members.iter().flat_map(|m| vetoes(self.scene, self.lineage.key, m, now));
         own.chain(copied).chain(self.region_vetoes.iter().cloned()).next()
     }
 
@@ -426,6 +459,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             ),
             since: Some(member.thing.started_at()),
             not_before: None,
+            ends_by_itself: true,
         });
     }
 
@@ -442,6 +476,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             ),
             since: Some(member.thing.started_at()),
             not_before: None,
+            ends_by_itself: true,
         });
     }
 }

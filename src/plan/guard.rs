@@ -58,6 +58,8 @@ pub enum Cause {
     Protected,
     /// The image is younger than `min_age`, until then.
     TooYoung(DateTime<Utc>),
+    /// EC2 says no date of the image's that can be read.
+    AgeUnknown,
 }
 
 impl fmt::Display for Cause {
@@ -80,6 +82,7 @@ impl fmt::Display for Cause {
             Self::TooYoung(until) => {
                 write!(f, "younger than min_age until {}", until.format("%F %RZ"))
             }
+            Self::AgeUnknown => f.write_str("nobody knows how old it is"),
         }
     }
 }
@@ -103,6 +106,7 @@ impl Cause {
             Self::Shared => "removing its launch permissions".to_owned(),
             Self::Protected => "disabling its deregistration protection".to_owned(),
             Self::TooYoung(_) => "time".to_owned(),
+            Self::AgeUnknown => "nothing here: EC2 says no date".to_owned(),
         }
     }
 }
@@ -147,7 +151,7 @@ pub fn snapshot_vetoes(
 pub fn image_vetoes(
     judge: &Judge<'_>,
     region: &RegionInventory,
-    policy: Option<&RegionalPolicy>,
+    policy: &RegionalPolicy,
     image: &Image,
     is_adopted: bool,
     now: DateTime<Utc>,
@@ -156,12 +160,12 @@ pub fn image_vetoes(
     causes.extend(managing_service(&image.tags).map(Cause::Managed));
     causes.extend(image.tags.has(tags::HOLD).then_some(Cause::Held));
     causes.extend(image.is_protected.then_some(Cause::Protected));
-    let min_age = policy.and_then(|policy| Some((policy.images.min_age?, policy.timezone)));
     let created_at = image.created_at.unwrap_or_default();
-    let old_at = min_age.map(|(span, zone)| span.end(created_at, zone));
+    let old_at = policy.images.min_age.map(|span| span.end(created_at, policy.timezone));
     causes.extend(old_at.filter(|at| now < *at).map(Cause::TooYoung));
     // Nothing can be launched from what failed.
     if !image.state.is_failed() {
+        causes.extend(image.created_at.is_none().then_some(Cause::AgeUnknown));
         causes.extend(use_of(region, image, is_adopted));
     }
     let on = Some(image.id.into());

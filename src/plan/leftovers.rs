@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use crate::domain::ids::ImageId;
+use crate::domain::ids::{ImageId, RegionalId};
 use crate::domain::inventory::{ImageState, Snapshot, SnapshotState};
 use crate::domain::source::{RegionalSource, Source};
 use crate::domain::tags::{self, OurTags, Tags};
-use crate::plan::expire::Emitted;
-use crate::plan::guard::{Veto, snapshot_vetoes};
+use crate::plan::copies::has_gap;
+use crate::plan::expire::{Emitted, Stage};
+use crate::plan::guard::{Cause, Veto, snapshot_vetoes};
 use crate::plan::lineage::{Role, Thing};
 use crate::plan::model::{ExpireReason, Keep, KeepReason, Plan};
 use crate::plan::point::Member;
@@ -28,6 +29,7 @@ const LEFT_OVER_FROM: TimeDelta = TimeDelta::hours(24);
 pub fn leftovers(
     world: &World<'_>,
     scene: &Scene<'_>,
+    stage: Stage<'_>,
     region_vetoes: &[Veto],
     emitted: &mut Emitted,
     plan: &mut Plan,
@@ -51,7 +53,8 @@ pub fn leftovers(
         let Some(source) = source_of(snapshot) else { continue };
         let reason = ExpireReason::LeftOver(*image_id);
         let own = snapshot_vetoes(&scene.judge, scene.observed, snapshot).into_iter();
-        if let Some(veto) = own.chain(region_vetoes.iter().cloned()).next() {
+        let copied = of_copies(world, scene, stage, *policy, *image_id);
+        if let Some(veto) = own.chain(copied).chain(region_vetoes.iter().cloned()).next() {
             plan.keeps.push(Keep {
                 policy: Arc::clone(name),
                 region: scene.region,
@@ -76,6 +79,25 @@ pub fn leftovers(
         let (thing, volume_id) = (Thing::Snapshot(snapshot), snapshot.volume_id);
         removal.emit(&Member { thing, volume_id, role: Role::Original }, emitted, plan);
     }
+}
+
+/// Returns what forbids the deletion because of a copy of the image that is gone: EC2 may still read
+/// its snapshots.
+fn of_copies(
+    world: &World<'_>,
+    scene: &Scene<'_>,
+    stage: Stage<'_>,
+    policy: usize,
+    image_id: ImageId,
+) -> Option<Veto> {
+    let image = RegionalId { region: scene.region, id: image_id.into() };
+    if stage.being_copied.contains(&image) {
+        return Some(Veto { on: Some(image.id), cause: Cause::BeingCopied });
+    }
+    let rules = &world.config.policies[policy].in_region(&scene.region).copies;
+    let mut destinations = rules.iter().map(|rule| rule.to).filter(|to| *to != scene.region);
+    let unknown = destinations.find(|to| world.scenes.get(to).is_none_or(has_gap));
+    unknown.map(|region| Veto { on: None, cause: Cause::DestinationUnknown(region) })
 }
 
 /// What tells the slot that an image or its snapshots were made for: policy, source, slot, and of a

@@ -2,13 +2,14 @@
 //!
 //! Creations are never withheld.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::{Config, Limits};
+use crate::domain::ids::ImageId;
 use crate::domain::region::Region;
 use crate::plan::Request;
-use crate::plan::model::{Action, Delete, ExpireReason, Plan, Withheld};
+use crate::plan::model::{Action, Delete, ExpireReason, Op, Plan, TagPurpose, Tagging, Withheld};
 
 /// Below so many deletions the percentage says nothing.
 const PERCENT_FROM: u32 = 20;
@@ -46,6 +47,21 @@ pub fn withhold(
         }
     }
     allowed
+}
+
+/// Takes back what prepares deregistrations that are withheld: until these are made, the tags would
+/// only say what is not so.
+pub fn unprepare(plan: &mut Plan) {
+    let withheld = plan.withheld.iter().map(|withheld| &withheld.action);
+    let images: BTreeSet<(Region, ImageId)> = withheld
+        .filter_map(|action| Some((action.region, action.as_delete()?.resource.image()?)))
+        .collect();
+    plan.actions.retain(|action| match &action.op {
+        Op::CreateTags(Tagging { purpose: TagPurpose::Backs(image_id), .. }) => {
+            !images.contains(&(action.region, *image_id))
+        }
+        _ => true,
+    });
 }
 
 /// Returns false for what must go so that a creation can be made: those are never withheld.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use crate::config::{Config, Kind, Orphans};
 use crate::domain::ids::ImageId;
-use crate::domain::inventory::{InstanceState, Inventory, RegionInventory};
+use crate::domain::inventory::{Image, InstanceState, Inventory, RegionInventory};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
+use crate::domain::tags;
 use crate::plan::Request;
 use crate::plan::guard::Cause;
 use crate::plan::lineage;
@@ -77,8 +78,10 @@ pub fn image_questions(
         let mut variants = std::iter::once(&policy.base).chain(policy.overrides.values());
         variants.any(|variant| variant.kind == Kind::Images)
     });
-    let has_images = inventory.regions.values().any(|observed| !observed.images.is_empty());
-    if !makes_images || !has_images {
+    // A policy that makes snapshots now may have images from before.
+    let matters = |image: &Image| makes_images || image.tags.has(tags::OWNER);
+    let mut images = inventory.regions.values().flat_map(|observed| &observed.images);
+    if !images.any(matters) {
         return questions;
     }
     for keep in super::plan_unchecked(config, inventory, request).keeps {

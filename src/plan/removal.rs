@@ -12,7 +12,7 @@ use crate::domain::source::{RegionalSource, Source};
 use crate::domain::tags::{self, Tags};
 use crate::plan::expire::Emitted;
 use crate::plan::guard::{Cause, Veto, image_vetoes, snapshot_vetoes};
-use crate::plan::lineage::{Role, Thing};
+use crate::plan::lineage::{LineageKey, Role, Thing};
 use crate::plan::model::{
     Action, Delete, ExpireReason, Keep, KeepReason, Op, Pairs, Plan, ResourceState, TagPurpose,
     Tagging,
@@ -21,19 +21,21 @@ use crate::plan::point::Member;
 use crate::plan::scene::Scene;
 use crate::plan::standing::Standing;
 
-/// Returns what forbids the removal of `member` by itself.
+/// Returns what forbids the removal of `member`, which is of the lineage `key`, by itself.
 pub fn vetoes(
     scene: &Scene<'_>,
-    policy: usize,
+    key: LineageKey,
     member: &Member<'_>,
     now: DateTime<Utc>,
 ) -> Vec<Veto> {
     match member.thing {
         Thing::Snapshot(snapshot) => snapshot_vetoes(&scene.judge, scene.observed, snapshot),
         Thing::Image(image) => {
-            let variant = scene.judge.policy(policy);
+            // A copy is where its policy may not apply; what it says at the original holds.
+            let home = key.from.unwrap_or(scene.region);
+            let policy = scene.judge.config.policies[key.policy].in_region(&home);
             let is_adopted = member.role == Role::Original && !is_ours(image);
-            image_vetoes(&scene.judge, scene.observed, variant, image, is_adopted, now)
+            image_vetoes(&scene.judge, scene.observed, policy, image, is_adopted, now)
         }
     }
 }
@@ -76,9 +78,17 @@ impl<'a> Removal<'_, 'a> {
         let mut after = Vec::new();
         let mut deletions = Vec::new();
         for snapshot in self.scene.judge.snapshots_of(image) {
-            if let Some(other) = self.shared_with(snapshot, image.id) {
-                plan.keeps.push(self.shared(snapshot, other));
+            let (others_go, others_stay): (Vec<ImageId>, Vec<ImageId>) =
+                self.sharing(snapshot, image.id).partition(|id| self.goes(*id, emitted));
+            if let Some(other) = others_stay.first() {
+                plan.keeps.push(self.shared(snapshot, *other));
                 continue;
+            }
+            if !others_go.is_empty() {
+                // The last of several images that go takes what they share; the first did not.
+                plan.keeps.retain(|keep| {
+                    keep.region != self.scene.region || keep.resource != snapshot.id.into()
+                });
             }
             let member = Member {
                 thing: Thing::Snapshot(snapshot),
@@ -137,13 +147,20 @@ impl<'a> Removal<'_, 'a> {
         }
     }
 
-    /// Returns another image that the snapshot backs: EC2 would not delete it, and it is not ours
-    /// alone.
-    fn shared_with(&self, snapshot: &Snapshot, image_id: ImageId) -> Option<ImageId> {
-        let images = self.scene.observed.images.iter();
-        let mut others =
-            images.filter(|i| i.id != image_id && i.snapshot_ids.contains(&snapshot.id));
-        others.next().map(|image| image.id)
+    /// Returns the other images that the snapshot backs: EC2 would not delete it, and it is not
+    /// ours alone.
+    fn sharing(&self, snapshot: &Snapshot, image_id: ImageId) -> impl Iterator<Item = ImageId> {
+        let others = self.scene.observed.images.iter().filter(move |i| i.id != image_id);
+        others.filter(|i| i.snapshot_ids.contains(&snapshot.id)).map(|i| i.id)
+    }
+
+    /// Returns true if the same policy deregisters this image in the same run.
+    fn goes(&self, image_id: ImageId, emitted: &Emitted) -> bool {
+        let name = &self.scene.judge.config.policies[self.policy].name;
+        emitted.deletions.iter().any(|action| {
+            let resource = action.as_delete().map(|delete| delete.resource);
+            action.policy == *name && resource == Some(image_id.into())
+        })
     }
 
     fn shared(&self, snapshot: &Snapshot, other: ImageId) -> Keep {

@@ -65,6 +65,7 @@ impl<'a> Scene<'a> {
         let judge = Judge::new(config, &region, observed);
         let mut of_images = Vec::new();
         let entries = lineage::lineages(&judge, observed, &mut bystanders, &mut of_images);
+        of_images.sort_by_key(|(policy, image_id, snapshot)| (*policy, *image_id, snapshot.id));
         let lineages = Vec::new();
         let mut scene = Self { region, observed, judge, lineages, bystanders, of_images };
         scene.lineages = scene.judge_all(inventory, &entries, request);

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::config::{Config, RegionalPolicy};
+use crate::config::{Config, Kind, RegionalPolicy};
 use crate::domain::id_map::IdMap;
-use crate::domain::ids::{ImageId, SnapshotId, VolumeId};
+use crate::domain::ids::{ImageId, RegionalId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, ImageState, RegionInventory, Snapshot};
 use crate::domain::region::Region;
 use crate::domain::source::{RegionalSource, Source};
@@ -206,7 +206,7 @@ impl<'a> Judge<'a> {
             return Standing::Managed(service);
         }
         if let Some(tags) = OurTags::of(&snapshot.tags) {
-            if let Some(image_id) = made_with(snapshot, &tags) {
+            if let Some(image_id) = self.made_with(snapshot, &tags) {
                 return self.of_image(&tags, image_id);
             }
             return match self.mark(snapshot, &tags) {
@@ -301,6 +301,30 @@ impl<'a> Judge<'a> {
         tags.copy_of.is_some() && tags.policy.is_some_and(|name| self.by_name.contains_key(name))
     }
 
+    /// Returns the image with which EC2 made `snapshot`, as EC2's own description says or our tag
+    /// does.
+    ///
+    /// What CreateImage and CopyImage write there is in no reference, but has been the same for
+    /// years; should it change, such a snapshot is nobody's and stays. People copy descriptions
+    /// with the tags, so the rest must fit: an original has a volume, and its source is here; a
+    /// copy was made of the image that our tag says.
+    fn made_with(&self, snapshot: &Snapshot, tags: &OurTags<'_>) -> Option<ImageId> {
+        if let Some((image_id, id)) = tags.backed.and_then(|text| text.split_once('/')) {
+            return image_id.parse().ok().filter(|_| id.parse() == Ok(snapshot.id));
+        }
+        let text = snapshot.description.as_ref();
+        let first_id = |text: &str| text.split([' ', '.']).next()?.parse::<ImageId>().ok();
+        if let Some(rest) = text.strip_prefix("Copied for DestinationAmi ") {
+            let parent = first_id(rest.split_once(" from SourceAmi ")?.1)?;
+            let copy_of = RegionalId::parse(tags.copy_of?)?;
+            return first_id(rest).filter(|_| copy_of.id.image() == Some(parent));
+        }
+        let rest = text.strip_prefix("Created by CreateImage(")?.split_once(") for ")?.1;
+        let is_original = tags.copy_of.is_none() && real_volume(snapshot).is_some();
+        let is_of_here = tags.source.is_some_and(|source| self.source(source).is_ok());
+        first_id(rest).filter(|_| is_original && is_of_here)
+    }
+
     fn of_image(&self, tags: &OurTags<'_>, image_id: ImageId) -> Standing {
         match self.name(tags) {
             Ok(name) => Standing::OfImage(self.by_name.get(name).copied(), image_id),
@@ -321,7 +345,8 @@ impl<'a> Judge<'a> {
     fn adoption(&self, snapshot: &Snapshot) -> Standing {
         let adopting: Vec<usize> = (0..self.policies.len())
             .filter(|n| {
-                let adopt = self.policies[*n].and_then(|policy| policy.adopt.as_ref());
+                let of_snapshots = self.policies[*n].filter(|p| p.kind == Kind::Snapshots);
+                let adopt = of_snapshots.and_then(|policy| policy.adopt.as_ref());
                 adopt.is_some_and(|adopt| adopt.matches(snapshot))
             })
             .collect();
@@ -345,22 +370,6 @@ fn mark(policy: usize, source: Source, tags: &OurTags<'_>, copy: Option<CopyMark
         attempt: number(tags.attempt).unwrap_or(1).max(1),
         copy,
     }
-}
-
-/// Returns the image with which EC2 made `snapshot`, as EC2's own description says or our tag does.
-///
-/// What CreateImage and CopyImage write there is in no reference, but has been the same for years;
-/// should it change, such a snapshot is nobody's and stays.
-fn made_with(snapshot: &Snapshot, tags: &OurTags<'_>) -> Option<ImageId> {
-    if let Some((image_id, id)) = tags.backed.and_then(|text| text.split_once('/')) {
-        return image_id.parse().ok().filter(|_| id.parse() == Ok(snapshot.id));
-    }
-    let text = snapshot.description.as_ref();
-    let rest = match text.strip_prefix("Copied for DestinationAmi ") {
-        Some(rest) => rest,
-        None => text.strip_prefix("Created by CreateImage(")?.split_once(") for ")?.1,
-    };
-    rest.split([' ', '.']).next()?.parse().ok()
 }
 
 /// Checks that we made `snapshot`, and of `source`, as far as EC2 tells.

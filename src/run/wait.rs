@@ -16,13 +16,18 @@ use crate::run::cycle::{Report, run};
 
 /// The pause after a cycle that did something; each that did nothing doubles it.
 const PAUSE_MIN: TimeDelta = TimeDelta::seconds(15);
+/// The pause after a cycle that made something is no shorter: listings may not show it before
+/// (EC2 API reference, "Eventual consistency"), and the next cycle would make it again.
+const UNSEEN_FOR: TimeDelta = TimeDelta::minutes(1);
 /// The longest pause, unless it is known that nothing changes before.
 const PAUSE_MAX: TimeDelta = TimeDelta::minutes(5);
 
-/// Runs cycles until one has nothing to wait for and has done nothing, or `stop` is set.
+/// Runs cycles until one has done nothing and waits for nothing that ends by itself, or `stop` is
+/// set.
 ///
-/// All of them fill the slot of the first; only that makes extra points. Returns the plan of the
-/// last with the actions of all, and what became of each.
+/// All of them fill the slot of the first, extra points too, so that each source gets one. What
+/// only a person can help, such as a right that is missing, is not waited for. Returns the plan of
+/// the last with the actions of all, and what became of each.
 pub async fn run_until_settled<C: Cloud, K: Clock>(
     cloud: &C,
     clock: &K,
@@ -39,8 +44,9 @@ pub async fn run_until_settled<C: Cloud, K: Clock>(
         let n_left = n_left(&report);
         let is_progress = cycles.adds_to(&report);
         pause = if is_progress { PAUSE_MIN } else { pause };
+        pause = if makes_anything(&report) { pause.max(UNSEEN_FOR) } else { pause };
         let next_at = next_look(&report, clock.now() + pause);
-        let is_settled = n_left == 0 && !is_progress;
+        let is_settled = !is_going_on(&report) && !is_progress;
         if is_settled || stop.is_set() {
             return cycles.end(report);
         }
@@ -50,7 +56,7 @@ pub async fn run_until_settled<C: Cloud, K: Clock>(
         }
         cycles.keep(report);
         pause = longer(pause);
-        request = Request { now: clock.now(), extra: false, ..request };
+        request = Request { now: clock.now(), ..request };
     }
 }
 
@@ -62,6 +68,18 @@ fn longer(pause: TimeDelta) -> TimeDelta {
 fn n_left(report: &Report) -> usize {
     let n_waiting = report.outcomes.iter().filter(|outcome| is_waiting(outcome)).count();
     report.plan.waiting.len() + n_waiting
+}
+
+/// Returns true if another cycle may find more to do, although nobody does anything.
+fn is_going_on(report: &Report) -> bool {
+    report.plan.waiting.iter().any(|waiting| waiting.ends_by_itself)
+        || report.outcomes.iter().any(is_waiting)
+}
+
+fn makes_anything(report: &Report) -> bool {
+    let ended = report.plan.actions.iter().zip(&report.outcomes);
+    let mut done = ended.filter(|(_, outcome)| outcome.is_done()).map(|(action, _)| action);
+    done.any(|action| action.as_creation().is_some() || action.as_copy().is_some())
 }
 
 fn is_waiting(outcome: &Outcome) -> bool {
@@ -169,6 +187,7 @@ mod tests {
             reason: "its last attempt failed".to_owned(),
             since: None,
             not_before: not_before.map(t),
+            ends_by_itself: true,
         });
         report.plan.waiting = waiting.collect();
         report

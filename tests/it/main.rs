@@ -9,6 +9,8 @@ mod config_samples;
 #[cfg(test)]
 mod cycles;
 #[cfg(test)]
+mod iam;
+#[cfg(test)]
 mod import_direction;
 #[cfg(test)]
 #[cfg(feature = "aws")]
@@ -18,6 +20,8 @@ mod moto;
 mod moto_cli;
 #[cfg(test)]
 mod plan_properties;
+#[cfg(test)]
+mod preflight;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]

@@ -7,14 +7,19 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
-use snapkeep::cloud::{Cloud as _, SnapshotFilter};
-use snapkeep::domain::inventory::Snapshot;
+use snapkeep::cloud::{Cloud as _, CloudError, ImageFilter, Page, SnapshotFilter};
+use snapkeep::domain::inventory::{Image, Snapshot};
 use tempfile::TempDir;
 
 use crate::support::moto::Moto;
 
 mod adopt;
+mod copies;
+mod crashes;
 mod cycle;
+mod families;
+mod images;
+mod log;
 mod options;
 mod saved;
 mod scene;
@@ -87,21 +92,39 @@ impl Machine {
     /// Returns the snapshots that are there now, by id.
     fn snapshots(&self, region: &str) -> BTreeMap<String, Snapshot> {
         let region = region.parse().unwrap();
-        let read = async {
+        let listed = block_on(async {
             let cloud = self.moto.cloud().await;
-            let mut snapshots = BTreeMap::new();
-            let mut token = None;
-            loop {
-                let page =
-                    cloud.describe_snapshots(&region, &SnapshotFilter::All, token).await.unwrap();
-                snapshots.extend(page.items.into_iter().map(|s| (s.id.to_string(), s)));
-                token = page.next_token;
-                if token.is_none() {
-                    return snapshots;
-                }
-            }
-        };
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(read)
+            all(|token| cloud.describe_snapshots(&region, &SnapshotFilter::All, token)).await
+        });
+        listed.into_iter().map(|snapshot| (snapshot.id.to_string(), snapshot)).collect()
+    }
+
+    /// Returns the images that are there now, by id.
+    fn images(&self, region: &str) -> BTreeMap<String, Image> {
+        let region = region.parse().unwrap();
+        let listed = block_on(async {
+            let cloud = self.moto.cloud().await;
+            all(|token| cloud.describe_images(&region, &ImageFilter::All, token)).await
+        });
+        listed.into_iter().map(|image| (image.id.to_string(), image)).collect()
+    }
+}
+
+fn block_on<F: Future>(work: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+async fn all<T, F: Future<Output = Result<Page<T>, CloudError>>>(
+    page: impl Fn(Option<String>) -> F,
+) -> Vec<T> {
+    let (mut items, mut token) = (Vec::new(), None);
+    loop {
+        let listed = page(token).await.unwrap();
+        items.extend(listed.items);
+        token = listed.next_token;
+        if token.is_none() {
+            return items;
+        }
     }
 }
 

@@ -1,4 +1,6 @@
 //! What holds for every plan, over random accounts: odd tags, twins, failures, gaps and all.
+//!
+//! Here one region's snapshots; what joins regions is in `copying`. `PROPTEST_CASES` asks for more.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
@@ -11,6 +13,10 @@ use snapkeep::domain::inventory::{
 use snapkeep::domain::region::Region;
 use snapkeep::domain::source::Source;
 use snapkeep::plan::{Action, ExpireReason, Op, Plan, Request, Severity, plan};
+
+mod account;
+mod copying;
+mod facts;
 
 const CONFIG: &str = r#"
 version = 1
@@ -245,8 +251,14 @@ fn deleted(plan: &Plan) -> Vec<SnapshotId> {
     plan.actions.iter().filter_map(|action| action.as_delete()?.resource.snapshot()).collect()
 }
 
+/// So many cases, unless the environment asks for others.
+fn cases(n: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(n), ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn the_order_of_listings_does_not_matter(

@@ -1,7 +1,14 @@
 //! The commands of README and of `tests/cmd`, run for real; `TRYCMD=overwrite` updates them.
 
+use std::fs;
+use std::path::Path;
+
 #[test]
 fn commands_print_what_the_documents_show() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Where they keep a sandbox, which must be a new one.
+    fs::create_dir_all(root.join("target")).unwrap();
+    let _ = fs::remove_file(root.join("target/trial.json"));
     trycmd::TestCases::new().env("COLUMNS", "100").case("README.md").case("tests/cmd/*.md");
 }
 

@@ -16,7 +16,6 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.elastic_block_store import Snapshot, Volume
 from moto.ec2.responses import EC2Response
-from moto.ec2.utils import random_ami_id, random_snapshot_id
 from moto.kms import kms_backends
 
 # The secret key that tests sign with.
@@ -86,7 +85,7 @@ class Copies:
         arn = Keys.arn(backend, key) if is_encrypted else None
         snapshot = Snapshot(
             backend,
-            random_snapshot_id(),
+            Corrections.new_id(backend, "snap", source.id, description),
             Volume(backend, "vol-ffffffff", source.volume_size, zone=None, encrypted=is_encrypted),
             description,
             encrypted=is_encrypted,
@@ -208,7 +207,7 @@ class Copies:
                 "The parameter KmsKeyId requires the parameter Encrypted to be set.",
             )
         Images.refuse_bad_name(backend, name)
-        image = Images.new(backend, random_ami_id(), name)
+        image = Images.new(backend, Corrections.new_id(backend, "ami", source_id, name), name)
         image.description = self._get_param("Description") or source.description
         image.root_device_name = source.root_device_name
         image.source_image_id, image.source_image_region = source_id, source_region

@@ -6,7 +6,9 @@ The quotations are from the Amazon EC2 API reference, of the action that the met
 
 import base64
 import fnmatch
+import hashlib
 import re
+from collections import Counter
 from datetime import datetime, timezone
 
 import moto.ec2.utils
@@ -33,9 +35,21 @@ class Corrections:
     now = None
     enabled_regions = None
 
+    # How often something was made of the same.
+    made = Counter()
+
     @classmethod
     def clock(cls):
         return cls.now or utcnow()
+
+    @classmethod
+    def new_id(cls, backend, prefix, *of):
+        """Returns an id for what is made of something, the same in each run: moto's are random, and
+        what a test expects could not name them, nor be in their order.
+        """
+        of = f"{backend.region_name} {prefix} {' '.join(of)}"
+        cls.made[of] += 1
+        return f"{prefix}-{hashlib.sha256(f'{of} {cls.made[of]}'.encode()).hexdigest()[:17]}"
 
     def page(response, items, key, ids_key):
         """moto ignores MaxResults and NextToken and returns everything.
@@ -163,6 +177,10 @@ class Corrections:
         to protect the volume encryption key for the parent volume" (`Snapshot`).
         """
         snapshot = Corrections.create_snapshot_of_moto(self, *args, **kwargs)
+        del self.snapshots[snapshot.id]
+        of = [snapshot.volume.id, snapshot.description]
+        snapshot.id = Corrections.new_id(self, "snap", *of)
+        self.snapshots[snapshot.id] = snapshot
         snapshot.kms_key_id = snapshot.volume.kms_key_id
         if Corrections.now is not None:
             snapshot.start_time = Corrections.now

@@ -10,7 +10,6 @@ from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.amis import Ami
 from moto.ec2.responses import EC2Response
-from moto.ec2.utils import random_ami_id
 
 
 class Images:
@@ -87,11 +86,14 @@ class Images:
         return Corrections.page(self, images, "Images", "ImageIds")
 
     def create_image(self):
-        """moto answers HTTP 500 to tags for the snapshots, and ignores BlockDeviceMappings and the
-        instance's volumes. "To tag the snapshots that are created of the root volume and of other
-        Amazon EBS volumes that are attached to the instance, the value for ResourceType must be
-        snapshot"; NoDevice: "To omit the device from the block device mapping, specify an empty
-        string" (`BlockDeviceMapping`).
+        """moto answers HTTP 500 to tags for the snapshots, ignores BlockDeviceMappings and the
+        instance's volumes, and does not say what the image was made of. "To tag the snapshots that
+        are created of the root volume and of other Amazon EBS volumes that are attached to the
+        instance, the value for ResourceType must be snapshot"; NoDevice: "To omit the device from
+        the block device mapping, specify an empty string" (`BlockDeviceMapping`). SourceInstanceId:
+        "The ID of the instance that the AMI was created from if the AMI was created using
+        CreateImage" (`Image`). SourceImageId is then the image that the instance was launched from
+        (EC2 user guide, "Identify the source AMI").
         """
         name, instance_id = self._get_param("Name"), self._get_param("InstanceId")
         tags = self._parse_tag_specification()
@@ -101,8 +103,9 @@ class Images:
         backend = self.ec2_backend
         instance = backend.get_instance(instance_id)
         Images.refuse_bad_name(backend, name)
-        image = Images.new(backend, random_ami_id(), name)
+        image = Images.new(backend, Corrections.new_id(backend, "ami", instance_id, name), name)
         image.instance_id = instance_id
+        image.source_image_id, image.source_image_region = instance.image_id, backend.region_name
         image.description = self._get_param("Description", "")
         image.root_device_name = instance.root_device_name
         description = f"Created by CreateImage({instance_id}) for {image.id}"

@@ -5,10 +5,12 @@
 corrections.py, images.py and copies.py are what is corrected, scene.py is the seed.
 
 Prints one line of JSON with the port of 127.0.0.1 it listens on, and ends when its standard
-input does, so that it cannot outlive the test. `GET /_calls` returns every call so far.
+input does, so that it cannot outlive the test. `GET /_calls` returns every call so far, `GET
+/_now/INSTANT` sets `now`.
 
 The scene: {"page_items_max": 3, "now": "2026-11-20T03:00:02Z", "clock_ahead_seconds": 600,
-"enabled_regions": ["us-east-1"], "refuse": [{"region", "action", "code", "message"}],
+"enabled_regions": ["us-east-1"], "refuse": [{"region", "action", "code", "message", "times"}],
+"lose": [{"region", "action", "how": "drop|hang|error", "times"}],
 "regions": {"us-east-1": {
     "keys":      [{"id", "alias": "alias/...", "enabled": true, "spec", "usage",
                    "is_ebs_default": false}],
@@ -32,7 +34,9 @@ the kinds that moto does not know. `page_items_max` makes listings span pages: E
 fewer items than MaxResults asks for. `now` is when created snapshots and images start.
 `clock_ahead_seconds` shifts the Date of every reply. `enabled_regions` is what DescribeRegions
 lists. A call that `refuse` names is answered with that error code, and with `message` if it has
-one; it may be KMS's.
+one; it may be KMS's. One that `lose` names is carried out, but its reply never comes: the connection
+breaks, stays open without a word, or an InternalError comes instead. Both hold for the first
+`times` calls, or for all.
 
 Presigned URLs of CopySnapshot are checked with the secret key `testing`. What takes time in EC2 is
 done at once here: what is pending there is completed, available, or failed.
@@ -42,6 +46,7 @@ import io
 import json
 import logging
 import os
+import socket
 import sys
 import threading
 from datetime import datetime, timedelta, timezone
@@ -68,19 +73,18 @@ from werkzeug.serving import make_server
 class Front:
     """Stands in front of moto: notes every call, and answers those that the scene refuses."""
 
-    def __init__(self, application, refuse):
+    def __init__(self, application, scene):
         self.application = application
-        self.refuse = {(item["region"], item["action"]): item for item in refuse}
+        self.refuse, self.lose = (
+            {(item["region"], item["action"]): dict(item) for item in scene.get(key, [])}
+            for key in ["refuse", "lose"]
+        )
         self.calls = []
         self.lock = threading.Lock()
 
     def __call__(self, environ, start_response):
-        if environ["PATH_INFO"] == "/_calls":
-            with self.lock:
-                body = json.dumps(self.calls).encode()
-            headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-            start_response("200 OK", headers)
-            return [body]
+        if environ["PATH_INFO"].startswith("/_"):
+            return self.of_test(environ["PATH_INFO"], start_response)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         # KMS speaks JSON and names the call in a header.
@@ -100,12 +104,41 @@ class Front:
         }
         with self.lock:
             self.calls.append(call)
-        refused = self.refuse.get((call["region"], call["action"]))
-        if refused is None:
-            return self.application(environ, start_response)
-        if target:
+        refused = self.taken(self.refuse, call)
+        if refused is not None and target:
             return self.refusal_of_kms(refused, start_response)
-        return self.refusal(refused, call["action"], start_response)
+        if refused is not None:
+            return self.refusal(refused, call["action"], start_response)
+        lost = self.taken(self.lose, call)
+        if lost is None:
+            return self.application(environ, start_response)
+        list(self.application(environ, lambda *args: None))
+        if lost["how"] == "error":
+            return self.refusal({"code": "InternalError"}, call["action"], start_response)
+        if lost["how"] == "hang":
+            threading.Event().wait()
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        return []
+
+    def of_test(self, path, start_response):
+        """What is asked by the test and not by EC2's client."""
+        with self.lock:
+            if path.startswith("/_now/"):
+                Corrections.now = instant(path.removeprefix("/_now/"))
+            body = json.dumps(self.calls).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response("200 OK", headers)
+        return [body]
+
+    def taken(self, rules, call):
+        """Returns the rule that holds for a call, and counts that it did."""
+        with self.lock:
+            rule = rules.get((call["region"], call["action"]))
+            if rule is None or rule.get("times", 1) == 0:
+                return None
+            if "times" in rule:
+                rule["times"] -= 1
+            return rule
 
     def refusal_of_kms(self, refused, start_response):
         body = json.dumps({"__type": refused["code"], "message": refused.get("message", "")})
@@ -128,7 +161,11 @@ class Front:
             f"<Code>{code}</Code><Message>{escape(message)}</Message>"
             "</Error></Errors><RequestID>00000000-0000-0000-0000-000000000000</RequestID></Response>"
         ).encode()
-        statuses = {"AuthFailure": "401 Unauthorized", "UnauthorizedOperation": "403 Forbidden"}
+        statuses = {
+            "AuthFailure": "401 Unauthorized",
+            "InternalError": "500 Internal Server Error",
+            "UnauthorizedOperation": "403 Forbidden",
+        }
         status = statuses.get(code, "400 Bad Request")
         headers = [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))]
         start_response(status, headers)
@@ -158,7 +195,7 @@ def main():
         corrections.apply()
     for region, resources in scene.get("regions", {}).items():
         Scene(region).seed(resources)
-    application = Front(DomainDispatcherApplication(create_backend_app), scene.get("refuse", []))
+    application = Front(DomainDispatcherApplication(create_backend_app), scene)
     clock_ahead = timedelta(seconds=scene.get("clock_ahead_seconds", 0))
     server = make_server(
         "127.0.0.1", 0, application, threaded=True, request_handler=handler(clock_ahead)

@@ -201,7 +201,7 @@ fn what_was_asked_about_images_and_keys_is_read() {
     assert_eq!((&unknown.shared_with, unknown.is_complete), (&None, false));
     assert_eq!(
         format!("{:?}", region.keys),
-        r#"{"alias/backup": Known(Key { arn: "arn:1", is_enabled: true, is_symmetric: true }), "alias/gone": Unknown("NotFoundException: gone")}"#
+        r#"{"alias/backup": Known(Key { arn: "arn:1", is_enabled: true, is_symmetric: true }), "alias/gone": Missing("NotFoundException: gone")}"#
     );
     let inventory = check(&[("image-uses.json", None), ("keys.json", None)]);
     let region = inventory.regions.values().next().unwrap();

@@ -8,8 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::list;
 use crate::cloud::{Cloud, ErrorKind, ImageReference, REFERENCED_IMAGES_MAX};
 use crate::domain::ids::ImageId;
-use crate::domain::inventory::{ImageUse, InstanceState, Inventory, Listing, RegionInventory};
+use crate::domain::inventory::{
+    Image, ImageUse, InstanceState, Inventory, Listing, RegionInventory,
+};
 use crate::domain::region::Region;
+use crate::domain::tags;
 
 /// How many images are asked about at a time where each takes a call of its own.
 const CALLS_AT_A_TIME: usize = 10;
@@ -30,7 +33,7 @@ pub async fn ask_about_images<C: Cloud>(
         let ids: Vec<ImageId> = ids.iter().copied().collect();
         let (mut uses, note) = find_uses(cloud, region, found, &ids).await;
         found.notes.extend(note);
-        found.notes.extend(find_permissions(cloud, region, &mut uses).await);
+        found.notes.extend(find_permissions(cloud, region, found, &mut uses).await);
         found.image_uses.extend(uses);
     });
     join_all(answers).await;
@@ -120,9 +123,20 @@ fn group(ids: &[ImageId], mut references: Vec<ImageReference>, is_complete: bool
     uses
 }
 
-/// Asks with whom each image is shared; returns a note on those that could not be asked.
-async fn find_permissions<C: Cloud>(cloud: &C, region: &Region, uses: &mut Uses) -> Option<String> {
-    let ids: Vec<ImageId> = uses.keys().copied().collect();
+/// Asks with whom each image is shared that others made, since it takes a call for each; returns a
+/// note on those that could not be asked.
+async fn find_permissions<C: Cloud>(
+    cloud: &C,
+    region: &Region,
+    found: &RegionInventory,
+    uses: &mut Uses,
+) -> Option<String> {
+    let is_marked = |image: &&Image| {
+        image.tags.iter().any(|(key, _)| key.starts_with(tags::PREFIX) && key != tags::HOLD)
+    };
+    let marked: BTreeSet<ImageId> =
+        found.images.iter().filter(is_marked).map(|image| image.id).collect();
+    let ids: Vec<ImageId> = uses.keys().copied().filter(|id| !marked.contains(id)).collect();
     let mut first_error = None;
     for ids in ids.chunks(CALLS_AT_A_TIME) {
         let calls = ids.iter().map(|id| cloud.describe_launch_permissions(region, *id));
@@ -145,7 +159,7 @@ async fn find_permissions<C: Cloud>(cloud: &C, region: &Region, uses: &mut Uses)
             break;
         }
     }
-    let n = uses.values().filter(|image_use| image_use.shared_with.is_none()).count();
+    let n = ids.iter().filter(|id| uses.get(id).is_none_or(|u| u.shared_with.is_none())).count();
     let note =
         |error| format!("DescribeImageAttribute: {error} (images not known to be unshared: {n})");
     first_error.map(note)

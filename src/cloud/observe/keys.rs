@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, ErrorKind};
 use crate::domain::inventory::{Inventory, KeyAnswer};
 use crate::domain::region::Region;
 
@@ -24,6 +24,7 @@ pub async fn ask_about_keys<C: Cloud>(
         for name in names {
             let answer = match cloud.describe_key(region, name).await {
                 Ok(key) => KeyAnswer::Known(key),
+                Err(err) if err.kind == ErrorKind::NotFound => KeyAnswer::Missing(err.reason()),
                 Err(err) => KeyAnswer::Unknown(err.reason()),
             };
             found.keys.insert(Arc::clone(name), answer);

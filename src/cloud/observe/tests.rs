@@ -252,7 +252,7 @@ async fn keys_are_known_or_there_is_a_reason() {
     let keys = &inventory.regions[&region()].keys;
     let KeyAnswer::Known(key) = &keys["alias/backup"] else { panic!("{keys:?}") };
     assert_eq!((&key.arn, key.is_enabled, key.is_symmetric), (&arn, false, true));
-    let KeyAnswer::Unknown(reason) = &keys["alias/other"] else { panic!("{keys:?}") };
+    let KeyAnswer::Missing(reason) = &keys["alias/other"] else { panic!("{keys:?}") };
     assert!(reason.starts_with("NotFoundException: "), "{reason}");
 }
 

@@ -1,7 +1,8 @@
-//! The demonstration account: a year in the life of three regions, ending now.
+//! The demonstration account: a year in the life of five regions, ending now.
 //!
 //! A policy `servers` (daily at 03:00 UTC) has made points all year, and something like what
-//! every account collects has come up beside them. The same `now` gives the same account.
+//! every account collects has come up beside them. Images, encryption and copies are in two regions
+//! of their own. The same `now` gives the same account.
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::domain::region::Region;
 use crate::domain::tags::{self, VALUE_CHARS_MAX};
 
 mod oddities;
+mod recovery;
 
 /// For how many days back there is a point of every slot.
 const DAYS: u64 = 45;
@@ -60,6 +62,12 @@ struct Server {
     is_encrypted: bool,
 }
 
+impl Server {
+    fn volume_ids(&self) -> Vec<(&'static str, VolumeId)> {
+        self.volumes.iter().map(|(device, volume)| (*device, volume.id)).collect()
+    }
+}
+
 impl Demo<'_> {
     fn fill(&self) {
         let us_east_1 = self.region("us-east-1");
@@ -83,6 +91,7 @@ impl Demo<'_> {
             self.history(server);
         }
         self.oddities(&oddities::Cast { web, db, app, report, legacy });
+        self.recovery();
     }
 
     fn region(&self, name: &str) -> Option<Region> {
@@ -172,7 +181,7 @@ impl Demo<'_> {
             (tags::SLOT, slot_tag(slot)),
             (tags::SOURCE, format!("{}/{}", server.region, server.id)),
             (tags::MEMBERS, server.volumes.len().to_string()),
-            (tags::DEVICES, devices(server)),
+            (tags::DEVICES, devices(&server.volume_ids())),
         ];
         Snapshot {
             is_encrypted: server.is_encrypted,
@@ -213,10 +222,10 @@ fn slot_tag(slot: DateTime<Utc>) -> String {
 }
 
 /// Returns which volume was which device, as far as a tag has room.
-fn devices(server: &Server) -> String {
+fn devices(volumes: &[(&str, VolumeId)]) -> String {
     let mut text = String::new();
-    for (device, volume) in &server.volumes {
-        let next = format!("{}{device}={}", if text.is_empty() { "" } else { " " }, volume.id);
+    for (device, id) in volumes {
+        let next = format!("{}{device}={id}", if text.is_empty() { "" } else { " " });
         if text.len() + next.len() <= VALUE_CHARS_MAX {
             text += &next;
         }

@@ -102,8 +102,9 @@ impl RegionState {
     pub(super) fn would_be_incremental(&self, lineage: Lineage, key: Option<&Arc<str>>) -> bool {
         let Some(made) = self.copies.of_lineage.get(&lineage) else { return false };
         let state = |id: &SnapshotId| self.snapshots.get(id).map(|stored| stored.snapshot.state);
-        let is_unfinished =
-            |id: &&SnapshotId| matches!(state(id), Some(SnapshotState::Pending | SnapshotState::Error));
+        let is_unfinished = |id: &&SnapshotId| {
+            matches!(state(id), Some(SnapshotState::Pending | SnapshotState::Error))
+        };
         // What was never completed is no base for the next; what is gone was one.
         let last = made.iter().rev().find(|id| !is_unfinished(id));
         last.and_then(state) == Some(SnapshotState::Completed)

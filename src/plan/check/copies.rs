@@ -65,10 +65,14 @@ fn there(scene: Scene<'_>) -> HashMap<CopyKey, ResourceId> {
 
 fn copy_key(scene: Scene<'_>, tags: &Tags) -> Option<CopyKey> {
     let policy = scene.policy_anywhere(tags.get(tags::POLICY)?)?.name.to_string();
-    let point = tags.get(tags::SLOT).or(tags.get(tags::ORIGIN))?;
+    let source = tags.get(tags::SOURCE)?;
+    let is_form = source.split_once('/').is_some_and(|(home, _)| home == scene.region.as_str());
+    // Each of two originals of one slot may have its own encrypted form.
+    let (slot, origin) = (tags.get(tags::SLOT), tags.get(tags::ORIGIN));
+    let point = if is_form { origin.or(slot) } else { slot.or(origin) }?;
     let volume = tags.get(tags::VOLUME).unwrap_or_default();
     tags.get(tags::COPY_OF)?;
-    Some((policy, tags.get(tags::SOURCE)?.into(), point.into(), volume.into()))
+    Some((policy, source.into(), point.into(), volume.into()))
 }
 
 /// Returns true if `id` is there, and completed or available.

@@ -73,8 +73,8 @@ fn why_not(
     if let Some(image_id) = delete.backs {
         let images = scene.observed.images.iter();
         let mut images = images.filter(|image| image.snapshot_ids.contains(&snapshot.id));
-        let is_with_image =
-            deleted.contains_key(&image_id.into()) && images.all(|image| image.id == image_id);
+        let is_with_image = deleted.contains_key(&image_id.into())
+            && images.all(|i| deleted.contains_key(&i.id.into()));
         // Whose the image is decides for both, but for what is a point of its own.
         let is_point = snapshot_lineage(scene, snapshot).is_some();
         return (!is_with_image || is_point).then_some("does not go with its image");

@@ -3,6 +3,7 @@
 //! Most lineages are settled by a look at the newest survivors of each volume: as many newer
 //! complete points as the policy keeps are proof enough. Only the others are gone through whole.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +13,12 @@ use crate::config::{Orphans, Retention};
 use crate::domain::id_map::IdMap;
 use crate::domain::ids::VolumeId;
 use crate::domain::inventory::{Image, ImageState, Snapshot, SnapshotState};
-use crate::domain::source::RegionalSource;
+use crate::domain::source::{RegionalSource, Source};
 use crate::domain::tags::{self, Tags};
+use crate::plan::check::adopted::{family_of, point_of};
 use crate::plan::check::ours::{
-    LineageKey, image_lineage, lineage_key, snapshot_lineage, variant, volume_of,
+    LineageKey, has_no_marks, image_lineage, is_managed, lineage_key, snapshot_lineage, variant,
+    volume_of,
 };
 use crate::plan::check::{Broken, Deleted, Scene};
 use crate::plan::model::ExpireReason;
@@ -43,6 +46,10 @@ pub(super) fn newest_points(scene: Scene<'_>, deleted: &Deleted<'_>, broken: &mu
             lineages.entry(key).or_default().push(member);
         }
     }
+    for key in open.keys() {
+        let members = of_family(scene, deleted, *key);
+        lineages.entry(*key).or_default().extend(members);
+    }
     for (key, members) in lineages {
         let Some(retention) = retention(scene, key) else { continue };
         let n_lost = n_lost(members, retention.keep_last as usize);
@@ -54,6 +61,33 @@ pub(super) fn newest_points(scene: Scene<'_>, deleted: &Deleted<'_>, broken: &mu
             broken.add(Some(scene.region), text);
         }
     }
+}
+
+/// Returns the images of a family that others made, and that stand beside their encrypted forms.
+fn of_family<'s>(
+    scene: Scene<'s>,
+    deleted: &Deleted<'_>,
+    key: LineageKey<'_>,
+) -> impl Iterator<Item = Member<'s>> {
+    let home = key.1.parse::<RegionalSource>().ok().filter(|home| home.region == *scene.region);
+    let family = home.and_then(|home| match home.source {
+        Source::Family(family) => Some(family.name()),
+        Source::Instance(_) | Source::Volume(_) => None,
+    });
+    let policy = scene.policy(key.0);
+    let images = family.map_or(&[][..], |_| &scene.observed.images).iter();
+    images
+        .filter(|image| image.state == ImageState::Available && has_no_marks(&image.tags))
+        .filter(|image| !is_managed(&image.tags))
+        .filter(move |image| {
+            let name = policy.and_then(|policy| family_of(scene, policy, image));
+            name.as_deref() == family
+        })
+        .map(|image| {
+            let survives = !deleted.contains_key(&image.id.into());
+            let slot = Some(Cow::Owned(point_of(scene.region, image)));
+            Member { slot, ..Member::of_image(image, survives) }
+        })
 }
 
 /// Returns the lineages that lose anything whole, with the start of the newest snapshot they lose.
@@ -143,7 +177,7 @@ fn with_enough_newer<'s>(
 /// What a completed snapshot and its tags say of its point.
 #[derive(Debug)]
 struct Member<'t> {
-    slot: Option<&'t str>,
+    slot: Option<Cow<'t, str>>,
     wanted: usize,
     volume_id: Option<VolumeId>,
     started_at: DateTime<Utc>,
@@ -165,7 +199,7 @@ impl<'t> Member<'t> {
 
     fn shares_point(&self, other: &Self) -> bool {
         // Somebody may have removed the tag; then the snapshot is a point by itself.
-        self.slot.is_some() && (self.slot, self.wanted) == (other.slot, other.wanted)
+        self.slot.is_some() && (&self.slot, self.wanted) == (&other.slot, other.wanted)
     }
 
     fn shares_volume(&self, other: &Self) -> bool {
@@ -174,8 +208,8 @@ impl<'t> Member<'t> {
 }
 
 /// Returns what tells a point: its slot, else what it is a copy of.
-fn slot(tags: &Tags) -> Option<&str> {
-    tags.get(tags::SLOT).or_else(|| tags.get(tags::ORIGIN))
+fn slot(tags: &Tags) -> Option<Cow<'_, str>> {
+    tags.get(tags::SLOT).or_else(|| tags.get(tags::ORIGIN)).map(Cow::Borrowed)
 }
 
 /// Returns the instant of the data.
@@ -185,7 +219,10 @@ fn time(tags: &Tags, started_at: DateTime<Utc>) -> DateTime<Utc> {
 
 /// Returns how many of the newest `keep_last` complete points among `members` would not stay so.
 fn n_lost(mut members: Vec<Member<'_>>, keep_last: usize) -> usize {
-    members.sort_by_key(|member| (member.slot, member.wanted, member.volume_id));
+    members.sort_by(|a, b| {
+        let key = |member: &Member<'_>| (member.wanted, member.volume_id);
+        a.slot.cmp(&b.slot).then_with(|| key(a).cmp(&key(b)))
+    });
     let mut complete = Vec::new();
     for point in members.chunk_by(Member::shares_point) {
         let volumes = || point.chunk_by(Member::shares_volume);

@@ -117,7 +117,7 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
                     Verdict::Keep(_, until) if !fate.goes => *until,
                     Verdict::Keep(..) | Verdict::Expire(..) | Verdict::Waiting => None,
                 };
-                (point.slot(), self.point_text(point), fate, until)
+                (point.slot(), point_text(point), fate, until)
             }
             At::Failed(entry, goes) => {
                 let point = format!("attempt {} failed; fills no slot", entry.attempt);
@@ -178,34 +178,32 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
             Fate { goes: false, text: text.to_owned() }
         })
     }
+}
 
-    fn point_text(&self, point: &Point<'_>) -> String {
-        let state = state_text(point.state);
-        let images: Vec<String> =
-            point.members.iter().filter_map(|member| self.image_text(member)).collect();
-        let ids: Vec<String> = point.members.iter().map(|m| m.id().to_string()).collect();
-        let mut text = if images.is_empty() {
-            format!("{state}, {} of {} snapshots: {}", ids.len(), point.wanted, ids.join(" "))
-        } else {
-            format!("{state}: {}", images.join("; "))
-        };
-        for form in &point.forms {
-            let state = form.thing.state().name();
-            let image = self.image_text(form).unwrap_or_else(|| form.id().to_string());
-            text.push_str(&format!("; encrypted form {image} ({state})"));
-        }
-        text
-    }
+fn point_text(point: &Point<'_>) -> String {
+    let state = state_text(point.state);
+    let images: Vec<String> = point.members.iter().filter_map(image_text).collect();
+    let ids: Vec<String> = point.members.iter().map(|m| m.id().to_string()).collect();
+    let text = if images.is_empty() {
+        format!("{state}, {} of {} snapshots: {}", ids.len(), point.wanted, ids.join(" "))
+    } else {
+        format!("{state}: {}", images.join("; "))
+    };
+    let forms = point.forms.iter().map(|form| {
+        let image = image_text(form).unwrap_or_else(|| form.id().to_string());
+        format!("encrypted form {image} ({})", form.thing.state().name())
+    });
+    [text].into_iter().chain(forms).collect::<Vec<_>>().join("; ")
+}
 
-    /// Returns an image with its snapshots.
-    fn image_text(&self, member: &Member<'_>) -> Option<String> {
-        let image = member.thing.image()?;
-        let snapshots: Vec<String> = image.snapshot_ids.iter().map(ToString::to_string).collect();
-        Some(match snapshots.len() {
-            0 => format!("{} without snapshots", image.id),
-            _ => format!("{} with {}", image.id, snapshots.join(" ")),
-        })
-    }
+/// Returns an image with its snapshots; none for a snapshot.
+fn image_text(member: &Member<'_>) -> Option<String> {
+    let image = member.thing.image()?;
+    let snapshots: Vec<String> = image.snapshot_ids.iter().map(ToString::to_string).collect();
+    Some(match snapshots.len() {
+        0 => format!("{} without snapshots", image.id),
+        _ => format!("{} with {}", image.id, snapshots.join(" ")),
+    })
 }
 
 fn state_text(state: PointState) -> &'static str {

@@ -58,7 +58,7 @@ pub(super) fn of_itself(
 /// Adds what is on the members of the point: each is a veto on all.
 pub(super) fn of_point(found: &Found<'_, '_, '_>, plan: &Plan, obstacles: &mut Vec<Obstacle>) {
     let Subject { world, scene, .. } = *found.subject;
-    let (policy, now) = (found.lineage.key.policy, world.request.now);
+    let (key, now) = (found.lineage.key, world.request.now);
     let mut being_copied = copies::being_copied(world);
     being_copied.extend(plan.actions.iter().filter_map(Action::as_copy).map(|copy| copy.parent));
     for member in found.members() {
@@ -68,7 +68,7 @@ pub(super) fn of_point(found: &Found<'_, '_, '_>, plan: &Plan, obstacles: &mut V
             add(obstacles, [Obstacle { on: Some(member.id()), what, lifted_by }]);
             continue;
         }
-        let own = removal::vetoes(scene, policy, &member, now);
+        let own = removal::vetoes(scene, key, &member, now);
         add(obstacles, own.into_iter().map(|veto| of_member(veto, plan)));
         let (on, cause) = (Some(member.id()), Cause::BeingCopied);
         if being_copied.contains(&RegionalId { region: scene.region, id: member.id() }) {

@@ -11,8 +11,9 @@ use crate::domain::tags;
 use crate::plan::copies::copies_key;
 use crate::plan::explain::Subject;
 use crate::plan::explain::judged::Found;
-use crate::plan::lineage::{LineageKey, LineageKind, Role, Thing};
+use crate::plan::lineage::{Identity, LineageKey, LineageKind, Role, Thing};
 use crate::plan::model::Plan;
+use crate::plan::point::Point;
 use crate::plan::scene::Scene;
 
 /// Something that has the same data.
@@ -92,7 +93,7 @@ fn same_data(found: &Found<'_, '_, '_>, there: &Scene<'_>, key: LineageKey) -> V
     let Some(identity) = found.identity() else { return Vec::new() };
     let is_it = |id: ResourceId| there.region == subject.scene.region && id == subject.member_id();
     let points = lineage.points.iter().map(|(point, _)| point);
-    let members = points.filter(|point| point.identity == identity).flat_map(|point| point.all());
+    let members = points.filter(|point| point.identity == identity).flat_map(Point::all);
     let members = members.map(|m| (m.thing, m.role, m.volume_id));
     let failed = lineage.failed.iter().map(|(entry, _)| entry);
     let failed = failed.filter(|entry| entry.identity(there.region) == identity);
@@ -139,9 +140,9 @@ fn missing(scene: &Scene<'_>, id: ResourceId) -> &'static str {
     if scene.observed.has_gap(listing) { "could not be read" } else { "gone" }
 }
 
-impl<'a> Found<'_, '_, 'a> {
+impl Found<'_, '_, '_> {
     /// Returns what tells its point from others.
-    fn identity(&self) -> Option<crate::plan::lineage::Identity> {
+    fn identity(&self) -> Option<Identity> {
         let id = self.subject.member_id();
         let failed = self.lineage.failed.iter().map(|(entry, _)| entry);
         let mut failed = failed.filter(|entry| entry.thing.id() == id);

@@ -35,7 +35,7 @@ pub(super) fn changes(out: &mut String, changes: &[&Op]) {
     let n_backing = changes.len() - lines.len();
     if 0 < n_backing {
         let of_images = count(n_backing, "snapshot");
-        row(out, "   ", &format!("tag {of_images} of images that are deregistered"));
+        hanging(out, "   ", &format!("tag {of_images} of images that are deregistered"));
     }
 }
 

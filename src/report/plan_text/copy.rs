@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::ids::ResourceId;
 use crate::plan::Copy;
 use crate::plan::reason::minute;
 use crate::report::text::{hanging, row, things};
@@ -10,7 +9,7 @@ use crate::report::text::{hanging, row, things};
 /// Appends the copies from other regions, if there are any.
 pub(super) fn copies(out: &mut String, copies: &[&Copy]) {
     if !copies.is_empty() {
-        let _ = writeln!(out, "  copy {}, {}", things(copies.iter().map(parent)), gib(copies));
+        let _ = writeln!(out, "  copy {}, {}", parents(copies), gib(copies));
         rows(out, copies, |copy| format!("{} of {}", copy.source, copy.parent.region));
     }
 }
@@ -18,7 +17,7 @@ pub(super) fn copies(out: &mut String, copies: &[&Copy]) {
 /// Appends the copies within the region, if there are any.
 pub(super) fn encryptions(out: &mut String, copies: &[&Copy]) {
     if !copies.is_empty() {
-        let _ = writeln!(out, "  encrypt {}, {}", things(copies.iter().map(parent)), gib(copies));
+        let _ = writeln!(out, "  encrypt {}, {}", parents(copies), gib(copies));
         rows(out, copies, |copy| copy.source.to_string());
     }
 }
@@ -29,8 +28,8 @@ pub(super) fn gib(copies: &[&Copy]) -> String {
     format!("{sum} GiB of volumes")
 }
 
-fn parent(copy: &&Copy) -> ResourceId {
-    copy.parent.id
+fn parents(copies: &[&Copy]) -> String {
+    things(copies.iter().map(|copy| copy.parent.id))
 }
 
 /// Appends copies grouped by source, each with its point's instant, parent, size and how it is

@@ -181,11 +181,8 @@ pub(super) fn deleted(plan: &Plan, region: &Region) -> Vec<ResourceId> {
 
 /// What a plan waits for, one a line.
 pub(super) fn waits(plan: &Plan) -> String {
-    let lines: Vec<String> = plan
-        .waiting
-        .iter()
-        .map(|w| format!("{} {}: {}", w.region, w.resource, w.reason))
-        .collect();
+    let lines: Vec<String> =
+        plan.waiting.iter().map(|w| format!("{} {}: {}", w.region, w.resource, w.reason)).collect();
     lines.join("\n")
 }
 
@@ -261,8 +258,9 @@ impl Ledger {
         for (id, line) in &self.0 {
             if !line.thing.state.is_failed() {
                 let source = line.thing.tag(tags::SOURCE);
-                *made.entry(format!("{} {source} {}", id.region, line.thing.name())).or_default() +=
-                    1;
+                *made
+                    .entry(format!("{} {source} {}", id.region, line.thing.name()))
+                    .or_default() += 1;
             }
         }
         let twice: Vec<_> = made.iter().filter(|(_, n)| **n > 1).collect();

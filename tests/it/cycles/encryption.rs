@@ -59,7 +59,10 @@ async fn every_point_gets_one_encrypted_form_and_the_original_goes_only_then() {
         assert_eq!(plain(&world).len(), kind.n());
         settle(&world, &config).await;
         assert!(plain(&world).is_empty(), "{kind:?}");
-        assert_eq!((complete(&forms(&world)), world.sandbox.n_calls(kind.call())), (kind.n(), kind.n()));
+        assert_eq!(
+            (complete(&forms(&world)), world.sandbox.n_calls(kind.call())),
+            (kind.n(), kind.n())
+        );
         // Nothing is left of an image but what backs its form.
         let n_snapshots = if kind == Kind::Volume { 1 } else { 2 };
         assert_eq!(world.snapshots(&eu()).len(), n_snapshots, "{kind:?}");
@@ -103,7 +106,8 @@ async fn the_original_stays_until_every_copy_elsewhere_is_complete() {
         for copy in &made {
             let form = |form: &Thing| format!("eu-west-1/{}", form.id) == copy.tag(tags::COPY_OF);
             assert!(forms(&world).iter().any(form), "{kind:?}");
-            let original = |thing: &Thing| format!("eu-west-1/{}", thing.id) == copy.tag(tags::ORIGIN);
+            let original =
+                |thing: &Thing| format!("eu-west-1/{}", thing.id) == copy.tag(tags::ORIGIN);
             assert!(plain(&world).iter().any(original), "{kind:?}");
         }
         assert_eq!(plain(&world).len(), kind.n(), "the copy is under way");
@@ -141,8 +145,7 @@ async fn points_that_were_there_before_are_encrypted_and_replaced_too() {
         kind.source(&world);
         days(&world, &kind.policy("retention = { daily = \"9 days\" }", TO_US), 3).await;
         let n_copied = copies(&world, &us()).len();
-        let config =
-            kind.policy(&format!("retention = {{ daily = \"9 days\" }}\n{RETIRE}"), TO_US);
+        let config = kind.policy(&format!("retention = {{ daily = \"9 days\" }}\n{RETIRE}"), TO_US);
         hourly(&world, &config, 8).await;
         assert!(plain(&world).is_empty(), "{kind:?}");
         assert_eq!(slots(&forms(&world)).len(), 4, "{kind:?}");
@@ -241,10 +244,15 @@ async fn what_is_to_stay_vanishes_before_the_retirement_which_is_skipped() {
             world.sandbox.clear_faults();
             let plan = world.plan(&config).await;
             assert!(!deleted(&plan, &eu()).is_empty(), "{kind:?}");
-            let lost: Vec<ResourceId> = copies(&world, &region).iter().map(|copy| copy.id).collect();
+            let lost: Vec<ResourceId> =
+                copies(&world, &region).iter().map(|copy| copy.id).collect();
             lost.into_iter().for_each(|id| lose(&world, &region, id));
             let report = world.execute(plan).await;
-            assert!(words(&report).iter().all(|w| ["skipped", "not started"].contains(w)), "{kind:?} {:?}", words(&report));
+            assert!(
+                words(&report).iter().all(|w| ["skipped", "not started"].contains(w)),
+                "{kind:?} {:?}",
+                words(&report)
+            );
             assert_eq!(complete(&plain(&world)), kind.n(), "{kind:?} {region}");
         }
     }
@@ -295,7 +303,8 @@ async fn an_image_that_others_made_is_encrypted_and_replaced_only_if_it_is_adopt
              regions = [\"eu-west-1\"]\nretention = {{ daily = \"30 days\" }}\n\
              select = {{ resource = \"image\", tags = {{ Role = \"golden\" }} }}\n{RETIRE}\n{adopt}\n{TO_US}"
         );
-        let snapshot = world.snapshot(&eu(), world.volume(&eu(), "gp3"), t("2026-11-19 10:00:00"), &[]);
+        let snapshot =
+            world.snapshot(&eu(), world.volume(&eu(), "gp3"), t("2026-11-19 10:00:00"), &[]);
         let id = world.sandbox.new_image_id();
         let image = Image {
             snapshot_ids: vec![snapshot],

@@ -40,6 +40,18 @@ select = { resource = "instance", states = ["running"] }
 retention = { daily = "3 days" }
 "#;
 
+/// An image of each instance of one region, daily at 03:00, kept for three days.
+pub(super) const IMAGES: &str = r#"
+version = 1
+[[policy]]
+name = "golden"
+kind = "images"
+regions = ["eu-west-1"]
+schedule = "0 3 * * *"
+select = { resource = "instance", states = ["running"] }
+retention = { daily = "3 days" }
+"#;
+
 /// When most tests begin: five minutes after a slot.
 pub(super) const START: &str = "2026-11-20 03:05:00";
 
@@ -260,6 +272,33 @@ impl World {
         id
     }
 
+    /// Runs a cycle on each of the next `n` days, and leaves a day after the last.
+    pub(super) async fn days(&self, config_text: &str, n: usize) {
+        for _ in 0..n {
+            self.cycle(config_text).await;
+            self.wait(TimeDelta::days(1));
+        }
+    }
+
+    /// Registers an image as a person or another tool would, with a snapshot of its own.
+    pub(super) fn made_elsewhere(
+        &self,
+        name: &str,
+        created_at: DateTime<Utc>,
+        tags: &[(&str, &str)],
+    ) -> (ImageId, SnapshotId) {
+        let (id, volume_id) = (self.sandbox.new_image_id(), self.sandbox.new_volume_id());
+        let snapshot_id = self.snapshot(&eu(), volume_id, created_at, &[]);
+        let image = Image {
+            created_at: Some(created_at),
+            snapshot_ids: vec![snapshot_id],
+            tags: tags.iter().copied().collect(),
+            ..Image::plain(id, name)
+        };
+        self.sandbox.add_image(&eu(), image);
+        (id, snapshot_id)
+    }
+
     pub(super) fn snapshots(&self, region: &Region) -> Vec<Snapshot> {
         let mut snapshots = self.sandbox.inventory().regions.remove(region).unwrap().snapshots;
         snapshots.sort_by_key(|snapshot| (snapshot.started_at, snapshot.id));
@@ -270,6 +309,10 @@ impl World {
         let mut images = self.sandbox.inventory().regions.remove(region).unwrap().images;
         images.sort_by_key(|image| (image.created_at, image.id));
         images
+    }
+
+    pub(super) fn find_image(&self, region: &Region, id: ImageId) -> Option<Image> {
+        self.images(region).into_iter().find(|image| image.id == id)
     }
 
     pub(super) fn find(&self, region: &Region, id: SnapshotId) -> Option<Snapshot> {
@@ -377,6 +420,12 @@ fn is_refused(plan: &Plan) -> bool {
 /// One word for each outcome, in order.
 pub(super) fn words(report: &Report) -> Vec<&'static str> {
     report.outcomes.iter().map(Outcome::word).collect()
+}
+
+/// EC2's name of each action, with one word for its outcome, in order.
+pub(super) fn ended(report: &Report) -> Vec<(&'static str, &'static str)> {
+    let actions = report.plan.actions.iter().map(Action::operation);
+    actions.zip(words(report)).collect()
 }
 
 /// What the process would exit with.

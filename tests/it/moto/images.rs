@@ -120,6 +120,10 @@ async fn an_image_is_made_without_what_is_left_out_and_goes_with_its_snapshots()
     assert_eq!((made.state, made.size_gib), (ImageState::Available, 508));
     assert_eq!(made.created_at.unwrap().to_rfc3339(), "2026-11-20T03:00:02+00:00");
     assert!(!made.is_encrypted, "one of its devices is not");
+    assert_eq!(made.source_instance_id, Some(an_image().instance_id));
+    // What the instance was launched from.
+    assert_eq!(made.source_image_id, Some(image_id("ami-00000002")));
+    assert_eq!(made.source_image_region, Some(us()));
     let tags: Vec<_> = made.tags.iter().collect();
     assert_eq!(tags, [("snapkeep:policy", "web"), ("snapkeep:slot", "b")]);
     let ids = SnapshotFilter::Ids(made.snapshot_ids.clone());

@@ -6,7 +6,7 @@ use serde_json::Value;
 use snapbox::{assert_data_eq, str};
 
 use super::scene::{NOW, SERVERS, few, year};
-use super::{Ended, Machine, stable};
+use super::{Ended, Machine, families, images, stable};
 
 /// Plans from the saved inventory where there are no credentials and no network.
 fn plan_offline(machine: &Machine, format: &str) -> Ended {
@@ -42,6 +42,20 @@ error: could not save the inventory to saved: `saved/eu-west-1`: entity already 
 }
 
 #[test]
+fn a_saved_inventory_of_images_gives_the_same_plan() {
+    for (scene, config) in [
+        (families::scene(), families::BUILDS.to_owned()),
+        (images::month(), images::golden_without_limits()),
+    ] {
+        let machine = Machine::new(&scene, &config);
+        machine.snapkeep("inventory saved").quiet(0);
+        let there = machine.snapkeep(&format!("plan --now {NOW} --format json")).json(0);
+        assert_ne!(there["actions"], serde_json::json!([]));
+        assert_eq!(plan_offline(&machine, "json").json(0), there);
+    }
+}
+
+#[test]
 fn a_file_that_is_cut_off_stops_deletions_in_its_region_only() {
     let machine = Machine::new(&few(), SERVERS);
     machine.snapkeep("inventory saved").quiet(0);
@@ -64,8 +78,8 @@ eu-west-1 · servers
     i-00000003          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   delete 2 snapshots, 16 GiB of volumes
    i-00000003
-    2026-10-18 03:00Z snap-31261018    8 GiB  daily ended 2026-11-18
-    2026-10-19 03:00Z snap-31261019    8 GiB  daily ended 2026-11-19
+    2026-10-18 03:00Z snap-31261018             8 GiB  daily ended 2026-11-18
+    2026-10-19 03:00Z snap-31261019             8 GiB  daily ended 2026-11-19
   keep 3 snapshots
        1  daily, monthly
        1  daily; keep_last

@@ -5,9 +5,11 @@ use snapbox::{assert_data_eq, str};
 use snapkeep::cloud::sandbox::Sandbox;
 use snapkeep::config::{Config, parse};
 use snapkeep::domain::ids::ResourceId;
+use snapkeep::domain::inventory::{Image, ImageUse, Snapshot};
 use snapkeep::domain::region::Region;
+use snapkeep::domain::tags::Tags;
 use snapkeep::execute::Stop;
-use snapkeep::plan::{Request, explain};
+use snapkeep::plan::{Request, explain, plan};
 use snapkeep::report::{ExitCode, explain_text, json, plan_text, run_text};
 use snapkeep::run::{self, Report, SandboxClock};
 
@@ -294,4 +296,55 @@ to restore it: launch an instance of the image
 
 "#]]
     );
+}
+
+/// Images that others made, each family kept for a week.
+const ADOPTED: &str = r#"
+version = 1
+[[policy]]
+name = "taken-over"
+kind = "images"
+regions = ["eu-west-1"]
+select = { resource = "image", tags = { Family = "*" } }
+family_tag = "Family"
+adopt = { tags = { Family = "*" } }
+retention = { daily = "7 days" }
+"#;
+
+#[test]
+fn an_image_whose_name_would_steer_the_terminal_is_shown_with_its_snapshots() {
+    let now = "2026-11-20T03:10:00Z".parse().unwrap();
+    let config = parse(&[("adopted.toml".to_owned(), ADOPTED.to_owned())]).unwrap();
+    let mut inventory = Sandbox::demo(now).inventory();
+    let region: Region = "eu-west-1".parse().unwrap();
+    let observed = inventory.regions.get_mut(&region).unwrap();
+    let backing = Snapshot { tags: Tags::default(), ..observed.snapshots[0].clone() };
+    observed.snapshots[0] = backing.clone();
+    for (days, id) in [(60, "ami-00000001"), (1, "ami-00000002")] {
+        let mut image = Image::plain(id.parse().unwrap(), "web \u{1b}[31m");
+        image.created_at = Some(now - TimeDelta::days(days));
+        image.tags = [("Family", "web \u{1b}[31m")].into_iter().collect();
+        if days == 60 {
+            image.snapshot_ids = vec![backing.id];
+        }
+        let uses = ImageUse { shared_with: Some(Vec::new()), is_complete: true, used_by: vec![] };
+        observed.image_uses.insert(image.id, uses);
+        observed.images.push(image);
+    }
+    let request = Request::at(now);
+    let text = plan_text::render(&plan(&config, &inventory, &request), true);
+    let id = ResourceId::from(backing.id);
+    let explanation = explain(&config, &inventory, &request, None, id).unwrap();
+    let explained = explain_text::render(&explanation);
+    assert!(!text.contains('\u{1b}') && !explained.contains('\u{1b}'), "{text}{explained}");
+    for part in [
+        "delete 1 image and 1 snapshot, ",
+        "   family:web \\u{1b}[31m\n",
+        "ami-00000001 with 1 snapshot ",
+        "tag 1 snapshot of images that are deregistered",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(explained.contains("made by others; backs ami-00000001"), "{explained}");
+    assert!(explained.contains("verdict   goes: "), "{explained}");
 }

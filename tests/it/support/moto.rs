@@ -94,8 +94,17 @@ impl Moto {
 
     /// Returns every call so far, in the order in which they came.
     pub(crate) fn calls(&self) -> Vec<Call> {
+        self.ask("/_calls")
+    }
+
+    /// Sets the instant at which what is created from now on starts.
+    pub(crate) fn set_now(&self, now: &str) {
+        self.ask(&format!("/_now/{now}"));
+    }
+
+    fn ask(&self, path: &str) -> Vec<Call> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.write_all(b"GET /_calls HTTP/1.0\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();
         let (_, body) = reply.split_once("\r\n\r\n").unwrap();

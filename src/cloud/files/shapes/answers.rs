@@ -76,6 +76,10 @@ impl KeyShape<'_> {
         let name = interner.share(&self.name);
         let answer = match (self.key, self.error) {
             (Some(key), None) => KeyAnswer::Known(key.into_domain(interner)),
+            // KMS's code for a key that is not there.
+            (None, Some(error)) if error.starts_with("NotFoundException") => {
+                KeyAnswer::Missing(error.into_owned())
+            }
             (None, Some(error)) => KeyAnswer::Unknown(error.into_owned()),
             _ => of(&name, Err("expected either `Key` or `Error`"))?,
         };
@@ -87,7 +91,9 @@ impl<'a> From<(&'a Arc<str>, &'a KeyAnswer)> for KeyShape<'a> {
     fn from((name, answer): (&'a Arc<str>, &'a KeyAnswer)) -> Self {
         let (key, error) = match answer {
             KeyAnswer::Known(key) => (Some(key.into()), None),
-            KeyAnswer::Unknown(error) => (None, Some(error.as_str().into())),
+            KeyAnswer::Missing(error) | KeyAnswer::Unknown(error) => {
+                (None, Some(error.as_str().into()))
+            }
         };
         Self { name: name.as_ref().into(), key, error }
     }

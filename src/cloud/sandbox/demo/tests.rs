@@ -3,8 +3,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 
 use super::{Sandbox, latest_slot};
-use crate::domain::inventory::{Inventory, Snapshot, SnapshotState};
+use crate::domain::inventory::{
+    Image, ImageState, Inventory, RegionInventory, Snapshot, SnapshotState,
+};
+use crate::domain::region::Region;
 use crate::domain::tags;
+
+/// Those that the shipped configuration is about.
+const REGIONS: [&str; 3] = ["ap-northeast-2", "eu-west-1", "us-east-1"];
 
 fn demo(now: &str) -> (DateTime<Utc>, Inventory) {
     let now = now.parse().unwrap();
@@ -12,7 +18,12 @@ fn demo(now: &str) -> (DateTime<Utc>, Inventory) {
 }
 
 fn snapshots(inventory: &Inventory) -> impl Iterator<Item = &Snapshot> {
-    inventory.regions.values().flat_map(|region| &region.snapshots)
+    regions(inventory).flat_map(|region| &region.snapshots)
+}
+
+/// Returns the regions that the shipped configuration is about.
+fn regions(inventory: &Inventory) -> impl Iterator<Item = &RegionInventory> + Clone {
+    REGIONS.iter().map(|name| &inventory.regions[&name.parse::<Region>().unwrap()])
 }
 
 #[test]
@@ -54,7 +65,7 @@ fn the_account_is_sound_on_every_day_of_the_year() {
                 assert_eq!(*n, 1, "made twice on {now}: {slot}");
             }
         }
-        let regions = inventory.regions.values();
+        let regions = regions(&inventory);
         assert_eq!(regions.clone().map(|r| r.images.len()).sum::<usize>(), 1, "{now}");
         assert_eq!(regions.map(|r| r.locked.len()).sum::<usize>(), 1, "{now}");
         now += TimeDelta::days(1) + TimeDelta::minutes(3);
@@ -87,7 +98,38 @@ fn every_oddity_is_there() {
     assert_eq!(n(&|s| s.volume_id.unwrap().is_placeholder()), 1);
     assert_eq!(n(&|s| s.tags.get("Name") == Some("gone")), 5);
     assert_eq!(n(&|s| s.tags.get(tags::MEMBERS) == Some("3")) % 3, 0);
-    let regions = inventory.regions.values();
+    let regions = regions(&inventory);
     assert_eq!(regions.clone().map(|r| r.images.len()).sum::<usize>(), 1);
     assert_eq!(regions.map(|r| r.locked.len()).sum::<usize>(), 1);
+}
+
+#[test]
+fn the_second_region_is_a_copy_of_the_first_but_for_what_is_to_be_shown() {
+    let mut now: DateTime<Utc> = "2026-01-01T02:59:00Z".parse().unwrap();
+    for _ in 0..40 {
+        let sandbox = Sandbox::demo(now);
+        let inventory = sandbox.inventory();
+        let [home, away] = ["eu-west-2", "eu-west-3"].map(|name| name.parse::<Region>().unwrap());
+        let [at_home, abroad] = [&inventory.regions[&home], &inventory.regions[&away]];
+        let n = |region: &RegionInventory, is: &dyn Fn(&Image) -> bool| {
+            region.images.iter().filter(|image| is(image)).count()
+        };
+        let of = |policy: &'static str| move |i: &Image| i.tags.get(tags::POLICY) == Some(policy);
+        // The originals of yesterday and of the new server's two days.
+        assert_eq!(n(at_home, &|i| of("shop")(i) && !i.is_encrypted), 3, "{now}");
+        assert_eq!(n(at_home, &|i| i.tags.get("Builder") == Some("packer")), 5, "{now}");
+        assert_eq!(n(abroad, &|i| of("golden")(i)), 1, "{now}");
+        let pending = |i: &Image| i.state == ImageState::Pending;
+        assert_eq!(n(abroad, &|i| of("shop")(i) && pending(i)), 1, "{now}");
+        assert!(abroad.images.iter().all(|i| i.is_encrypted || pending(i)), "{now}");
+        assert!(23 <= n(abroad, &of("shop")), "{now}");
+        assert_eq!(abroad.snapshots.iter().filter(|s| s.tags.has(tags::VOLUME)).count() % 2, 0);
+        assert!(abroad.snapshots.iter().all(|s| s.is_encrypted && s.kms_key_id.is_some()));
+        assert!(at_home.snapshots.iter().all(|s| s.started_at <= now), "{now}");
+        // Of each volume only the first copy moved everything.
+        let full =
+            abroad.snapshots.iter().filter(|s| sandbox.is_full_copy(&away, s.id) == Some(true));
+        assert!(full.count() <= 7, "{now}");
+        now += TimeDelta::days(9) + TimeDelta::minutes(3);
+    }
 }

@@ -11,8 +11,7 @@ use super::{
 };
 use crate::cycles::world::{World, eu, exit_code, notes, us};
 
-const TO_AP: &str =
-    "[[policy.copy]]\nto = \"ap-northeast-2\"\nretention = { daily = \"7 days\" }";
+const TO_AP: &str = "[[policy.copy]]\nto = \"ap-northeast-2\"\nretention = { daily = \"7 days\" }";
 
 #[tokio::test]
 async fn while_a_destination_cannot_be_read_others_go_on_and_originals_stay() {
@@ -35,7 +34,11 @@ async fn while_a_destination_cannot_be_read_others_go_on_and_originals_stay() {
                 let context = format!("{kind:?} {existing} {operation}");
                 assert_eq!(slots(&copies(&world, &ap())).len(), 6, "{context}");
                 let there = slots(&things(&world, &eu()));
-                assert_eq!(there.len(), 5 + usize::from(there[0].starts_with("11-20")), "{context}");
+                assert_eq!(
+                    there.len(),
+                    5 + usize::from(there[0].starts_with("11-20")),
+                    "{context}"
+                );
                 world.sandbox.clear_faults();
                 hourly(&world, &config, 6).await;
                 assert_eq!(slots(&copies(&world, &us())).len(), 6, "{context}");
@@ -59,7 +62,11 @@ async fn a_gap_at_the_source_stops_deletions_there_and_no_copies_are_judged_by_i
             let rule = Rule::every(operation).in_region(&eu());
             world.sandbox.fail(rule, Fault::ErrorBefore);
             let report = world.cycle(&config).await;
-            assert!(report.plan.actions.is_empty(), "{kind:?} {operation}: {:?}", report.plan.actions);
+            assert!(
+                report.plan.actions.is_empty(),
+                "{kind:?} {operation}: {:?}",
+                report.plan.actions
+            );
             world.wait(TimeDelta::days(30));
             let report = world.cycle(&config).await;
             assert!(deleted(&report.plan, &eu()).is_empty());
@@ -82,7 +89,8 @@ async fn a_wrong_key_shows_up_later_with_ec2s_words_and_five_attempts_are_made()
             world.wait(TimeDelta::minutes(5));
             let report = world.cycle(&config).await;
             let first = planned(&report.plan).first().map(|copy| (copy.attempt, copy.point_time));
-            if let Some((attempt, time)) = first.filter(|(_, time)| time.to_string().contains("11-20"))
+            if let Some((attempt, time)) =
+                first.filter(|(_, time)| time.to_string().contains("11-20"))
             {
                 begun_at.push((attempt, (world.now() - time).num_minutes()));
                 world.assert_nothing_left(&config, &report).await;

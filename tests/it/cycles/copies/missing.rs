@@ -26,8 +26,10 @@ async fn only_what_a_tier_of_the_destination_takes_is_copied() {
     ] {
         let world = World::new();
         Kind::Volume.source(&world);
-        let config = Kind::Volume
-            .policy("retention = { daily = \"20 days\" }", &rule(&format!("retention = {retention}")));
+        let config = Kind::Volume.policy(
+            "retention = { daily = \"20 days\" }",
+            &rule(&format!("retention = {retention}")),
+        );
         let mut made = std::collections::BTreeSet::new();
         for _ in 0..15 {
             settle(&world, &config).await;
@@ -66,8 +68,8 @@ async fn what_was_there_before_the_rule_is_copied_only_on_demand() {
                 settle(&world, &kind.policy("", "")).await;
                 world.wait(TimeDelta::hours(20));
             }
-            let config =
-                kind.policy("", &rule(&format!("{existing}\nretention = {{ daily = \"9 days\" }}")));
+            let config = kind
+                .policy("", &rule(&format!("{existing}\nretention = {{ daily = \"9 days\" }}")));
             hourly(&world, &config, 0).await;
             hourly(&world, &config, 1).await;
             let made = slots(&copies(&world, &us()));

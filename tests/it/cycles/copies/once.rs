@@ -55,7 +55,8 @@ async fn every_tag_that_a_copy_is_known_by_is_in_the_call_that_makes_it() {
                 assert!(same(key), "{kind:?} {key}");
             }
             let parent = copy.tag(tags::COPY_OF);
-            let parent = originals.iter().find(|o| format!("eu-west-1/{}", o.id) == parent).unwrap();
+            let parent =
+                originals.iter().find(|o| format!("eu-west-1/{}", o.id) == parent).unwrap();
             assert_eq!(copy.tag(tags::ORIGIN), copy.tag(tags::COPY_OF));
             assert_eq!(copy.tag("Disk"), parent.tag("Disk"));
             assert!(!copy.tag(tags::TIME).is_empty());

@@ -14,7 +14,8 @@ use crate::cycles::world::{World, eu, exit_code, us, words};
 
 #[tokio::test]
 async fn twenty_copies_run_at_a_destination_and_the_others_wait_for_the_next_cycle() {
-    for (kind, n_sources, at_once) in [(Kind::Volume, 50, 20), (Kind::Set, 25, 20), (Kind::Image, 25, 10)]
+    for (kind, n_sources, at_once) in
+        [(Kind::Volume, 50, 20), (Kind::Set, 25, 20), (Kind::Image, 25, 10)]
     {
         let world = World::new();
         for _ in 0..n_sources {

@@ -41,9 +41,9 @@ async fn a_renamed_policy_takes_over_its_copies_and_makes_none_again() {
 async fn copies_whose_rule_or_region_is_gone_are_noted_and_never_deleted() {
     for kind in KINDS {
         let without = kind.policy("", OTHER);
-        let moved = kind.policy("", &format!("{}\n{OTHER}", TO_US.replace("us-east-1", "ap-northeast-2")));
-        let elsewhere =
-            kind.policy("regions = [\"ap-northeast-2\"]", &format!("{TO_US}\n{OTHER}"));
+        let moved =
+            kind.policy("", &format!("{}\n{OTHER}", TO_US.replace("us-east-1", "ap-northeast-2")));
+        let elsewhere = kind.policy("regions = [\"ap-northeast-2\"]", &format!("{TO_US}\n{OTHER}"));
         let no_policy = format!("version = 1\n{OTHER}");
         for (n, changed) in [without, moved, elsewhere, no_policy].iter().enumerate() {
             let world = World::new();
@@ -81,7 +81,10 @@ async fn a_new_destination_begins_with_the_newest_point() {
         assert!(0 < to_ap && to_ap <= 2 * kind.n(), "{kind:?}: {to_ap}");
         days(&world, &both, 2).await;
         let there = slots(&copies(&world, &ap()));
-        assert!(!there.contains(&"11-20T03:00".to_owned()) && !there.contains(&"11-21T03:00".to_owned()));
+        assert!(
+            !there.contains(&"11-20T03:00".to_owned())
+                && !there.contains(&"11-21T03:00".to_owned())
+        );
         assert!(there.contains(&"11-24T03:00".to_owned()), "{kind:?}: {there:?}");
     }
 }

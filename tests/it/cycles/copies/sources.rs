@@ -130,7 +130,7 @@ async fn nothing_goes_while_a_copy_of_it_is_under_way() {
             for config in [&config, &kind.policy("retention = { every = \"1 hour\" }", OTHER)] {
                 let plan = world.plan(config).await;
                 let gone = deleted(&plan, &eu());
-assert!(gone.is_empty(), "{kind:?}: {gone:?}");
+                assert!(gone.is_empty(), "{kind:?}: {gone:?}");
             }
         }
     }
@@ -171,8 +171,7 @@ async fn the_newest_copies_stay_when_nothing_new_comes_for_months() {
     for kind in KINDS {
         let world = World::new();
         let server = kind.source(&world);
-        let config =
-            kind.policy("", &TO_US.replace("\"7 days\"", "\"7 days\", keep_last = 2"));
+        let config = kind.policy("", &TO_US.replace("\"7 days\"", "\"7 days\", keep_last = 2"));
         days(&world, &config, 4).await;
         world.sandbox.set_instance_state(&eu(), server.id, InstanceState::Terminated);
         server.volumes.iter().for_each(|id| world.sandbox.remove_volume(&eu(), *id));

@@ -35,8 +35,7 @@ async fn twin(world: &World, copy: &Thing) -> ResourceId {
 fn set_state(world: &World, id: ResourceId, state: SnapshotState) {
     let snapshot = world.find(&us(), id.snapshot().unwrap()).unwrap();
     let (volume_size_gib, started_at) = (560, world.now());
-    let started_at =
-        if state == SnapshotState::Pending { started_at } else { snapshot.started_at };
+    let started_at = if state == SnapshotState::Pending { started_at } else { snapshot.started_at };
     world.sandbox.add_snapshot(&us(), Snapshot { state, volume_size_gib, started_at, ..snapshot });
 }
 
@@ -77,7 +76,11 @@ async fn two_runners_at_once_end_with_one_copy_of_each() {
             world.wait(TimeDelta::minutes(3));
             settle(&world, &text).await;
             let left = copies(&world, &us());
-            assert_eq!((left.len(), complete(&left)), (2 * kind.n(), 2 * kind.n()), "{kind:?} {seed}");
+            assert_eq!(
+                (left.len(), complete(&left)),
+                (2 * kind.n(), 2 * kind.n()),
+                "{kind:?} {seed}"
+            );
         }
     }
 }
