@@ -87,8 +87,8 @@ async fn a_wrong_key_shows_up_later_with_ec2s_words_and_five_attempts_are_made()
         let config = kind.policy("retention = { daily = \"9 days\" }", &format!("{TO_US}\n{key}"));
         world.cycle(&config).await;
         let mut begun_at = Vec::new();
-        for _ in 0..12 * 26 {
-            world.wait(TimeDelta::minutes(5));
+        for _ in 0..4 * 26 {
+            world.wait(TimeDelta::minutes(15));
             let report = world.cycle(&config).await;
             let first = planned(&report.plan).first().map(|copy| (copy.attempt, copy.point_time));
             if let Some((attempt, time)) =
