@@ -95,7 +95,7 @@ async fn a_change_of_key_is_a_warning_that_the_next_copy_will_be_full() {
 }
 
 #[tokio::test]
-async fn an_alias_that_moves_to_another_key_is_a_warning_too() {
+async fn a_key_that_may_not_be_asked_for_is_a_note_and_copies_go_on() {
     let world = World::new();
     Kind::Volume.source(&world);
     world.sandbox.add_key(&us(), "alias/backup", true, true);
