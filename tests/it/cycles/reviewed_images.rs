@@ -77,6 +77,46 @@ async fn an_encrypted_form_of_a_selected_image_expires_once_a_newer_image_is_the
 }
 
 #[tokio::test]
+async fn a_twin_that_completes_late_does_not_replace_the_one_that_is_encrypted_already() {
+    for encrypt in [ENCRYPT, RETIRE] {
+        let config = format!("{}{encrypt}", DAILY.replace("3 days", "9 days"));
+        let world = world_with_key();
+        let server = world.server(&["gp3"]);
+        let slot = t("2026-11-20 03:00:00");
+        let first = world.point_at(&server, "servers", slot, slot + TimeDelta::seconds(10));
+        let second = world.point_at(&server, "servers", slot, slot + TimeDelta::seconds(40));
+        set_pending(&world, first[0], 5600);
+        // Every day adds a point with its form.
+        every(&world, &config, TimeDelta::hours(1), 24 * 4).await;
+        let of_slot = world.snapshots(&eu()).into_iter();
+        let of_slot = of_slot.filter(|s| tag(s, "slot") == Some("2026-11-20T03:00:00Z"));
+        let of_slot: Vec<Snapshot> = of_slot.collect();
+        assert!(of_slot.iter().all(|s| s.id != first[0]), "{of_slot:?}");
+        let form: Vec<&Snapshot> = of_slot.iter().filter(|s| s.is_encrypted).collect();
+        assert_eq!(form.len(), 1);
+        assert_eq!(tag(form[0], "origin"), Some(format!("eu-west-1/{}", second[0]).as_str()));
+        // One for each of four slots.
+        assert_eq!(world.sandbox.n_calls("CopySnapshot"), 4);
+    }
+}
+
+#[tokio::test]
+async fn twins_that_complete_one_after_the_other_stop_no_later_point() {
+    for gib in [560, 1500, 5600] {
+        let config = format!("{}{ENCRYPT}", DAILY.replace("3 days", "30 days"));
+        let world = world_with_key();
+        let server = world.server(&["gp3", "gp3"]);
+        let slot = t("2026-11-20 03:00:00");
+        let first = world.point_at(&server, "servers", slot, slot + TimeDelta::seconds(270));
+        world.point_at(&server, "servers", slot, slot + TimeDelta::seconds(290));
+        set_pending(&world, first[1], gib);
+        every(&world, &config, TimeDelta::minutes(20), 72 * 5).await;
+        let n_left = world.snapshots(&eu()).len();
+        assert_eq!(n_left, 5 * 4, "five slots of two volumes, plain and encrypted");
+    }
+}
+
+#[tokio::test]
 async fn images_and_their_copies_expire_although_the_policy_makes_snapshots_now() {
     let copy = "[[policy.copy]]\nto = \"us-east-1\"\nretention = { daily = \"3 days\" }\n";
     let images = format!("{IMAGES}{copy}");
