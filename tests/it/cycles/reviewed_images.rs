@@ -130,6 +130,26 @@ async fn images_and_their_copies_expire_although_the_policy_makes_snapshots_now(
 }
 
 #[tokio::test]
+async fn a_failed_member_is_made_again_once_although_the_policy_was_renamed() {
+    let world = World::new();
+    let server = world.server(&["gp3", "gp3"]);
+    let point = world.point(&server, "servers", "2026-11-20 03:00:00");
+    world.sandbox.fail_snapshot(&eu(), point[1], "no room");
+    let renamed =
+        DAILY.replace("name = \"servers\"", "name = \"web\"\nrenamed_from = [\"servers\"]");
+    every(&world, &renamed, TimeDelta::hours(2), 5).await;
+    let snapshots = world.snapshots(&eu());
+    let of_second = snapshots.iter().filter(|s| s.volume_id == Some(server.volumes[1]));
+    let of_second: Vec<&Snapshot> =
+        of_second.filter(|s| s.state == SnapshotState::Completed).collect();
+    assert_eq!(of_second.len(), 1);
+    assert_eq!(tag(of_second[0], "policy"), Some("servers"), "as the other member of its point");
+    // It expires like any other.
+    every(&world, &renamed, TimeDelta::days(1), 6).await;
+    assert!(world.find(&eu(), of_second[0].id).is_none());
+}
+
+#[tokio::test]
 async fn what_another_installation_or_a_rule_that_is_gone_still_copies_stays() {
     for owner in ["other", "main"] {
         let world = World::new();
