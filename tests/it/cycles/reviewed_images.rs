@@ -186,3 +186,23 @@ async fn what_another_installation_or_a_rule_that_is_gone_still_copies_stays() {
         assert!(world.find(&us(), copy).is_some(), "a copy of {owner} is not ours to delete");
     }
 }
+
+#[tokio::test]
+async fn an_adopted_image_whose_snapshot_has_no_room_for_tags_goes_all_the_same() {
+    for n_tags in [46, 47, 50] {
+        let world = World::new();
+        let (old, now) = (world.now() - TimeDelta::days(9), world.now());
+        let (image_id, snapshot_id) = world.made_elsewhere("web-1", old, TEAM);
+        world.made_elsewhere("web-2", now - TimeDelta::hours(2), TEAM);
+        for n in 0..n_tags {
+            world.sandbox.tag_snapshot(&eu(), snapshot_id, &format!("k{n}"), "v");
+        }
+        let report = world.cycle(&format!("{FAMILY}{ADOPT}")).await;
+        assert!(words(&report).iter().all(|word| *word == "done"), "{:?}", words(&report));
+        outcome_of(&report, snapshot_id);
+        assert!(world.find_image(&eu(), image_id).is_none());
+        assert!(world.find(&eu(), snapshot_id).is_none());
+        let is_tagged = 0 < world.sandbox.n_calls("CreateTags");
+        assert_eq!(is_tagged, n_tags == 46);
+    }
+}
