@@ -321,12 +321,12 @@ impl Account {
                 image.name = format!("{name} {id}").into();
                 let family = source.strip_prefix("family:").filter(|name| *name != "*");
                 ours.extend(family.map(|name| pair("Family", name)));
-                if seed.wrong % 3 != 0 {
-                    ours.push(pair("By", "packer"));
-                } else {
+                if seed.wrong.is_multiple_of(3) {
                     let region = home;
                     let id = RegionalId { region, id: image.id.into() };
                     self.untouchable.insert(id, "nobody adopted it");
+                } else {
+                    ours.push(pair("By", "packer"));
                 }
                 image.is_public = seed.wrong == 7;
             }
@@ -415,7 +415,7 @@ impl Account {
                 _ => format!("snapkeep {} copy of {first}", origin.policy),
             };
             let begun_at = (origin.time + TimeDelta::hours(seed.hours)).min(start());
-            let is_encrypted = is_form || seed.wrong % 2 == 0;
+            let is_encrypted = is_form || seed.wrong.is_multiple_of(2);
             let id = self.next_id();
             let made: ResourceId = match original {
                 ResourceId::Image(parent) => {
@@ -520,7 +520,7 @@ impl Account {
         is_ours: bool,
     ) -> ImageId {
         let id = RegionalId { region, id: image.id.into() };
-        let has_leftovers = is_gone && mark % 2 == 0;
+        let has_leftovers = is_gone && mark.is_multiple_of(2);
         if !is_gone || has_leftovers {
             let backing = self.backing_of(region, &image, if is_ours { ours } else { &[] });
             if mark == 2 {

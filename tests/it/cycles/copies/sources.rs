@@ -219,7 +219,9 @@ async fn an_original_that_vanishes_between_plan_and_copy_is_skipped() {
         world.cycle(&config).await;
         world.wait(TimeDelta::minutes(30));
         let plan = world.plan(&config).await;
-        things(&world, &eu()).iter().for_each(|thing| super::lose(&world, &eu(), thing.id));
+        for thing in things(&world, &eu()) {
+            super::lose(&world, &eu(), thing.id);
+        }
         let report = world.execute(plan).await;
         assert!(crate::cycles::world::words(&report).iter().all(|word| *word == "skipped"));
         assert!(deletions(&report).is_empty() && copies(&world, &us()).is_empty());
