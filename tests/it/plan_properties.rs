@@ -252,6 +252,7 @@ fn deleted(plan: &Plan) -> Vec<SnapshotId> {
 }
 
 /// So many cases, unless the environment asks for others.
+#[expect(clippy::disallowed_methods, reason = "this is a test's own setting")]
 fn cases(n: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
     ProptestConfig { cases: asked.unwrap_or(n), ..ProptestConfig::default() }

@@ -321,12 +321,12 @@ impl Account {
                 image.name = format!("{name} {id}").into();
                 let family = source.strip_prefix("family:").filter(|name| *name != "*");
                 ours.extend(family.map(|name| pair("Family", name)));
-                if !seed.wrong.is_multiple_of(3) {
-                    ours.push(pair("By", "packer"));
-                } else {
+                if seed.wrong.is_multiple_of(3) {
                     let region = home;
                     let id = RegionalId { region, id: image.id.into() };
                     self.untouchable.insert(id, "nobody adopted it");
+                } else {
+                    ours.push(pair("By", "packer"));
                 }
                 image.is_public = seed.wrong == 7;
             }
