@@ -55,6 +55,9 @@ pub struct Missing<'p, 'a> {
     pub parent: &'p Member<'a>,
 }
 
+/// The copies of a lineage at one destination: the point of each original, with its twins.
+type Copies<'p, 'a> = BTreeMap<Identity, Vec<&'p Point<'a>>>;
+
 /// What the copies of a plan are about.
 #[derive(Debug, Default)]
 pub struct Found<'p, 'a> {
@@ -123,12 +126,13 @@ impl<'p, 'a> Pass<'p, 'a> {
         let destination = self.world.scenes.get(&rule.to).filter(|scene| !has_gap(scene));
         let key = copies_key(self.lineage.key, self.scene.region);
         let there = destination.and_then(|scene| scene.lineage(key));
-        let copies: BTreeMap<Identity, &Point<'a>> = there
-            .into_iter()
-            .flat_map(JudgedLineage::standing)
-            .map(|(point, _)| (point.identity, point))
-            .collect();
-        let wanted = self.wanted(rule, destination, there, &copies);
+        // A second runner may have begun another of the same, for some of its volumes or for all.
+        let mut copies: Copies<'p, 'a> = BTreeMap::new();
+        for (point, _) in there.into_iter().flat_map(JudgedLineage::standing) {
+            copies.entry(point.identity).or_default().push(point);
+        }
+        let given_up = given_up(self.scene.region, there);
+        let wanted = self.wanted(rule, destination, there, &copies, &given_up);
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
             let owed = debt.or_default();
@@ -136,16 +140,15 @@ impl<'p, 'a> Pass<'p, 'a> {
                 owed.unknown.insert(rule.to);
                 continue;
             };
-            let copy = copies.get(&point.identity);
-            let lacks = |m: &&Member<'a>| copy.is_none_or(|c| !c.has_volume(m.volume_id));
-            let is_complete = copy.is_some_and(|copy| copy.state == PointState::Complete);
-            if is_complete && !point.representatives().any(|m| lacks(&m)) {
+            let twins = copies.get(&point.identity).map_or(&[][..], Vec::as_slice);
+            let lacks = |m: &&Member<'a>| !twins.iter().any(|copy| copy.has_volume(m.volume_id));
+            let is_whole = |copy: &&&Point<'a>| {
+                copy.state == PointState::Complete
+                    && point.representatives().all(|member| copy.has_volume(member.volume_id))
+            };
+            if let Some(copy) = twins.iter().find(is_whole) {
                 let region = destination.region;
-                owed.complete.extend(
-                    copy.into_iter()
-                        .flat_map(|c| c.standing_ids())
-                        .map(|id| RegionalId { region, id }),
-                );
+                owed.complete.extend(copy.standing_ids().map(|id| RegionalId { region, id }));
                 continue;
             }
             owed.unfinished.insert(rule.to);
@@ -153,9 +156,12 @@ impl<'p, 'a> Pass<'p, 'a> {
             if has_gap(self.scene) {
                 continue;
             }
-            for parent in point.representatives().filter(lacks) {
-                found.missing.push(self.missing(rule.to, Some(rule), point, parent));
-            }
+            // The rest of a point that will never be complete would be copied only to be expired.
+            let is_open = !given_up.contains(&point.identity);
+            let lacking = point.representatives().filter(lacks);
+            let lacking = lacking.map(|m| self.missing(rule.to, Some(rule), point, m));
+            let of_use = lacking.filter(|m| is_open || m.failed(there).next().is_some());
+            found.missing.extend(of_use);
         }
     }
 
@@ -165,12 +171,12 @@ impl<'p, 'a> Pass<'p, 'a> {
         rule: &CopyRule,
         destination: Option<&Scene<'a>>,
         there: Option<&JudgedLineage<'a>>,
-        copies: &BTreeMap<Identity, &Point<'a>>,
+        copies: &Copies<'p, 'a>,
+        given_up: &BTreeSet<Identity>,
     ) -> Vec<&'p Point<'a>> {
         let originals = self.of_tier(rule);
         let mut wanted = self.held(rule, &originals, copies);
         // Where a copy was tried in vain for the last time, another point of its period gets one.
-        let given_up = given_up(self.scene.region, there);
         if !given_up.is_empty() {
             let is_open = |point: &&&Point<'a>| !given_up.contains(&point.identity);
             let others: Vec<&Point<'a>> = originals.iter().filter(is_open).copied().collect();
@@ -195,14 +201,21 @@ impl<'p, 'a> Pass<'p, 'a> {
         self,
         rule: &CopyRule,
         originals: &[&'p Point<'a>],
-        copies: &BTreeMap<Identity, &Point<'a>>,
+        copies: &Copies<'p, 'a>,
     ) -> Vec<&'p Point<'a>> {
         let known: BTreeSet<Identity> = originals.iter().map(|point| point.identity).collect();
         let others = copies.iter().filter(|(identity, _)| !known.contains(*identity));
-        let mut candidates: Vec<(DateTime<Utc>, Option<&'p Point<'a>>)> =
-            originals.iter().map(|point| (point.time, Some(*point))).collect();
-        candidates.extend(others.map(|(_, point)| (point.time, None)));
-        candidates.sort_by_key(|(time, point)| (*time, point.map(|point| point.identity)));
+        // What is on its way will most likely be complete, and then stand for its period; a copy
+        // that lacks something whose original is gone never will.
+        let mut candidates: Vec<(Candidate, Option<&'p Point<'a>>)> = originals
+            .iter()
+            .map(|point| (Candidate { time: point.time, is_complete: true }, Some(*point)))
+            .collect();
+        candidates.extend(others.map(|(_, twins)| {
+            let is_complete = twins.iter().any(|copy| copy.state != PointState::Incomplete);
+            (Candidate { time: twins[0].time, is_complete }, None)
+        }));
+        candidates.sort_by_key(|(c, point)| (c.time, point.map(|point| point.identity)));
         let rules = Rules {
             retention: &rule.retention,
             zone: self.policy.timezone,
@@ -210,11 +223,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             keep_last_holds: false,
             is_settled_only: true,
         };
-        // What is on its way will most likely be complete, and then stand for its period.
-        let judged: Vec<Candidate> = candidates
-            .iter()
-            .map(|(time, _)| Candidate { time: *time, is_complete: true })
-            .collect();
+        let judged: Vec<Candidate> = candidates.iter().map(|(candidate, _)| *candidate).collect();
         let is_held =
             |holds: Holds| holds.tiers().next().is_some() || holds.contains(Hold::Forever);
         let held = candidates.into_iter().zip(judge(rules, &judged));
@@ -330,13 +339,24 @@ pub fn copies_key(key: LineageKey, from: Region) -> LineageKey {
     LineageKey { kind: LineageKind::Copies, from: Some(from), ..key }
 }
 
-/// Returns everything in any region that a pending copy is made of, whoever began it.
+/// Returns everything in any region that a copy on its way is made of, whoever began it: its tag
+/// says so, and of an image EC2 does.
 pub fn being_copied(world: &World<'_>) -> BTreeSet<RegionalId> {
     let observed = || world.inventory.regions.values();
     let snapshots = observed().flat_map(|observed| observed.snapshots.iter().map(Thing::Snapshot));
     let images = observed().flat_map(|observed| observed.images.iter().map(Thing::Image));
     let pending = snapshots.chain(images).filter(|thing| thing.state().is_under_way());
-    pending.filter_map(|thing| RegionalId::parse(thing.tags().get(tags::COPY_OF)?)).collect()
+    pending.filter_map(parent_of).collect()
+}
+
+/// Returns what a thing is a copy of.
+fn parent_of(thing: Thing<'_>) -> Option<RegionalId> {
+    let told = thing.tags().get(tags::COPY_OF).and_then(RegionalId::parse);
+    told.or_else(|| {
+        // What was made of an instance names the image below it, too.
+        let image = thing.image().filter(|image| image.source_instance_id.is_none())?;
+        Some(RegionalId { region: image.source_image_region?, id: image.source_image_id?.into() })
+    })
 }
 
 /// Returns the newest completed copy of the same volume in a lineage: the base of an incremental

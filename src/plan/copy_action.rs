@@ -50,7 +50,8 @@ pub fn copy(
     let is_copied_original = matches!(parent.role, Role::Original | Role::Selected);
     let origin = origin_of(parent.thing).filter(|_| !is_copied_original).unwrap_or(parent_id);
     let ours = our_tags(policy_name, missing, parent_id, origin, attempt);
-    let room = tags::TAGS_MAX - ours.len();
+    // One more tells later with whom the copy is shared.
+    let room = tags::TAGS_MAX - ours.len() - 1;
     let mut all = ours.clone();
     all.extend(carried(parent.thing.tags()).take(room));
     let mut known: Vec<_> = missing.failed(lineage).map(|entry| entry.thing.id()).collect();

@@ -222,7 +222,7 @@ impl<'p, 'a> Pass<'p, 'a> {
                 return self.vetoed(point, reason, &Veto { on: None, cause });
             }
             if !owed.unfinished.is_empty() {
-                match self.give_up(point, owed, reason) {
+                match self.give_up(point, &own, owed, reason) {
                     Some(given_up) => reason = given_up,
                     None => return,
                 }
@@ -246,6 +246,7 @@ impl<'p, 'a> Pass<'p, 'a> {
     fn give_up(
         &mut self,
         point: &Point<'a>,
+        own: &[&Member<'a>],
         owed: &Owed,
         reason: ExpireReason,
     ) -> Option<ExpireReason> {
@@ -254,20 +255,27 @@ impl<'p, 'a> Pass<'p, 'a> {
         let to: Vec<&str> = owed.unfinished.iter().map(Region::as_str).collect();
         let (to, id) = (to.join(", "), point.members.first()?.id());
         let is_over = policy.copy_give_up.end(point.time, policy.timezone) <= now;
-        if is_over && self.newest.is_some_and(|newest| point.time < newest) {
-            let text = format!(
-                "`{}`: {id} expires WITHOUT its copy to {to}, which could not be made within \
-                 copy_give_up = {}",
-                self.name, policy.copy_give_up
-            );
-            self.note(Severity::Warning, text);
+        let is_last = self.newest.is_none_or(|newest| newest <= point.time);
+        if is_over && !is_last {
             let lapse = match reason {
                 ExpireReason::Retention(l)
                 | ExpireReason::Orphan(l)
                 | ExpireReason::Replaced(l) => l,
                 _ => Lapse::NotTaken,
             };
-            return Some(ExpireReason::GivenUp(lapse));
+            let reason = ExpireReason::GivenUp(lapse);
+            // It may be held, or its copy be begun by this very plan: then it is not said to go.
+            if let Some(veto) = self.veto(own) {
+                self.vetoed(point, reason, &veto);
+                return None;
+            }
+            let text = format!(
+                "`{}`: {id} expires WITHOUT its copy to {to}, which could not be made within \
+                 copy_give_up = {}",
+                self.name, policy.copy_give_up
+            );
+            self.note(Severity::Warning, text);
+            return Some(reason);
         }
         self.plan.waiting.push(Waiting {
             policy: Arc::clone(self.name),
@@ -303,34 +311,34 @@ impl<'p, 'a> Pass<'p, 'a> {
             pairs.push((member, form));
         }
         let elsewhere = owed.map_or(&[][..], |owed| &owed.complete[..]);
+        let reason = ExpireReason::Retired;
+        let why_it_stays = |member: &Member<'_>| {
+            if member.role == Role::Selected {
+                return Some("was made by others and is not adopted");
+            }
+            let is_kept = is_kept_by_another(votes, member.id(), self.lineage.key.policy);
+            is_kept.then_some("another policy keeps it")
+        };
+        let (stay, go): (Vec<_>, Vec<_>) =
+            pairs.into_iter().partition(|(member, _)| why_it_stays(member).is_some());
+        for (member, form) in stay {
+            let (name, id, form) = (self.name, member.id(), form.id());
+            let why = why_it_stays(member).unwrap_or_default();
+            let text = format!("`{name}`: {id} has its encrypted copy {form}, but {why}: it stays");
+            self.note(Severity::Info, text);
+        }
+        // A veto on one member is a veto on the point.
+        let veto = self.veto(&go.iter().map(|(member, _)| *member).collect::<Vec<_>>());
         let mut retired = BTreeSet::new();
-        for (member, form) in pairs {
-            let reason = ExpireReason::Retired;
-            let policy = self.lineage.key.policy;
-            let why_it_stays = if member.role == Role::Selected {
-                Some("was made by others and is not adopted")
-            } else {
-                let is_kept = is_kept_by_another(votes, member.id(), policy);
-                is_kept.then_some("another policy keeps it")
-            };
-            match self.veto(&[member]) {
-                _ if let Some(why) = why_it_stays => {
-                    let (name, id, form) = (self.name, member.id(), form.id());
-                    let text = format!(
-                        "`{name}`: {id} has its encrypted copy {form}, but {why}: it stays"
-                    );
-                    self.note(Severity::Info, text);
-                }
+        for (member, form) in go {
+            retired.insert(member.id());
+            match &veto {
                 Some(veto) => {
-                    let vetoed = KeepReason::Vetoed(Box::new((reason, veto)));
+                    let vetoed = KeepReason::Vetoed(Box::new((reason, veto.clone())));
                     let keep = self.keep(member, point, vetoed);
                     self.plan.keeps.push(keep);
-                    retired.insert(member.id());
                 }
-                None => {
-                    self.remove(member, point, reason, &Arc::from([form.id()]), elsewhere);
-                    retired.insert(member.id());
-                }
+                None => self.remove(member, point, reason, &Arc::from([form.id()]), elsewhere),
             }
         }
         retired

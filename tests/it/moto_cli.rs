@@ -21,6 +21,7 @@ mod families;
 mod images;
 mod log;
 mod options;
+mod preflight;
 mod saved;
 mod scene;
 mod trouble;

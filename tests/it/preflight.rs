@@ -70,7 +70,7 @@ fn everything_there_is_everything_fine() {
         render(&found),
         str![[r#"
 account
-  ok         DescribeRegions  3 regions are enabled
+  ok         DescribeRegions  5 regions are enabled
 
 us-east-1
   ok         DescribeImages

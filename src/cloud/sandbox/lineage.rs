@@ -96,12 +96,18 @@ impl RegionState {
     /// Returns true if a copy to this region from another, encrypted with `key`, is incremental.
     ///
     /// EBS user guide, "Copy an Amazon EBS snapshot": it is if a copy was made before, the most
-    /// recent one still exists, and all copies there are unencrypted or encrypted with that key.
+    /// recently completed one still exists, and all copies there are unencrypted or encrypted with
+    /// that key. "If a copy is still pending when you start another copy, the second copy starts
+    /// only after the first copy finishes."
     pub(super) fn would_be_incremental(&self, lineage: Lineage, key: Option<&Arc<str>>) -> bool {
         let Some(made) = self.copies.of_lineage.get(&lineage) else { return false };
         let state = |id: &SnapshotId| self.snapshots.get(id).map(|stored| stored.snapshot.state);
-        // A copy that is still running, or has failed, is no base for the next.
-        made.last().and_then(state) == Some(SnapshotState::Completed)
+        let is_unfinished = |id: &&SnapshotId| {
+            matches!(state(id), Some(SnapshotState::Pending | SnapshotState::Error))
+        };
+        // What was never completed is no base for the next; what is gone was one.
+        let last = made.iter().rev().find(|id| !is_unfinished(id));
+        last.and_then(state) == Some(SnapshotState::Completed)
             && made
                 .iter()
                 .filter(|id| state(id) == Some(SnapshotState::Completed))

@@ -31,7 +31,7 @@ eu-west-1 · servers
     i-00000003          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   delete 1 snapshot, 8 GiB of volumes
    i-00000003
-    2026-10-18 03:00Z snap-31261018    8 GiB  daily ended 2026-11-18
+    2026-10-18 03:00Z snap-31261018             8 GiB  daily ended 2026-11-18
   keep 1 snapshot although retention is over
     2026-10-19 03:00Z snap-31261019
         backs ami-00000002; would go: daily ended 2026-11-19 03:00Z
@@ -45,7 +45,7 @@ us-east-1 · servers
     i-00000001          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   delete 1 snapshot, 8 GiB of volumes
    i-00000001
-    2026-10-19 03:00Z snap-11261019    8 GiB  daily ended 2026-11-19
+    2026-10-19 03:00Z snap-11261019             8 GiB  daily ended 2026-11-19
   keep 1 snapshot although retention is over
     2026-10-18 03:00Z snap-11261018
         backs ami-00000001; would go: daily ended 2026-11-18 03:00Z
@@ -124,8 +124,8 @@ us-east-1 · servers
     i-00000001          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   delete 2 snapshots, 16 GiB of volumes
    vol-00000011
-    2026-08-01 01:00Z snap-00000001    8 GiB  daily ended 2026-09-01
-    2026-09-01 01:00Z snap-00000002    8 GiB  daily ended 2026-10-01
+    2026-08-01 01:00Z snap-00000001             8 GiB  daily ended 2026-09-01
+    2026-09-01 01:00Z snap-00000002             8 GiB  daily ended 2026-10-01
   keep 1 snapshot although retention is over
     2026-08-01 01:00Z snap-00000013
         held by the tag snapkeep:hold; would go: no tier takes it

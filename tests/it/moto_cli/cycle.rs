@@ -31,22 +31,22 @@ eu-west-1 · servers
     i-00000003          2026-11-20 03:00Z  2 volumes, 16 GiB  CreateSnapshots
   delete 16 snapshots, 128 GiB of volumes
    i-00000003
-    2025-12-01 03:00Z snap-31251201    8 GiB  monthly ended 2026-07-01
-    2025-12-01 03:00Z snap-32251201    8 GiB  monthly ended 2026-07-01
-    2026-01-01 03:00Z snap-31260101    8 GiB  monthly ended 2026-08-01
-    2026-01-01 03:00Z snap-32260101    8 GiB  monthly ended 2026-08-01
-    2026-02-01 03:00Z snap-31260201    8 GiB  monthly ended 2026-09-01
-    2026-02-01 03:00Z snap-32260201    8 GiB  monthly ended 2026-09-01
-    2026-03-01 03:00Z snap-31260301    8 GiB  monthly ended 2026-10-01
-    2026-03-01 03:00Z snap-32260301    8 GiB  monthly ended 2026-10-01
-    2026-04-01 03:00Z snap-31260401    8 GiB  monthly ended 2026-11-01
-    2026-04-01 03:00Z snap-32260401    8 GiB  monthly ended 2026-11-01
-    2026-10-18 03:00Z snap-31261018    8 GiB  daily ended 2026-11-18
-    2026-10-18 03:00Z snap-32261018    8 GiB  daily ended 2026-11-18
-    2026-10-19 03:00Z snap-31261019    8 GiB  daily ended 2026-11-19
-    2026-10-19 03:00Z snap-32261019    8 GiB  daily ended 2026-11-19
-    2026-10-20 03:00Z snap-31261020    8 GiB  daily ended 2026-11-20
-    2026-10-20 03:00Z snap-32261020    8 GiB  daily ended 2026-11-20
+    2025-12-01 03:00Z snap-31251201             8 GiB  monthly ended 2026-07-01
+    2025-12-01 03:00Z snap-32251201             8 GiB  monthly ended 2026-07-01
+    2026-01-01 03:00Z snap-31260101             8 GiB  monthly ended 2026-08-01
+    2026-01-01 03:00Z snap-32260101             8 GiB  monthly ended 2026-08-01
+    2026-02-01 03:00Z snap-31260201             8 GiB  monthly ended 2026-09-01
+    2026-02-01 03:00Z snap-32260201             8 GiB  monthly ended 2026-09-01
+    2026-03-01 03:00Z snap-31260301             8 GiB  monthly ended 2026-10-01
+    2026-03-01 03:00Z snap-32260301             8 GiB  monthly ended 2026-10-01
+    2026-04-01 03:00Z snap-31260401             8 GiB  monthly ended 2026-11-01
+    2026-04-01 03:00Z snap-32260401             8 GiB  monthly ended 2026-11-01
+    2026-10-18 03:00Z snap-31261018             8 GiB  daily ended 2026-11-18
+    2026-10-18 03:00Z snap-32261018             8 GiB  daily ended 2026-11-18
+    2026-10-19 03:00Z snap-31261019             8 GiB  daily ended 2026-11-19
+    2026-10-19 03:00Z snap-32261019             8 GiB  daily ended 2026-11-19
+    2026-10-20 03:00Z snap-31261020             8 GiB  daily ended 2026-11-20
+    2026-10-20 03:00Z snap-32261020             8 GiB  daily ended 2026-11-20
   keep 72 snapshots
       56  daily
        2  daily, monthly
@@ -59,31 +59,31 @@ us-east-1 · servers
     i-00000002          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   delete 24 snapshots, 192 GiB of volumes
    i-00000001
-    2025-12-01 03:00Z snap-11251201    8 GiB  monthly ended 2026-07-01
-    2025-12-01 03:00Z snap-12251201    8 GiB  monthly ended 2026-07-01
-    2026-01-01 03:00Z snap-11260101    8 GiB  monthly ended 2026-08-01
-    2026-01-01 03:00Z snap-12260101    8 GiB  monthly ended 2026-08-01
-    2026-02-01 03:00Z snap-11260201    8 GiB  monthly ended 2026-09-01
-    2026-02-01 03:00Z snap-12260201    8 GiB  monthly ended 2026-09-01
-    2026-03-01 03:00Z snap-11260301    8 GiB  monthly ended 2026-10-01
-    2026-03-01 03:00Z snap-12260301    8 GiB  monthly ended 2026-10-01
-    2026-04-01 03:00Z snap-11260401    8 GiB  monthly ended 2026-11-01
-    2026-04-01 03:00Z snap-12260401    8 GiB  monthly ended 2026-11-01
-    2026-10-18 03:00Z snap-11261018    8 GiB  daily ended 2026-11-18
-    2026-10-18 03:00Z snap-12261018    8 GiB  daily ended 2026-11-18
-    2026-10-19 03:00Z snap-11261019    8 GiB  daily ended 2026-11-19
-    2026-10-19 03:00Z snap-12261019    8 GiB  daily ended 2026-11-19
-    2026-10-20 03:00Z snap-11261020    8 GiB  daily ended 2026-11-20
-    2026-10-20 03:00Z snap-12261020    8 GiB  daily ended 2026-11-20
+    2025-12-01 03:00Z snap-11251201             8 GiB  monthly ended 2026-07-01
+    2025-12-01 03:00Z snap-12251201             8 GiB  monthly ended 2026-07-01
+    2026-01-01 03:00Z snap-11260101             8 GiB  monthly ended 2026-08-01
+    2026-01-01 03:00Z snap-12260101             8 GiB  monthly ended 2026-08-01
+    2026-02-01 03:00Z snap-11260201             8 GiB  monthly ended 2026-09-01
+    2026-02-01 03:00Z snap-12260201             8 GiB  monthly ended 2026-09-01
+    2026-03-01 03:00Z snap-11260301             8 GiB  monthly ended 2026-10-01
+    2026-03-01 03:00Z snap-12260301             8 GiB  monthly ended 2026-10-01
+    2026-04-01 03:00Z snap-11260401             8 GiB  monthly ended 2026-11-01
+    2026-04-01 03:00Z snap-12260401             8 GiB  monthly ended 2026-11-01
+    2026-10-18 03:00Z snap-11261018             8 GiB  daily ended 2026-11-18
+    2026-10-18 03:00Z snap-12261018             8 GiB  daily ended 2026-11-18
+    2026-10-19 03:00Z snap-11261019             8 GiB  daily ended 2026-11-19
+    2026-10-19 03:00Z snap-12261019             8 GiB  daily ended 2026-11-19
+    2026-10-20 03:00Z snap-11261020             8 GiB  daily ended 2026-11-20
+    2026-10-20 03:00Z snap-12261020             8 GiB  daily ended 2026-11-20
    i-00000002
-    2025-12-01 03:00Z snap-21251201    8 GiB  monthly ended 2026-07-01
-    2026-01-01 03:00Z snap-21260101    8 GiB  monthly ended 2026-08-01
-    2026-02-01 03:00Z snap-21260201    8 GiB  monthly ended 2026-09-01
-    2026-03-01 03:00Z snap-21260301    8 GiB  monthly ended 2026-10-01
-    2026-04-01 03:00Z snap-21260401    8 GiB  monthly ended 2026-11-01
-    2026-10-18 03:00Z snap-21261018    8 GiB  daily ended 2026-11-18
-    2026-10-19 03:00Z snap-21261019    8 GiB  daily ended 2026-11-19
-    2026-10-20 03:00Z snap-21261020    8 GiB  daily ended 2026-11-20
+    2025-12-01 03:00Z snap-21251201             8 GiB  monthly ended 2026-07-01
+    2026-01-01 03:00Z snap-21260101             8 GiB  monthly ended 2026-08-01
+    2026-02-01 03:00Z snap-21260201             8 GiB  monthly ended 2026-09-01
+    2026-03-01 03:00Z snap-21260301             8 GiB  monthly ended 2026-10-01
+    2026-04-01 03:00Z snap-21260401             8 GiB  monthly ended 2026-11-01
+    2026-10-18 03:00Z snap-21261018             8 GiB  daily ended 2026-11-18
+    2026-10-19 03:00Z snap-21261019             8 GiB  daily ended 2026-11-19
+    2026-10-20 03:00Z snap-21261020             8 GiB  daily ended 2026-11-20
   keep 108 snapshots
       84  daily
        3  daily, monthly

@@ -7,7 +7,7 @@ use snapbox::{assert_data_eq, file, str};
 use super::Machine;
 
 /// Images of one server, encrypted, with copies in two regions; each region's are kept otherwise.
-const GOLDEN: &str = r#"
+pub(super) const GOLDEN: &str = r#"
 version = 1
 
 [regions."eu-west-1"]

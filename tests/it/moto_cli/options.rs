@@ -59,8 +59,8 @@ eu-west-1 · servers
     i-00000003          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   withhold 2 deletions: over a limit (2 deletions, max_deletes = 1)
    i-00000003
-    2026-10-18 03:00Z snap-31261018    8 GiB  daily ended 2026-11-18
-    2026-10-19 03:00Z snap-31261019    8 GiB  daily ended 2026-11-19
+    2026-10-18 03:00Z snap-31261018             8 GiB  daily ended 2026-11-18
+    2026-10-19 03:00Z snap-31261019             8 GiB  daily ended 2026-11-19
   keep 3 snapshots
        1  daily, monthly
        1  daily; keep_last
@@ -71,8 +71,8 @@ us-east-1 · servers
     i-00000001          2026-11-20 03:00Z  1 volume, 8 GiB  CreateSnapshots
   withhold 2 deletions: over a limit (2 deletions, max_deletes = 1)
    i-00000001
-    2026-10-18 03:00Z snap-11261018    8 GiB  daily ended 2026-11-18
-    2026-10-19 03:00Z snap-11261019    8 GiB  daily ended 2026-11-19
+    2026-10-18 03:00Z snap-11261018             8 GiB  daily ended 2026-11-18
+    2026-10-19 03:00Z snap-11261019             8 GiB  daily ended 2026-11-19
   keep 3 snapshots
        1  daily, monthly
        1  daily; keep_last

@@ -391,7 +391,9 @@ impl Recovery<'_> {
         call: impl FnOnce(&mut Regions, &mut Maker<'_>) -> Result<T, Refusal>,
     ) -> Option<T> {
         let State { account, regions, ids, .. } = &mut *self.demo.sandbox.lock();
-        regions.values_mut().for_each(|region| region.settle(at));
+        for region in regions.values_mut() {
+            region.settle(at);
+        }
         let mut maker = Maker {
             now: at,
             here,
