@@ -17,6 +17,7 @@ use snapkeep::plan::{Action, ExpireReason, Op, Plan, Request, Severity, plan};
 pub(crate) mod account;
 mod copying;
 mod facts;
+mod found;
 
 const CONFIG: &str = r#"
 version = 1

@@ -123,33 +123,33 @@ pub(crate) fn regions() -> [Region; 3] {
 }
 
 /// One original as chance has it, with what was made of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Seed {
     /// What it is of; see [`KINDS`].
-    kind: usize,
-    days: i64,
-    minutes: i64,
-    state: u8,
-    mark: u8,
-    wrong: u8,
-    attempt: u32,
-    is_encrypted: bool,
+    pub(crate) kind: usize,
+    pub(crate) days: i64,
+    pub(crate) minutes: i64,
+    pub(crate) state: u8,
+    pub(crate) mark: u8,
+    pub(crate) wrong: u8,
+    pub(crate) attempt: u32,
+    pub(crate) is_encrypted: bool,
     /// Whether the original itself is gone, and only copies are left.
-    is_gone: bool,
-    copies: Vec<CopySeed>,
+    pub(crate) is_gone: bool,
+    pub(crate) copies: Vec<CopySeed>,
 }
 
-#[derive(Debug, Clone)]
-struct CopySeed {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CopySeed {
     /// 0 is the encrypted form, else a region.
-    to: usize,
-    hours: i64,
-    state: u8,
-    mark: u8,
-    wrong: u8,
-    attempt: u32,
+    pub(crate) to: usize,
+    pub(crate) hours: i64,
+    pub(crate) state: u8,
+    pub(crate) mark: u8,
+    pub(crate) wrong: u8,
+    pub(crate) attempt: u32,
     /// Of a set, which member; beyond, all.
-    member: usize,
+    pub(crate) member: usize,
 }
 
 /// Policy, source, home (index of [`regions`]), volumes; no volumes: an image.

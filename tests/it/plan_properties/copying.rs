@@ -16,9 +16,9 @@ use super::cases;
 use super::facts::Facts;
 
 /// After so many rounds, in each of which everything pending completes, nothing is left to do.
-const ROUNDS_MAX: usize = 8;
+pub(super) const ROUNDS_MAX: usize = 8;
 
-fn deleted(plan: &Plan) -> BTreeSet<RegionalId> {
+pub(super) fn deleted(plan: &Plan) -> BTreeSet<RegionalId> {
     let deletes = plan.actions.iter().filter_map(|a| Some((a.region, a.as_delete()?.resource)));
     deletes.map(|(region, id)| RegionalId { region, id }).collect()
 }
@@ -28,7 +28,12 @@ fn ids(plan: &Plan) -> Vec<String> {
 }
 
 /// Returns every promise that `plan` breaks, as far as it can be told without the planner.
-fn broken(account: &Account, config: &Config, plan: &Plan, now: DateTime<Utc>) -> Vec<String> {
+pub(super) fn broken(
+    account: &Account,
+    config: &Config,
+    plan: &Plan,
+    now: DateTime<Utc>,
+) -> Vec<String> {
     let mut broken: Vec<String> = plan
         .notes
         .iter()
@@ -138,7 +143,12 @@ fn over_a_gap(inventory: &Inventory, config: &Config, plan: &Plan) -> Vec<String
     broken
 }
 
-fn with_gap(account: &Account, region: Region, listing: Listing, n_seen: usize) -> Account {
+pub(super) fn with_gap(
+    account: &Account,
+    region: Region,
+    listing: Listing,
+    n_seen: usize,
+) -> Account {
     let mut account = account.clone();
     let observed = account.region(region);
     observed.gaps.push(Gap { listing, error: "cut off".to_owned() });
