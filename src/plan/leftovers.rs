@@ -19,7 +19,7 @@ use crate::plan::expire::{Emitted, Stage};
 use crate::plan::guard::{Cause, Veto, snapshot_vetoes};
 use crate::plan::lineage::{LineageKey, LineageKind, Role, Thing};
 use crate::plan::model::{ExpireReason, Keep, KeepReason, Note, Plan, Severity};
-use crate::plan::point::{Member, PointState};
+use crate::plan::point::{Member, Point, PointState};
 use crate::plan::removal::Removal;
 use crate::plan::retention::{Candidate, Rules, judge};
 use crate::plan::scene::{Scene, World};
@@ -122,8 +122,16 @@ fn still_wanted(
     let terms = scene.terms(world.inventory, key)?;
     let told = |key| snapshot.tags.get(key)?.parse::<DateTime<Utc>>().ok();
     let time = told(tags::TIME).unwrap_or(snapshot.started_at);
-    let points = scene.lineage(key).into_iter().flat_map(JudgedLineage::standing);
-    let mut candidates: Vec<Candidate> = points
+    let slot = told(tags::SLOT);
+    let points = || scene.lineage(key).into_iter().flat_map(JudgedLineage::standing);
+    let stands_for_slot = |point: &Point<'_>| {
+        slot.is_some() && point.slot() == slot && point.state == PointState::Complete
+    };
+    if points().any(|(point, _)| stands_for_slot(point)) {
+        // Its encrypted form, or a twin.
+        return None;
+    }
+    let mut candidates: Vec<Candidate> = points()
         .map(|(point, _)| Candidate {
             time: point.time,
             is_complete: point.state == PointState::Complete,

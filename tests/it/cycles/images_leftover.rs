@@ -102,7 +102,7 @@ async fn a_lost_answer_to_a_deregistration_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn snapshots_of_an_image_that_somebody_deregistered_go_after_24_hours_and_not_before() {
+async fn snapshots_of_an_image_that_somebody_deregistered_stay_as_long_as_a_tier_would_hold_it() {
     let world = World::at("2026-11-20 03:00:00");
     let server = world.server(&["gp3", "gp3"]);
     world.cycle(IMAGES).await;
@@ -114,11 +114,14 @@ async fn snapshots_of_an_image_that_somebody_deregistered_go_after_24_hours_and_
     world.sandbox.remove_image(&eu(), image.id);
     for (at, is_there) in [
         ("2026-11-20 03:06:00", true),
-        ("2026-11-21 02:59:59", true),
-        ("2026-11-21 03:00:00", false),
+        ("2026-11-21 03:00:00", true),
+        ("2026-11-23 02:59:59", true),
+        ("2026-11-23 03:00:00", false),
     ] {
         world.wait_until(at);
         let report = world.cycle(IMAGES).await;
+        let is_told = notes(&report.plan).contains("register an image from them");
+        assert_eq!(is_told, is_there && at != "2026-11-20 03:06:00", "{at}");
         assert_eq!(world.has(&image.snapshot_ids), is_there, "{at}");
         world.assert_nothing_left(IMAGES, &report).await;
     }
@@ -190,7 +193,8 @@ async fn what_is_being_copied_stays_though_somebody_deregistered_the_image() {
     world.sandbox.remove_image(&eu(), oldest.id);
     world.cycle(&config).await;
     assert!(world.has(&oldest.snapshot_ids), "EC2 still reads them");
-    world.wait(TimeDelta::hours(1));
+    // Until its time has come.
+    world.wait(TimeDelta::days(3));
     world.cycle(&config).await;
     assert!(!world.has(&oldest.snapshot_ids));
     let copy = world.find_image(&us(), pending.id).unwrap();
