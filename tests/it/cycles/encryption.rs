@@ -246,7 +246,9 @@ async fn what_is_to_stay_vanishes_before_the_retirement_which_is_skipped() {
             assert!(!deleted(&plan, &eu()).is_empty(), "{kind:?}");
             let lost: Vec<ResourceId> =
                 copies(&world, &region).iter().map(|copy| copy.id).collect();
-            lost.into_iter().for_each(|id| lose(&world, &region, id));
+            for id in lost {
+                lose(&world, &region, id);
+            }
             let report = world.execute(plan).await;
             assert!(
                 words(&report).iter().all(|w| ["skipped", "not started"].contains(w)),
