@@ -150,8 +150,7 @@ impl<'q, 'a> Pass<'q, 'a> {
             self.begun.insert(slot, parent(missing));
         }
         self.compare_keys(missing);
-        let copy =
-            copy_action::copy(self.world.config, name, missing, attempt, lineage, &mut self.taken);
+        let copy = copy_action::copy(self.world, name, missing, attempt, lineage, &mut self.taken);
         let op = match missing.parent.thing {
             Thing::Image(_) => Op::CopyImage(copy),
             Thing::Snapshot(_) => Op::CopySnapshot(copy),
