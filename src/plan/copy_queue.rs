@@ -17,7 +17,7 @@ use crate::plan::attempts::{Attempt, next_attempt};
 use crate::plan::copies::{self, Missing};
 use crate::plan::copy_action::{self, key_of};
 use crate::plan::image_name;
-use crate::plan::lineage::{Entry, LineageKey, Thing};
+use crate::plan::lineage::{Entry, Identity, LineageKey, Thing};
 use crate::plan::model::{Action, Note, Op, Plan, Severity, Waiting};
 use crate::plan::scene::{Scene, World};
 
@@ -31,6 +31,8 @@ pub struct Queued {
     pub actions: BTreeMap<Region, Vec<Action>>,
     /// Failed copies that are the memory of attempts.
     pub remembered: BTreeSet<(Region, ResourceId)>,
+    /// Points of which every attempt at a copy, or at the encrypted form, has failed.
+    pub in_vain: BTreeSet<(Region, LineageKey, Identity)>,
 }
 
 /// Decides about `missing`.
@@ -99,6 +101,10 @@ impl<'q, 'a> Pass<'q, 'a> {
         if let Some(entry) = missing.failed(lineage).max_by_key(rank) {
             self.queued.remembered.insert((self.scene.region, entry.thing.id()));
         }
+        if matches!(attempt, Attempt::GivenUp(_)) {
+            let point = (missing.from, missing.key, missing.point.identity);
+            self.queued.in_vain.insert(point);
+        }
         let name = &self.world.config.policies[missing.key.policy].name;
         if !self.world.request.covers(name, &missing.to) {
             return;
@@ -140,8 +146,7 @@ impl<'q, 'a> Pass<'q, 'a> {
             self.begun.insert(slot, parent(missing));
         }
         self.compare_keys(missing);
-        let copy =
-            copy_action::copy(self.world.config, name, missing, attempt, lineage, &mut self.taken);
+        let copy = copy_action::copy(self.world, name, missing, attempt, lineage, &mut self.taken);
         let op = match missing.parent.thing {
             Thing::Image(_) => Op::CopyImage(copy),
             Thing::Snapshot(_) => Op::CopySnapshot(copy),

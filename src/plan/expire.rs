@@ -13,7 +13,7 @@ use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::plan::copies::{Debts, Owed, has_gap};
 use crate::plan::guard::{Cause, Veto};
-use crate::plan::lineage::{Entry, LineageKey, Role};
+use crate::plan::lineage::{Entry, Identity, LineageKey, Role};
 use crate::plan::model::{Action, ExpireReason, Keep, KeepReason, Note, Plan, Severity, Waiting};
 use crate::plan::point::{Member, Point, PointState};
 use crate::plan::removal::{Removal, vetoes};
@@ -43,6 +43,8 @@ pub struct Stage<'s> {
     pub being_copied: &'s BTreeSet<RegionalId>,
     /// Failed copies that are the memory of attempts.
     pub remembered: &'s BTreeSet<(Region, ResourceId)>,
+    /// Points of which every attempt at a copy has failed.
+    pub in_vain: &'s BTreeSet<(Region, LineageKey, Identity)>,
 }
 
 /// Carries the verdicts on a region's lineages over into `emitted` and `plan`.
@@ -256,7 +258,10 @@ impl<'p, 'a> Pass<'p, 'a> {
         let (to, id) = (to.join(", "), point.members.first()?.id());
         let is_over = policy.copy_give_up.end(point.time, policy.timezone) <= now;
         let is_last = self.newest.is_none_or(|newest| newest <= point.time);
-        if is_over && !is_last {
+        // What only waits for its turn, or for a region that could not be read, was not tried yet.
+        let id_of_point = (self.scene.region, self.lineage.key, point.identity);
+        let was_in_vain = self.stage.in_vain.contains(&id_of_point);
+        if is_over && was_in_vain && !is_last {
             let lapse = match reason {
                 ExpireReason::Retention(l)
                 | ExpireReason::Orphan(l)
