@@ -4,7 +4,7 @@
 //! the whole volume. Newer points come first, as they are worth the most.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -31,8 +31,8 @@ pub struct Queued {
     pub actions: BTreeMap<Region, Vec<Action>>,
     /// Failed copies that are the memory of attempts.
     pub remembered: BTreeSet<(Region, ResourceId)>,
-    /// Points of which every attempt at a copy, or at the encrypted form, has failed.
-    pub in_vain: BTreeSet<(Region, LineageKey, Identity)>,
+    /// Points of which nothing says that a copy cannot be made: they are not given up.
+    pub hopeful: HashSet<(Region, LineageKey, Identity)>,
 }
 
 /// Decides about `missing`.
@@ -101,9 +101,13 @@ impl<'q, 'a> Pass<'q, 'a> {
         if let Some(entry) = missing.failed(lineage).max_by_key(rank) {
             self.queued.remembered.insert((self.scene.region, entry.thing.id()));
         }
-        if matches!(attempt, Attempt::GivenUp(_)) {
+        let is_in_vain = matches!(attempt, Attempt::GivenUp(_))
+            || why_never(missing).is_some()
+            || waits_for_form(missing)
+            || self.why_key_is_useless(missing).is_some();
+        if !is_in_vain {
             let point = (missing.from, missing.key, missing.point.identity);
-            self.queued.in_vain.insert(point);
+            self.queued.hopeful.insert(point);
         }
         let name = &self.world.config.policies[missing.key.policy].name;
         if !self.world.request.covers(name, &missing.to) {
@@ -157,12 +161,8 @@ impl<'q, 'a> Pass<'q, 'a> {
 
     /// Returns what has to be done first.
     fn why_not_yet(&self, missing: &Missing<'_, 'a>) -> Option<String> {
-        if missing.rule.is_some() && missing.policy.encrypt.is_some() {
-            // Copies elsewhere are made of the encrypted form.
-            let is_plain = !missing.parent.thing.is_encrypted();
-            if is_plain {
-                return Some(format!("its encrypted form in {} comes first", missing.from));
-            }
+        if waits_for_form(missing) {
+            return Some(format!("its encrypted form in {} comes first", missing.from));
         }
         let lineage = self.scene.lineage(missing.lineage_key());
         if copies::base_of(lineage, missing).is_some() {
@@ -255,6 +255,12 @@ impl<'q, 'a> Pass<'q, 'a> {
 
 fn parent(missing: &Missing<'_, '_>) -> RegionalId {
     RegionalId { region: missing.from, id: missing.parent.id() }
+}
+
+/// Tells whether the encrypted form comes first, of which copies elsewhere are made.
+fn waits_for_form(missing: &Missing<'_, '_>) -> bool {
+    let is_made_of_form = missing.rule.is_some() && missing.policy.encrypt.is_some();
+    is_made_of_form && !missing.parent.thing.is_encrypted()
 }
 
 /// Returns why EC2 will never make the copy.

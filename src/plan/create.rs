@@ -12,6 +12,7 @@ use crate::config::{Kind, RegionalPolicy};
 use crate::domain::ids::{ResourceId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Instance, RegionInventory, SnapshotState, Volume};
 use crate::domain::region::Region;
+use crate::domain::tags;
 use crate::plan::attempts::{Attempt, next_attempt};
 use crate::plan::image_name;
 use crate::plan::lineage::{Entry, Role};
@@ -358,14 +359,20 @@ impl Build<'_> {
             source: self.candidate.source,
             slot,
             attempt: self.attempt,
-            description: point_tags::description(
-                self.place.policy_name,
-                self.candidate.source,
-                &slot_text(slot),
-            ),
+            description: self.description(&tags, slot),
             tags,
             known: self.known.clone(),
             after: self.after.clone(),
         }
+    }
+
+    /// Returns the description that makes what bears `tags` ours: a repair has the tags of the point
+    /// that it joins, and the policy may have been renamed since.
+    fn description(&self, tags: &Pairs, slot: DateTime<Utc>) -> String {
+        let tag = |key| tags.iter().find(|(k, _)| k.as_ref() == key).map(|(_, v)| v.as_ref());
+        let policy_name = tag(tags::POLICY).unwrap_or(self.place.policy_name);
+        let slot = slot_text(slot);
+        let slot = tag(tags::SLOT).unwrap_or(&slot);
+        point_tags::description(policy_name, self.candidate.source, slot)
     }
 }

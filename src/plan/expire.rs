@@ -3,7 +3,7 @@
 //! Decides nothing about retention; every deletion here has a verdict behind it and no veto
 //! before it. How one thing is deleted is in `removal`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -43,8 +43,8 @@ pub struct Stage<'s> {
     pub being_copied: &'s BTreeSet<RegionalId>,
     /// Failed copies that are the memory of attempts.
     pub remembered: &'s BTreeSet<(Region, ResourceId)>,
-    /// Points of which every attempt at a copy has failed.
-    pub in_vain: &'s BTreeSet<(Region, LineageKey, Identity)>,
+    /// Points of which nothing says that a copy cannot be made.
+    pub hopeful: &'s HashSet<(Region, LineageKey, Identity)>,
 }
 
 /// Carries the verdicts on a region's lineages over into `emitted` and `plan`.
@@ -258,10 +258,9 @@ impl<'p, 'a> Pass<'p, 'a> {
         let (to, id) = (to.join(", "), point.members.first()?.id());
         let is_over = policy.copy_give_up.end(point.time, policy.timezone) <= now;
         let is_last = self.newest.is_none_or(|newest| newest <= point.time);
-        // What only waits for its turn, or for a region that could not be read, was not tried yet.
-        let id_of_point = (self.scene.region, self.lineage.key, point.identity);
-        let was_in_vain = self.stage.in_vain.contains(&id_of_point);
-        if is_over && was_in_vain && !is_last {
+        let place = (self.scene.region, self.lineage.key, point.identity);
+        // A destination that was down for long is no reason, nor is a queue.
+        if is_over && !is_last && !self.stage.hopeful.contains(&place) {
             let lapse = match reason {
                 ExpireReason::Retention(l)
                 | ExpireReason::Orphan(l)
@@ -269,7 +268,7 @@ impl<'p, 'a> Pass<'p, 'a> {
                 _ => Lapse::NotTaken,
             };
             let reason = ExpireReason::GivenUp(lapse);
-            // It may be held, or its copy be begun by this very plan: then it is not said to go.
+            // What is held, say, is not said to go.
             if let Some(veto) = self.veto(own) {
                 self.vetoed(point, reason, &veto);
                 return None;

@@ -283,9 +283,9 @@ fn attach<'a>(region: Region, form: &Entry<'a>, n: usize, all: &mut Points<'a>) 
 /// Takes second points of one identity out of `points`; with each, what stands for the one that
 /// stays.
 ///
-/// The earliest complete one of a slot stays, then the smallest id. Another is surplus only once
-/// that one is complete and has all its volumes, and while it is pending itself it is left to
-/// become what it becomes.
+/// Of the complete ones of a slot stays one that is encrypted already, then the earliest, then the
+/// smallest id. Another is surplus only once that one is complete and has all its volumes, and while
+/// it is pending itself it is left to become what it becomes.
 pub fn split_surplus<'a>(points: &mut Vec<Point<'a>>) -> Vec<(Point<'a>, Vec<ResourceId>)> {
     let mut by_slot: Vec<usize> = (0..points.len()).collect();
     by_slot.sort_by_key(|n| points[*n].identity);
@@ -297,8 +297,12 @@ pub fn split_surplus<'a>(points: &mut Vec<Point<'a>>) -> Vec<(Point<'a>, Vec<Res
         let is_complete = |n: &&usize| points[**n].state == PointState::Complete;
         // Of copies, those begun first; all have the time of their original.
         let begun_at = |n: &usize| points[*n].members.iter().map(|m| m.thing.started_at()).min();
+        // What has its encrypted forms would have to be encrypted again.
+        let is_plain =
+            |n: &usize| !points[*n].representatives().all(|member| member.thing.is_encrypted());
         let complete = twins.iter().filter(is_complete);
-        let Some(stays) = complete.min_by_key(|n| (points[**n].time, begun_at(n), **n)) else {
+        let order = |n: &&usize| (is_plain(n), points[**n].time, begun_at(n), **n);
+        let Some(stays) = complete.min_by_key(order) else {
             continue;
         };
         for other in twins.iter().filter(|n| *n != stays) {

@@ -101,10 +101,14 @@ impl<'a> Removal<'_, 'a> {
                 Standing::OfImage(..) => {}
                 Standing::BacksImage(_) => {
                     let pairs = self.backed_tags(snapshot, image.id);
-                    delete.tags = with(&snapshot.tags, &pairs);
-                    after.push(snapshot.id);
-                    let tagging = self.tagging(snapshot, image.id, pairs);
-                    emitted.changes.push(self.action(Op::CreateTags(tagging)));
+                    let tags = with(&snapshot.tags, &pairs);
+                    // Without room for them the image goes all the same.
+                    if fits(&tags) {
+                        delete.tags = tags;
+                        after.push(snapshot.id);
+                        let tagging = self.tagging(snapshot, image.id, pairs);
+                        emitted.changes.push(self.action(Op::CreateTags(tagging)));
+                    }
                 }
                 // A point of its own, or somebody else's: it only loses the image above it.
                 _ => continue,
@@ -212,4 +216,9 @@ fn with(tags: &Tags, pairs: &Pairs) -> Tags {
     let old = tags.iter().filter(|(key, _)| is_new(key)).map(|(k, v)| (Arc::from(k), Arc::from(v)));
     let all: Vec<(Arc<str>, Arc<str>)> = old.chain(pairs.iter().cloned()).collect();
     all.into_iter().collect()
+}
+
+/// Returns true if EC2 takes so many tags; it does not count its own.
+fn fits(tags: &Tags) -> bool {
+    tags.iter().filter(|(key, _)| !key.starts_with("aws:")).count() <= tags::TAGS_MAX
 }

@@ -22,6 +22,7 @@ mod images_uses;
 mod limits;
 mod orphans;
 mod reviewed;
+mod reviewed_images;
 mod runners;
 mod twins;
 mod waiting;

@@ -57,6 +57,10 @@ pub(super) fn creations(
             broken.add(Some(scene.region), format!("{} has not all its tags", action.id()));
             continue;
         };
+        if !is_described(point, &tags) {
+            let text = format!("{} would not be known again by its description", action.id());
+            broken.add(Some(scene.region), text);
+        }
         let volumes = match &action.op {
             Op::CreateSnapshots(set) => &set.volumes[..],
             Op::CreateSnapshot(one) => std::slice::from_ref(&one.volume),
@@ -71,6 +75,13 @@ pub(super) fn creations(
             broken.add(Some(scene.region), format!("{} is there already", action.id()));
         }
     }
+}
+
+/// Returns true if the description says what the tags do; else what is made would be nobody's.
+fn is_described(point: &NewPoint, tags: &Tags) -> bool {
+    let tag = |key| tags.get(key).unwrap_or_default();
+    let (_, id) = tag(tags::SOURCE).split_once('/').unwrap_or_default();
+    point.description == format!("snapkeep {} {id} {}", tag(tags::POLICY), tag(tags::SLOT))
 }
 
 fn new_tag<'t>(point: &'t NewPoint, key: &str) -> Option<&'t str> {
