@@ -49,8 +49,7 @@ async fn a_family_with_encrypted_forms_goes_on_when_a_newer_image_comes() {
         for adopt in [ADOPT, ""] {
             let config = format!("{FAMILY}{adopt}{encrypt}");
             let world = world_with_key();
-            let (first, _) =
-                world.made_elsewhere("web-1", world.now() - TimeDelta::hours(2), TEAM);
+            let (first, _) = world.made_elsewhere("web-1", world.now() - TimeDelta::hours(2), TEAM);
             every(&world, &config, TimeDelta::hours(3), 40).await;
             world.made_elsewhere("web-2", world.now() - TimeDelta::hours(2), TEAM);
             every(&world, &config, TimeDelta::hours(3), 24).await;
