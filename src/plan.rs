@@ -152,6 +152,7 @@ fn plan_unchecked(config: &Config, inventory: &Inventory, request: &Request) -> 
         debts: &debts,
         being_copied: &being_copied,
         remembered: &std::mem::take(&mut queued.remembered),
+        hopeful: &std::mem::take(&mut queued.hopeful),
     };
     let mut all = Emitted::default();
     for scene in world.scenes.values() {

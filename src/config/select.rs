@@ -107,6 +107,11 @@ impl Adopt {
         self.matches_all(&snapshot.tags, &snapshot.description)
     }
 
+    /// Returns true if these tags speak against adoption.
+    pub fn excludes(&self, tags: &Tags) -> bool {
+        self.exclude_tags.iter().any(|tag| tag.matches(tags))
+    }
+
     /// Does the same for an image.
     pub fn matches_image(&self, image: &Image) -> bool {
         self.matches_all(&image.tags, &image.description)
@@ -114,7 +119,7 @@ impl Adopt {
 
     fn matches_all(&self, tags: &Tags, description: &str) -> bool {
         self.tags.iter().all(|tag| tag.matches(tags))
-            && !self.exclude_tags.iter().any(|tag| tag.matches(tags))
+            && !self.excludes(tags)
             && self.description.as_ref().is_none_or(|pattern| pattern.matches(description))
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::region::Region;
 use crate::domain::tags::{self, Tags};
 use crate::execute::clock::Clock;
 use crate::execute::region::{CallEnd, RegionRun, all_pages};
-use crate::plan::{Delete, ResourceState};
+use crate::plan::{Delete, ExpireReason, ResourceState};
 
 /// Returns what is read again before `delete`, which is planned in `region`.
 pub(super) fn read_again(
@@ -21,7 +21,16 @@ pub(super) fn read_again(
     region: Region,
 ) -> impl Iterator<Item = RegionalId> + use<'_> {
     let here = delete.stays.iter().copied().chain([delete.resource]);
+    // A listing may have missed the image of which this was left over.
+    let here = here.chain(image_of_leftover(delete).map(Into::into));
     here.map(move |id| RegionalId { region, id }).chain(delete.stays_elsewhere.iter().copied())
+}
+
+fn image_of_leftover(delete: &Delete) -> Option<ImageId> {
+    match delete.reason {
+        ExpireReason::LeftOver(image_id) => Some(image_id),
+        _ => None,
+    }
 }
 
 /// What was seen of the ids that were read again.
@@ -156,7 +165,12 @@ impl Seen {
         let is_complete =
             |id: &RegionalId| self.things.get(id).is_some_and(|thing| thing.state.is_complete());
         let going = RegionalId { region, id: delete.resource };
-        let mut stays = read_again(delete, region).filter(|id| *id != going);
+        let image = image_of_leftover(delete).map(|id| RegionalId { region, id: id.into() });
+        if let Some(image) = image.filter(|image| self.things.contains_key(image)) {
+            return Some(format!("its image {} is there", image.id));
+        }
+        let stays = read_again(delete, region).filter(|id| *id != going);
+        let mut stays = stays.filter(|id| Some(*id) != image);
         if let Some(lost) = stays.find(|id| !is_complete(id)) {
             let name = if lost.region == region { lost.id.to_string() } else { lost.to_string() };
             return Some(format!("{name}, which was to stay, is gone or not complete any more"));

@@ -7,11 +7,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::config::Kind;
 use crate::domain::ids::ResourceId;
 use crate::domain::source::Source;
 use crate::domain::tags;
 use crate::plan::expire::Emitted;
-use crate::plan::lineage::Role;
+use crate::plan::lineage::{LineageKind, Role};
 use crate::plan::model::{
     Action, Deprecation, Note, Op, Plan, Severity, Share, TagPurpose, Tagging,
 };
@@ -22,8 +23,12 @@ use crate::plan::verdict::{JudgedLineage, Verdict};
 /// Plans what a region's complete copies and images lack.
 pub fn aftercare(world: &World<'_>, scene: &Scene<'_>, emitted: &mut Emitted, plan: &mut Plan) {
     for lineage in scene.lineages.iter().filter(|lineage| !lineage.key.is_adopted()) {
-        let name = &world.config.policies[lineage.key.policy].name;
-        if !world.request.covers(name, &scene.region) {
+        let policy = &world.config.policies[lineage.key.policy];
+        let name = &policy.name;
+        // Only copies are shared, and only images deprecated.
+        let is_subject = lineage.key.kind == LineageKind::Copies
+            || policy.in_region(&scene.region).kind == Kind::Images;
+        if !is_subject || !world.request.covers(name, &scene.region) {
             continue;
         }
         let mut pass = Pass { world, scene, lineage, name, emitted, unsharable: 0 };

@@ -131,7 +131,12 @@ impl<'p, 'a> Pass<'p, 'a> {
         for (point, _) in there.into_iter().flat_map(JudgedLineage::standing) {
             copies.entry(point.identity).or_default().push(point);
         }
-        let given_up = given_up(self.scene.region, there);
+        let mut given_up = given_up(self.scene.region, Role::Copy, there);
+        if self.policy.encrypt.is_some() {
+            // Copies are made of the encrypted form.
+            let forms = Some(self.lineage);
+            given_up.extend(self::given_up(self.scene.region, Role::Encrypted, forms));
+        }
         let wanted = self.wanted(rule, destination, there, &copies, &given_up);
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
@@ -328,9 +333,9 @@ impl<'a> Missing<'_, 'a> {
 }
 
 /// Returns the points of which every attempt at a copy has failed.
-fn given_up(from: Region, there: Option<&JudgedLineage<'_>>) -> BTreeSet<Identity> {
+fn given_up(from: Region, role: Role, there: Option<&JudgedLineage<'_>>) -> BTreeSet<Identity> {
     let failed = there.into_iter().flat_map(|lineage| &lineage.failed).map(|(entry, _)| entry);
-    let last = failed.filter(|entry| ATTEMPTS_MAX <= entry.attempt);
+    let last = failed.filter(|entry| ATTEMPTS_MAX <= entry.attempt && entry.role == role);
     last.map(|entry| entry.identity(from)).collect()
 }
 

@@ -19,6 +19,7 @@ use crate::plan::lineage::{Role, origin_of};
 use crate::plan::model::{Copy, ImageCopy, Pairs, slot_text};
 use crate::plan::point::Point;
 use crate::plan::point_tags::{carried, copy_description};
+use crate::plan::scene::World;
 use crate::plan::verdict::JudgedLineage;
 
 /// Returns the key that a copy will have, as the configuration names it; none if it will not be
@@ -38,14 +39,14 @@ fn will_be_encrypted(missing: &Missing<'_, '_>) -> bool {
 
 /// Returns the copy as attempt number `attempt`.
 pub fn copy(
-    config: &Config,
+    world: &World<'_>,
     policy_name: &Arc<str>,
     missing: &Missing<'_, '_>,
     attempt: u32,
     lineage: Option<&JudgedLineage<'_>>,
     taken: &mut BTreeSet<String>,
 ) -> Copy {
-    let Missing { from, key, rule, policy, point, parent, .. } = *missing;
+    let Missing { from, key, rule, point, parent, .. } = *missing;
     let parent_id = RegionalId { region: from, id: parent.id() };
     let is_copied_original = matches!(parent.role, Role::Original | Role::Selected);
     let origin = origin_of(parent.thing).filter(|_| !is_copied_original).unwrap_or(parent_id);
@@ -58,7 +59,7 @@ pub fn copy(
     known.sort();
     let image = parent.thing.image().map(|image| ImageCopy {
         name: image_name::take(&wanted_name(missing, &image.name), taken),
-        client_token: client_token(&policy.owner, policy_name, missing, parent_id, attempt),
+        client_token: client_token(world, policy_name, missing, parent_id, attempt),
         snapshot_tags: ours,
     });
     Copy {
@@ -69,7 +70,7 @@ pub fn copy(
         is_parent_encrypted: parent.thing.is_encrypted(),
         size_gib: parent.thing.size_gib(),
         encrypted: will_be_encrypted(missing),
-        kms_key: key_of(config, missing).map(Arc::from),
+        kms_key: key_of(world.config, missing).map(Arc::from),
         completion_minutes: rule.and_then(|rule| rule.complete_within_minutes),
         attempt,
         description: copy_description(policy_name, &parent_id.to_string()),
@@ -129,14 +130,19 @@ fn wanted_name(missing: &Missing<'_, '_>, name: &str) -> String {
 }
 
 /// Returns a token that everyone who plans this attempt at this copy comes to.
+///
+/// EC2 remembers tokens for a day or more, and then answers with what it made before, even if that
+/// has been deleted since. So the day is part of it, and so is what the copy is asked to be.
 fn client_token(
-    owner: &str,
+    world: &World<'_>,
     policy_name: &str,
     missing: &Missing<'_, '_>,
     parent: RegionalId,
     attempt: u32,
 ) -> String {
-    let text = format!("{owner}\n{policy_name}\n{}\n{parent}\n{attempt}", missing.to);
+    let (owner, to) = (&missing.policy.owner, missing.to);
+    let (day, key) = (world.request.now.date_naive(), key_of(world.config, missing));
+    let text = format!("{owner}\n{policy_name}\n{to}\n{parent}\n{attempt}\n{day}\n{key:?}");
     let mut token = String::new();
     for byte in Sha256::digest(text.as_bytes()) {
         let _ = write!(token, "{byte:02x}");

@@ -4,7 +4,7 @@
 //! the whole volume. Newer points come first, as they are worth the most.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ use crate::plan::attempts::{Attempt, next_attempt};
 use crate::plan::copies::{self, Missing};
 use crate::plan::copy_action::{self, key_of};
 use crate::plan::image_name;
-use crate::plan::lineage::{Entry, LineageKey, Thing};
+use crate::plan::lineage::{Entry, Identity, LineageKey, Thing};
 use crate::plan::model::{Action, Note, Op, Plan, Severity, Waiting};
 use crate::plan::scene::{Scene, World};
 
@@ -31,6 +31,8 @@ pub struct Queued {
     pub actions: BTreeMap<Region, Vec<Action>>,
     /// Failed copies that are the memory of attempts.
     pub remembered: BTreeSet<(Region, ResourceId)>,
+    /// Points of which nothing says that a copy cannot be made: they are not given up.
+    pub hopeful: HashSet<(Region, LineageKey, Identity)>,
 }
 
 /// Decides about `missing`.
@@ -99,6 +101,14 @@ impl<'q, 'a> Pass<'q, 'a> {
         if let Some(entry) = missing.failed(lineage).max_by_key(rank) {
             self.queued.remembered.insert((self.scene.region, entry.thing.id()));
         }
+        let is_in_vain = matches!(attempt, Attempt::GivenUp(_))
+            || why_never(missing).is_some()
+            || waits_for_form(missing)
+            || self.why_key_is_useless(missing).is_some();
+        if !is_in_vain {
+            let point = (missing.from, missing.key, missing.point.identity);
+            self.queued.hopeful.insert(point);
+        }
         let name = &self.world.config.policies[missing.key.policy].name;
         if !self.world.request.covers(name, &missing.to) {
             return;
@@ -140,8 +150,7 @@ impl<'q, 'a> Pass<'q, 'a> {
             self.begun.insert(slot, parent(missing));
         }
         self.compare_keys(missing);
-        let copy =
-            copy_action::copy(self.world.config, name, missing, attempt, lineage, &mut self.taken);
+        let copy = copy_action::copy(self.world, name, missing, attempt, lineage, &mut self.taken);
         let op = match missing.parent.thing {
             Thing::Image(_) => Op::CopyImage(copy),
             Thing::Snapshot(_) => Op::CopySnapshot(copy),
@@ -152,12 +161,8 @@ impl<'q, 'a> Pass<'q, 'a> {
 
     /// Returns what has to be done first.
     fn why_not_yet(&self, missing: &Missing<'_, 'a>) -> Option<String> {
-        if missing.rule.is_some() && missing.policy.encrypt.is_some() {
-            // Copies elsewhere are made of the encrypted form.
-            let is_plain = !missing.parent.thing.is_encrypted();
-            if is_plain {
-                return Some(format!("its encrypted form in {} comes first", missing.from));
-            }
+        if waits_for_form(missing) {
+            return Some(format!("its encrypted form in {} comes first", missing.from));
         }
         let lineage = self.scene.lineage(missing.lineage_key());
         if copies::base_of(lineage, missing).is_some() {
@@ -250,6 +255,12 @@ impl<'q, 'a> Pass<'q, 'a> {
 
 fn parent(missing: &Missing<'_, '_>) -> RegionalId {
     RegionalId { region: missing.from, id: missing.parent.id() }
+}
+
+/// Tells whether the encrypted form comes first, of which copies elsewhere are made.
+fn waits_for_form(missing: &Missing<'_, '_>) -> bool {
+    let is_made_of_form = missing.rule.is_some() && missing.policy.encrypt.is_some();
+    is_made_of_form && !missing.parent.thing.is_encrypted()
 }
 
 /// Returns why EC2 will never make the copy.

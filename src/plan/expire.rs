@@ -3,7 +3,7 @@
 //! Decides nothing about retention; every deletion here has a verdict behind it and no veto
 //! before it. How one thing is deleted is in `removal`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -13,7 +13,7 @@ use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::plan::copies::{Debts, Owed, has_gap};
 use crate::plan::guard::{Cause, Veto};
-use crate::plan::lineage::{Entry, LineageKey, Role};
+use crate::plan::lineage::{Entry, Identity, LineageKey, Role};
 use crate::plan::model::{Action, ExpireReason, Keep, KeepReason, Note, Plan, Severity, Waiting};
 use crate::plan::point::{Member, Point, PointState};
 use crate::plan::removal::{Removal, vetoes};
@@ -43,6 +43,8 @@ pub struct Stage<'s> {
     pub being_copied: &'s BTreeSet<RegionalId>,
     /// Failed copies that are the memory of attempts.
     pub remembered: &'s BTreeSet<(Region, ResourceId)>,
+    /// Points of which nothing says that a copy cannot be made.
+    pub hopeful: &'s HashSet<(Region, LineageKey, Identity)>,
 }
 
 /// Carries the verdicts on a region's lineages over into `emitted` and `plan`.
@@ -256,7 +258,9 @@ impl<'p, 'a> Pass<'p, 'a> {
         let (to, id) = (to.join(", "), point.members.first()?.id());
         let is_over = policy.copy_give_up.end(point.time, policy.timezone) <= now;
         let is_last = self.newest.is_none_or(|newest| newest <= point.time);
-        if is_over && !is_last {
+        let place = (self.scene.region, self.lineage.key, point.identity);
+        // A destination that was down for long is no reason, nor is a queue.
+        if is_over && !is_last && !self.stage.hopeful.contains(&place) {
             let lapse = match reason {
                 ExpireReason::Retention(l)
                 | ExpireReason::Orphan(l)
@@ -264,7 +268,7 @@ impl<'p, 'a> Pass<'p, 'a> {
                 _ => Lapse::NotTaken,
             };
             let reason = ExpireReason::GivenUp(lapse);
-            // It may be held, or its copy be begun by this very plan: then it is not said to go.
+            // What is held, say, is not said to go.
             if let Some(veto) = self.veto(own) {
                 self.vetoed(point, reason, &veto);
                 return None;

@@ -14,7 +14,7 @@ use crate::domain::inventory::{
 };
 use crate::domain::region::Region;
 use crate::domain::tags;
-use crate::plan::standing::{Judge, managing_service};
+use crate::plan::standing::{Judge, managing_service, marked_by_others};
 
 /// A local clock that differs by more from EC2's deletes nothing.
 pub const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
@@ -56,6 +56,8 @@ pub enum Cause {
     Shared,
     /// The image is protected against deregistration.
     Protected,
+    /// It backs an adopted image, and its own tags say that it is not to be adopted.
+    SpokenFor,
     /// The image is younger than `min_age`, until then.
     TooYoung(DateTime<Utc>),
     /// EC2 says no date of the image's that can be read.
@@ -78,6 +80,7 @@ impl fmt::Display for Cause {
             Self::Used(by) => write!(f, "used by {by}"),
             Self::UsesUnknown => f.write_str("what uses the image is not known"),
             Self::Shared => f.write_str("shared with others"),
+            Self::SpokenFor => f.write_str("its tags say that it is not to be adopted"),
             Self::Protected => f.write_str("protected against deregistration"),
             Self::TooYoung(until) => {
                 write!(f, "younger than min_age until {}", until.format("%F %RZ"))
@@ -104,6 +107,7 @@ impl Cause {
                 "the right to ec2:DescribeImageReferences, and to what it asks".to_owned()
             }
             Self::Shared => "removing its launch permissions".to_owned(),
+            Self::SpokenFor => "removing those tags".to_owned(),
             Self::Protected => "disabling its deregistration protection".to_owned(),
             Self::TooYoung(_) => "time".to_owned(),
             Self::AgeUnknown => "nothing here: EC2 says no date".to_owned(),
@@ -171,6 +175,16 @@ pub fn image_vetoes(
     let on = Some(image.id.into());
     let own = causes.into_iter().map(|cause| Veto { on, cause });
     let backing = judge.snapshots_of(image);
+    if is_adopted {
+        let adopt = policy.adopt.as_ref();
+        let is_excluded = |s: &&Snapshot| adopt.is_some_and(|adopt| adopt.excludes(&s.tags));
+        let is_of_others = |s: &&Snapshot| marked_by_others(&s.tags).is_some();
+        let spoken_for = judge.snapshots_of(image).find(|s| is_excluded(s) || is_of_others(s));
+        if let Some(snapshot) = spoken_for {
+            let on = Some(snapshot.id.into());
+            return own.chain([Veto { on, cause: Cause::SpokenFor }]).collect();
+        }
+    }
     let of_backing = backing.flat_map(|snapshot| snapshot_vetoes(judge, region, snapshot));
     // That a snapshot backs an image is no reason against deregistering the image.
     own.chain(of_backing.filter(|veto| !matches!(veto.cause, Cause::BacksImage(_)))).collect()

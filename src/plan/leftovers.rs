@@ -2,25 +2,28 @@
 //!
 //! A run may be cut off between an image's deregistration and the deletion of its snapshots, and
 //! people deregister images by hand. A pending image may not list its snapshots yet, so nothing is
-//! a leftover as long as any image of its slot is there.
+//! a leftover as long as any image of its slot is there. What a tier would still hold is none
+//! either: then the image went by mistake, and a new one can be registered from its snapshots.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::ids::{ImageId, RegionalId};
 use crate::domain::inventory::{ImageState, Snapshot, SnapshotState};
-use crate::domain::source::{RegionalSource, Source};
+use crate::domain::source::RegionalSource;
 use crate::domain::tags::{self, OurTags, Tags};
 use crate::plan::copies::has_gap;
 use crate::plan::expire::{Emitted, Stage};
 use crate::plan::guard::{Cause, Veto, snapshot_vetoes};
-use crate::plan::lineage::{Role, Thing};
-use crate::plan::model::{ExpireReason, Keep, KeepReason, Plan};
-use crate::plan::point::Member;
+use crate::plan::lineage::{LineageKey, LineageKind, Role, Thing};
+use crate::plan::model::{ExpireReason, Keep, KeepReason, Note, Plan, Severity};
+use crate::plan::point::{Member, PointState};
 use crate::plan::removal::Removal;
+use crate::plan::retention::{Candidate, Rules, judge};
 use crate::plan::scene::{Scene, World};
+use crate::plan::verdict::JudgedLineage;
 
 /// A snapshot is left over only so long after its start: listings are not always up to date.
 const LEFT_OVER_FROM: TimeDelta = TimeDelta::hours(24);
@@ -40,6 +43,7 @@ pub fn leftovers(
     let images = || scene.observed.images.iter().filter(|i| i.state != ImageState::Deregistered);
     let ids: BTreeSet<ImageId> = images().map(|image| image.id).collect();
     let slots: BTreeSet<SlotTags<'_>> = images().filter_map(|i| slot_tags(&i.tags)).collect();
+    let mut n_wanted = 0;
     for (policy, image_id, snapshot) in &scene.of_images {
         let name = &world.config.policies[*policy].name;
         let is_whole = matches!(snapshot.state, SnapshotState::Completed | SnapshotState::Error);
@@ -50,7 +54,13 @@ pub fn leftovers(
         if !is_whole || !is_over || has_image || !world.request.covers(name, &scene.region) {
             continue;
         }
-        let Some(source) = source_of(snapshot) else { continue };
+        let Some(home) = source_of(snapshot) else { continue };
+        let source = home.source;
+        if let Some(keep) = still_wanted(world, scene, *policy, home, snapshot) {
+            n_wanted += 1;
+            plan.keeps.push(keep);
+            continue;
+        }
         let reason = ExpireReason::LeftOver(*image_id);
         let own = snapshot_vetoes(&scene.judge, scene.observed, snapshot).into_iter();
         let copied = of_copies(world, scene, stage, *policy, *image_id);
@@ -79,6 +89,66 @@ pub fn leftovers(
         let (thing, volume_id) = (Thing::Snapshot(snapshot), snapshot.volume_id);
         removal.emit(&Member { thing, volume_id, role: Role::Original }, emitted, plan);
     }
+    if 0 < n_wanted {
+        let message = format!(
+            "snapshots of images that are gone, which retention would still keep: {n_wanted}; \
+             register an image from them, or delete them by hand"
+        );
+        let region = Some(scene.region);
+        plan.notes.push(Note { severity: Severity::Warning, region, message });
+    }
+}
+
+/// Returns how long the snapshot stays, if a tier would hold a point of its time: then its image
+/// was not deregistered because its time had come.
+fn still_wanted(
+    world: &World<'_>,
+    scene: &Scene<'_>,
+    policy: usize,
+    home: RegionalSource,
+    snapshot: &Snapshot,
+) -> Option<Keep> {
+    if snapshot.tags.has(tags::BACKED) {
+        // Its image went because its time had come.
+        return None;
+    }
+    let is_here = home.region == scene.region;
+    let key = LineageKey {
+        policy,
+        kind: if is_here { LineageKind::Own } else { LineageKind::Copies },
+        from: (!is_here).then_some(home.region),
+        source: home.source,
+    };
+    let terms = scene.terms(world.inventory, key)?;
+    let told = |key| snapshot.tags.get(key)?.parse::<DateTime<Utc>>().ok();
+    let time = told(tags::TIME).unwrap_or(snapshot.started_at);
+    let points = scene.lineage(key).into_iter().flat_map(JudgedLineage::standing);
+    let mut candidates: Vec<Candidate> = points
+        .map(|(point, _)| Candidate {
+            time: point.time,
+            is_complete: point.state == PointState::Complete,
+        })
+        .collect();
+    let at = candidates.partition_point(|candidate| candidate.time < time);
+    candidates.insert(at, Candidate { time, is_complete: true });
+    let rules = Rules {
+        retention: terms.retention,
+        zone: terms.zone,
+        now: world.request.now,
+        keep_last_holds: false,
+        is_settled_only: false,
+    };
+    let judgement = judge(rules, &candidates).swap_remove(at);
+    (!judgement.holds.is_empty()).then(|| Keep {
+        policy: Arc::clone(&world.config.policies[policy].name),
+        region: scene.region,
+        resource: snapshot.id.into(),
+        source: home.source,
+        volume_id: snapshot.volume_id,
+        point_time: time,
+        reason: KeepReason::Held(judgement.holds),
+        until: judgement.until,
+    })
 }
 
 /// Returns what forbids the deletion because of a copy of the image that is gone: EC2 may still read
@@ -110,7 +180,6 @@ fn slot_tags(tags: &Tags) -> Option<SlotTags<'_>> {
     Some((ours.policy?, ours.source?, ours.slot?, from))
 }
 
-fn source_of(snapshot: &Snapshot) -> Option<Source> {
-    let text = snapshot.tags.get(tags::SOURCE)?;
-    text.parse::<RegionalSource>().ok().map(|source| source.source)
+fn source_of(snapshot: &Snapshot) -> Option<RegionalSource> {
+    snapshot.tags.get(tags::SOURCE)?.parse().ok()
 }

@@ -190,9 +190,17 @@ impl<'a> Entry<'a> {
         self.slot
             .cmp(&other.slot)
             .then_with(|| self.members.cmp(&other.members))
-            .then_with(|| self.devices.cmp(&other.devices))
+            .then_with(|| self.order_of_devices(other))
             .then_with(|| self.thing.started_at().cmp(&other.thing.started_at()))
             .then_with(|| self.thing.id().cmp(&other.thing.id()))
+    }
+
+    /// Long texts that most often are one and the same, shared.
+    fn order_of_devices(&self, other: &Self) -> Ordering {
+        match (self.devices, other.devices) {
+            (Some(a), Some(b)) if std::ptr::eq(a, b) => Ordering::Equal,
+            (a, b) => a.cmp(&b),
+        }
     }
 
     /// Returns true if it failed.
@@ -219,7 +227,7 @@ impl<'a> Entry<'a> {
         self.slot.is_some()
             && self.slot == other.slot
             && self.members == other.members
-            && self.devices == other.devices
+            && self.order_of_devices(other).is_eq()
     }
 }
 

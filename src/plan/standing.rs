@@ -207,7 +207,7 @@ impl<'a> Judge<'a> {
         }
         if let Some(tags) = OurTags::of(&snapshot.tags) {
             if let Some(image_id) = self.made_with(snapshot, &tags) {
-                return self.of_image(&tags, image_id);
+                return self.of_image(&tags, image_id, snapshot.started_at);
             }
             return match self.mark(snapshot, &tags) {
                 Ok(Some(mark)) => Standing::Ours(mark),
@@ -325,9 +325,25 @@ impl<'a> Judge<'a> {
         first_id(rest).filter(|_| is_original && is_of_here)
     }
 
-    fn of_image(&self, tags: &OurTags<'_>, image_id: ImageId) -> Standing {
-        match self.name(tags) {
-            Ok(name) => Standing::OfImage(self.by_name.get(name).copied(), image_id),
+    fn of_image(
+        &self,
+        tags: &OurTags<'_>,
+        image_id: ImageId,
+        started_at: DateTime<Utc>,
+    ) -> Standing {
+        let policy = self.name(tags).and_then(|name| {
+            if tags.copy_of.is_some() {
+                return Ok(self.copy_mark(tags, started_at)?.map(|mark| mark.policy));
+            }
+            let policy = self.by_name.get(name).copied();
+            let is_here = |policy: &usize| {
+                let variant = self.policies[*policy];
+                variant.is_some_and(|variant| Some(variant.owner.as_ref()) == tags.owner)
+            };
+            Ok(policy.filter(is_here))
+        });
+        match policy {
+            Ok(policy) => Standing::OfImage(policy, image_id),
             Err(reason) => Standing::Foreign(reason),
         }
     }

@@ -17,6 +17,7 @@ use snapkeep::plan::{Action, ExpireReason, Op, Plan, Request, Severity, plan};
 pub(crate) mod account;
 mod copying;
 mod facts;
+mod found;
 
 const CONFIG: &str = r#"
 version = 1
@@ -251,10 +252,10 @@ fn deleted(plan: &Plan) -> Vec<SnapshotId> {
     plan.actions.iter().filter_map(|action| action.as_delete()?.resource.snapshot()).collect()
 }
 
-/// So many cases, unless the environment asks for others.
+/// So many cases, unless the environment asks for others than proptest's own 256.
 fn cases(n: u32) -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
-    ProptestConfig { cases: asked.unwrap_or(n), ..ProptestConfig::default() }
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: if default.cases == 256 { n } else { default.cases }, ..default }
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 use crate::config::{Policy, RegionalPolicy};
 use crate::domain::ids::{RegionalId, VolumeId};
 use crate::domain::inventory::{Image, Snapshot};
-use crate::domain::source::RegionalSource;
+use crate::domain::source::{RegionalSource, Source};
 use crate::domain::tags::{self, OurTags, Tags};
 use crate::plan::check::Scene;
 
@@ -27,7 +27,12 @@ pub(super) fn variant<'s>(
     name: &str,
     source: &str,
 ) -> Option<(&'s Policy, &'s RegionalPolicy)> {
-    let from = source.parse::<RegionalSource>().ok()?.region;
+    // Nearly everything is of the region itself, whose name need not be read each time.
+    let here = source.strip_prefix(scene.region.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    let from = match here {
+        Some(rest) => rest.parse::<Source>().ok().map(|_| *scene.region)?,
+        None => source.parse::<RegionalSource>().ok()?.region,
+    };
     let policy = scene.policy_anywhere(name).filter(|policy| policy.applies_in(&from))?;
     let variant = policy.in_region(&from);
     let is_about = from == *scene.region || variant.copy_rule(&from, scene.region).is_some();

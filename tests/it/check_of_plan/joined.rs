@@ -420,7 +420,7 @@ fn deleting_what_is_being_copied_is_found() {
     planned.assert_broken(&format!("{id} is being copied and would go"));
 
     let mut begun = copying();
-    begun.account.carry_out(&[action.clone()], begun.now);
+    begun.account.carry_out(std::slice::from_ref(&action), begun.now);
     begun.plan.actions.clear();
     begun.delete(&action.policy, region, id, ExpireReason::Surplus);
     begun.assert_broken(&format!("{id} is being copied and would go"));

@@ -1,5 +1,7 @@
 //! Copies of an instance's encrypted snapshots in two regions.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use snapbox::{assert_data_eq, file};
 
@@ -81,13 +83,13 @@ fn points_and_copies_expire_each_by_their_own_calendar() {
             machine.moto.set_now(&now);
             machine.snapkeep(&format!("run --now {now}")).quiet(0);
         }
-        transcript += &format!("2026-11-{day}\n");
+        writeln!(transcript, "2026-11-{day}").unwrap();
         for region in ["eu-west-1", "us-east-1", "ap-northeast-2"] {
             let snapshots = machine.snapshots(region).into_values();
             let days = snapshots.map(|s| s.tags.get("snapkeep:slot").unwrap()[8..10].to_owned());
             let mut days: Vec<String> = days.collect();
             days.sort();
-            transcript += &format!("  {region}: {}\n", days.join(" "));
+            writeln!(transcript, "  {region}: {}", days.join(" ")).unwrap();
         }
     }
     assert_data_eq!(

@@ -1,5 +1,7 @@
 //! Images of an instance: made, encrypted, copied to two regions, and expired on all sides.
 
+use std::fmt::Write as _;
+
 use chrono::{Days, NaiveDate};
 use serde_json::{Value, json};
 use snapbox::{assert_data_eq, file, str};
@@ -174,7 +176,7 @@ fn images_expire_in_each_region_by_its_own_calendar() {
         days.join(" ")
     };
     for region in ["eu-west-1", "us-east-1", "ap-northeast-2"] {
-        transcript += &format!("left in {region}: {}\n", left(region));
+        writeln!(transcript, "left in {region}: {}", left(region)).unwrap();
         let n_images = machine.images(region).len();
         assert_eq!(machine.snapshots(region).len(), 2 * n_images, "{region}");
     }

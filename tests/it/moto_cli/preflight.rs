@@ -31,7 +31,8 @@ fn assert_nothing_changed(machine: &Machine) {
 fn troubles(ended: &Ended) -> String {
     let lines = ended.stdout.lines();
     let lines = lines.skip_while(|line| !line.starts_with("  missing"));
-    lines.take_while(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect()
+    let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    lines.join("\n") + "\n"
 }
 
 #[test]

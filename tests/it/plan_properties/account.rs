@@ -14,8 +14,9 @@ use snapkeep::domain::inventory::{
 };
 use snapkeep::domain::region::Region;
 use snapkeep::domain::tags::{self, Tags};
-use snapkeep::plan::model::Copy;
-use snapkeep::plan::{Action, Op, Pairs, Plan, Request, TagPurpose, plan};
+use snapkeep::plan::{Plan, Request, plan};
+
+mod acting;
 
 /// Every kind of copy rule once: of sets, of volumes, of images; all, one tier, old ones too;
 /// spans, counts, the last of a period; encrypted with and without retiring.
@@ -122,33 +123,33 @@ pub(crate) fn regions() -> [Region; 3] {
 }
 
 /// One original as chance has it, with what was made of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Seed {
     /// What it is of; see [`KINDS`].
-    kind: usize,
-    days: i64,
-    minutes: i64,
-    state: u8,
-    mark: u8,
-    wrong: u8,
-    attempt: u32,
-    is_encrypted: bool,
+    pub(crate) kind: usize,
+    pub(crate) days: i64,
+    pub(crate) minutes: i64,
+    pub(crate) state: u8,
+    pub(crate) mark: u8,
+    pub(crate) wrong: u8,
+    pub(crate) attempt: u32,
+    pub(crate) is_encrypted: bool,
     /// Whether the original itself is gone, and only copies are left.
-    is_gone: bool,
-    copies: Vec<CopySeed>,
+    pub(crate) is_gone: bool,
+    pub(crate) copies: Vec<CopySeed>,
 }
 
-#[derive(Debug, Clone)]
-struct CopySeed {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CopySeed {
     /// 0 is the encrypted form, else a region.
-    to: usize,
-    hours: i64,
-    state: u8,
-    mark: u8,
-    wrong: u8,
-    attempt: u32,
+    pub(crate) to: usize,
+    pub(crate) hours: i64,
+    pub(crate) state: u8,
+    pub(crate) mark: u8,
+    pub(crate) wrong: u8,
+    pub(crate) attempt: u32,
     /// Of a set, which member; beyond, all.
-    member: usize,
+    pub(crate) member: usize,
 }
 
 /// Policy, source, home (index of [`regions`]), volumes; no volumes: an image.
@@ -179,7 +180,7 @@ fn any_seed() -> impl Strategy<Value = Seed> {
         let minutes = if minutes < 150 { minutes % 10 } else { minutes };
         let is_gone = gone == 0;
         let attempt = if state == 1 { attempt } else { 1 };
-        let is_encrypted = is_encrypted && mark % 2 == 0;
+        let is_encrypted = is_encrypted && mark.is_multiple_of(2);
         Seed { kind, days, minutes, state, mark, wrong, attempt, is_encrypted, is_gone, copies }
     })
 }
@@ -321,12 +322,11 @@ impl Account {
                 image.name = format!("{name} {id}").into();
                 let family = source.strip_prefix("family:").filter(|name| *name != "*");
                 ours.extend(family.map(|name| pair("Family", name)));
-                if seed.wrong % 3 != 0 {
-                    ours.push(pair("By", "packer"));
-                } else {
-                    let region = home;
-                    let id = RegionalId { region, id: image.id.into() };
+                if seed.wrong.is_multiple_of(3) {
+                    let id = RegionalId { region: home, id: image.id.into() };
                     self.untouchable.insert(id, "nobody adopted it");
+                } else {
+                    ours.push(pair("By", "packer"));
                 }
                 image.is_public = seed.wrong == 7;
             }
@@ -415,7 +415,7 @@ impl Account {
                 _ => format!("snapkeep {} copy of {first}", origin.policy),
             };
             let begun_at = (origin.time + TimeDelta::hours(seed.hours)).min(start());
-            let is_encrypted = is_form || seed.wrong % 2 == 0;
+            let is_encrypted = is_form || seed.wrong.is_multiple_of(2);
             let id = self.next_id();
             let made: ResourceId = match original {
                 ResourceId::Image(parent) => {
@@ -520,7 +520,7 @@ impl Account {
         is_ours: bool,
     ) -> ImageId {
         let id = RegionalId { region, id: image.id.into() };
-        let has_leftovers = is_gone && mark % 2 == 0;
+        let has_leftovers = is_gone && mark.is_multiple_of(2);
         if !is_gone || has_leftovers {
             let backing = self.backing_of(region, &image, if is_ours { ours } else { &[] });
             if mark == 2 {
@@ -625,175 +625,6 @@ impl Account {
 
     pub(crate) fn plan(&self, config: &Config, now: DateTime<Utc>) -> Plan {
         plan(config, &self.inventory, &Request::at(now))
-    }
-
-    /// Does what `actions` say, as EC2 would: what is made is pending at first.
-    pub(crate) fn carry_out(&mut self, actions: &[Action], now: DateTime<Utc>) {
-        for action in actions {
-            self.act(action, now);
-        }
-        self.answer();
-    }
-
-    fn act(&mut self, action: &Action, now: DateTime<Utc>) {
-        let region = action.region;
-        match &action.op {
-            Op::CreateSnapshots(set) => {
-                for volume in &set.volumes {
-                    let point = &set.point;
-                    self.make_snapshot(region, volume.volume_id, point, now);
-                }
-            }
-            Op::CreateSnapshot(one) => {
-                self.make_snapshot(region, one.volume.volume_id, &one.point, now);
-            }
-            Op::CreateImage(create) => {
-                let image = Image {
-                    description: create.point.description.as_str().into(),
-                    created_at: Some(now),
-                    state: ImageState::Pending,
-                    source_instance_id: Some(create.instance_id),
-                    tags: create.point.tags.iter().cloned().collect(),
-                    ..Image::plain(image_id(self.next_id()), &create.name)
-                };
-                self.register(region, image, &create.snapshot_tags);
-            }
-            Op::CopySnapshot(copy) => {
-                let parent = copy.parent.id.snapshot().unwrap();
-                let there = &self.inventory.regions[&copy.parent.region].snapshots;
-                let parent = there.iter().find(|s| s.id == parent).unwrap().clone();
-                assert_eq!(parent.state, SnapshotState::Completed, "EC2 refuses");
-                let id = snapshot_id(self.next_id());
-                self.region(region).snapshots.push(Snapshot {
-                    id,
-                    volume_id: Some("vol-ffffffff".parse().unwrap()),
-                    state: SnapshotState::Pending,
-                    started_at: now,
-                    is_encrypted: copy.encrypted || parent.is_encrypted,
-                    description: copy.description.as_str().into(),
-                    tags: copy.tags.iter().cloned().collect(),
-                    ..parent
-                });
-            }
-            Op::CopyImage(copy) => self.copy_image(region, copy, now),
-            Op::ModifySnapshotAttribute(_) | Op::ModifyImageAttribute(_) => {}
-            Op::EnableImageDeprecation(deprecation) => {
-                let mut images = self.region(region).images.iter_mut();
-                let image = images.find(|image| image.id == deprecation.image_id).unwrap();
-                image.deprecated_at = Some(deprecation.at);
-            }
-            Op::CreateTags(tagging) => {
-                self.tag(region, tagging.resource, &tagging.tags);
-                assert!(matches!(tagging.purpose, TagPurpose::Shared | TagPurpose::Backs(_)));
-            }
-            Op::DeregisterImage(delete) => {
-                let images = &mut self.region(region).images;
-                let n = images.len();
-                images.retain(|image| ResourceId::from(image.id) != delete.resource);
-                assert_eq!(n, images.len() + 1, "no such image");
-            }
-            Op::DeleteSnapshot(delete) => {
-                let observed = self.region(region);
-                let id = delete.resource.snapshot().unwrap();
-                let is_in_use = observed.images.iter().any(|i| i.snapshot_ids.contains(&id));
-                assert!(!is_in_use, "EC2 refuses: {id} is in use");
-                let n = observed.snapshots.len();
-                observed.snapshots.retain(|snapshot| snapshot.id != id);
-                assert_eq!(n, observed.snapshots.len() + 1, "no such snapshot");
-            }
-        }
-    }
-
-    fn make_snapshot(
-        &mut self,
-        region: Region,
-        volume_id: VolumeId,
-        point: &snapkeep::plan::NewPoint,
-        now: DateTime<Utc>,
-    ) {
-        let id = snapshot_id(self.next_id());
-        self.region(region).snapshots.push(Snapshot {
-            id,
-            volume_id: Some(volume_id),
-            owner_id: Some("123456789012".into()),
-            state: SnapshotState::Pending,
-            state_message: None,
-            started_at: now,
-            volume_size_gib: 8,
-            is_encrypted: false,
-            kms_key_id: None,
-            description: point.description.as_str().into(),
-            tags: point.tags.iter().cloned().collect(),
-        });
-    }
-
-    fn copy_image(&mut self, region: Region, copy: &Copy, now: DateTime<Utc>) {
-        let parent = copy.parent.id.image().unwrap();
-        let there = &self.inventory.regions[&copy.parent.region].images;
-        let parent = there.iter().find(|image| image.id == parent).unwrap();
-        assert_eq!(parent.state, ImageState::Available, "EC2 refuses");
-        assert!(!parent.has_product_codes, "EC2 refuses");
-        let (parent_id, is_encrypted) = (parent.id, copy.encrypted || parent.is_encrypted);
-        let of_image = copy.image.as_ref().unwrap();
-        let image = Image {
-            description: copy.description.as_str().into(),
-            created_at: Some(now),
-            state: ImageState::Pending,
-            source_image_id: Some(parent_id),
-            source_image_region: Some(copy.parent.region),
-            is_encrypted,
-            tags: copy.tags.iter().cloned().collect(),
-            ..Image::plain(image_id(self.next_id()), &of_image.name)
-        };
-        self.register(region, image, &of_image.snapshot_tags);
-    }
-
-    fn register(&mut self, region: Region, image: Image, snapshot_tags: &Pairs) {
-        let is_taken = self.region(region).images.iter().any(|i| i.name == image.name);
-        assert!(!is_taken, "EC2 refuses: the name {} is taken", image.name);
-        let backing = self.backing_of(region, &image, snapshot_tags);
-        self.backing.insert(image.id, backing);
-        self.region(region).images.push(image);
-    }
-
-    fn tag(&mut self, region: Region, id: ResourceId, pairs: &Pairs) {
-        let observed = self.region(region);
-        let mut snapshots = observed.snapshots.iter_mut().map(|s| (s.id.into(), &mut s.tags));
-        let mut images = observed.images.iter_mut().map(|i| (i.id.into(), &mut i.tags));
-        let is_it = |(other, _): &(ResourceId, &mut Tags)| *other == id;
-        let (_, old) = snapshots.find(is_it).or_else(|| images.find(is_it)).unwrap();
-        let is_new = |key: &str| pairs.iter().all(|(k, _)| k.as_ref() != key);
-        let stays = old.iter().filter(|(key, _)| is_new(key)).map(|(k, v)| pair(k, v));
-        let all: Vec<Pair> = stays.chain(pairs.iter().cloned()).collect();
-        *old = all.into_iter().collect();
-    }
-
-    /// Completes what is pending; every `one_in`-th of it fails instead.
-    pub(crate) fn settle(&mut self, one_in: Option<usize>) {
-        let mut n = 0;
-        let mut fails = || {
-            n += 1;
-            one_in.is_some_and(|one_in| n % one_in == 0)
-        };
-        let backing: BTreeSet<SnapshotId> = self.backing.values().flatten().copied().collect();
-        for observed in self.inventory.regions.values_mut() {
-            for image in &mut observed.images {
-                if image.state == ImageState::Pending {
-                    let failed = fails();
-                    image.state = if failed { ImageState::Failed } else { ImageState::Available };
-                    let ids = self.backing.remove(&image.id).unwrap_or_default();
-                    image.snapshot_ids = if failed { vec![] } else { ids };
-                }
-            }
-            for snapshot in &mut observed.snapshots {
-                if snapshot.state == SnapshotState::Pending {
-                    let failed = !backing.contains(&snapshot.id) && fails();
-                    snapshot.state =
-                        if failed { SnapshotState::Error } else { SnapshotState::Completed };
-                }
-            }
-        }
-        self.untouchable.retain(|_, why| *why != "is pending");
     }
 }
 

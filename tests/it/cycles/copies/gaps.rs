@@ -81,12 +81,14 @@ async fn a_wrong_key_shows_up_later_with_ec2s_words_and_five_attempts_are_made()
     for kind in KINDS {
         let world = World::new();
         kind.source(&world);
+        // Nobody may ask for keys, so that only the copy shows it.
+        world.sandbox.fail(Rule::every("DescribeKey"), Fault::Denied);
         let key = "encrypted = true\nkms_key = \"alias/elsewhere\"";
         let config = kind.policy("retention = { daily = \"9 days\" }", &format!("{TO_US}\n{key}"));
         world.cycle(&config).await;
         let mut begun_at = Vec::new();
-        for _ in 0..12 * 26 {
-            world.wait(TimeDelta::minutes(5));
+        for _ in 0..4 * 26 {
+            world.wait(TimeDelta::minutes(15));
             let report = world.cycle(&config).await;
             let first = planned(&report.plan).first().map(|copy| (copy.attempt, copy.point_time));
             if let Some((attempt, time)) =
@@ -115,6 +117,8 @@ async fn of_what_failed_only_the_memory_stays_for_longer_than_a_day() {
     for kind in KINDS {
         let world = World::new();
         let server = kind.source(&world);
+        // Nobody may ask for keys, so that only the copy shows it.
+        world.sandbox.fail(Rule::every("DescribeKey"), Fault::Denied);
         let key = "encrypted = true\nkms_key = \"alias/elsewhere\"";
         let config = kind.policy("retention = { daily = \"9 days\" }", &format!("{TO_US}\n{key}"));
         hourly(&world, &config, 20).await;
@@ -185,4 +189,36 @@ async fn a_copy_of_a_set_whose_other_member_was_given_up_is_not_made_again_and_a
     assert_eq!(n_of_other, 1);
     let made = slots(&copies(&world, &us()));
     assert!(made.contains(&"11-21T12:00".to_owned()), "another point of its day: {made:?}");
+}
+
+#[tokio::test]
+async fn after_a_long_gap_everything_is_copied_and_nothing_was_given_up() {
+    for kind in [Kind::Volume, Kind::Image] {
+        let world = World::new();
+        for _ in 0..24 {
+            kind.source(&world);
+        }
+        let config = kind.policy(
+            "copy_grace = \"1 day\"\ncopy_give_up = \"2 days\"\n\
+             retention = { daily = \"1 day\" }",
+            &format!("{}\nexisting = true", TO_US.replace("7 days", "30 days")),
+        );
+        let gap = Rule::every("DescribeSnapshots").in_region(&us());
+        world.sandbox.fail(gap, Fault::Denied);
+        for _ in 0..4 {
+            world.cycle(&config).await;
+            world.wait(TimeDelta::hours(24));
+        }
+        assert_eq!(complete(&things(&world, &eu())), 4 * 24, "{kind:?}");
+        world.sandbox.clear_faults();
+        // The first copies fail, too: that is no reason either.
+        world.sandbox.fail(Rule::every(kind.call()).times(5), Fault::SnapshotsFail);
+        for _ in 0..40 {
+            let report = world.cycle(&config).await;
+            assert!(!notes(&report.plan).contains("WITHOUT"), "{}", notes(&report.plan));
+            world.wait(TimeDelta::minutes(20));
+        }
+        assert_eq!(slots(&copies(&world, &us())).len(), 5, "{kind:?}");
+        assert_eq!(complete(&copies(&world, &us())), 5 * 24, "{kind:?}");
+    }
 }

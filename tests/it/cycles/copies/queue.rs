@@ -105,7 +105,9 @@ async fn calls_with(n: usize) -> BTreeMap<(Region, &'static str), usize> {
             (tags::COPY_OF, &parent),
             (tags::ORIGIN, &parent),
         ];
-        tags.iter().for_each(|(key, value)| world.sandbox.tag_snapshot(&us(), copy, key, value));
+        for (key, value) in &tags {
+            world.sandbox.tag_snapshot(&us(), copy, key, value);
+        }
         let described = format!("snapkeep servers copy of {parent}");
         let found = world.find(&us(), copy).unwrap();
         world.sandbox.add_snapshot(&us(), Snapshot { description: described.into(), ..found });
