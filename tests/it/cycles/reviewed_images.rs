@@ -7,7 +7,7 @@ use snapkeep::domain::ids::SnapshotId;
 use snapkeep::domain::inventory::{Snapshot, SnapshotState};
 use snapkeep::domain::tags::{self, Tags};
 
-use super::world::{DAILY, IMAGES, Server, TWO_REGIONS, World, eu, outcome_of, t, tag, us, words};
+use super::world::{DAILY, IMAGES, TWO_REGIONS, World, eu, outcome_of, t, tag, us, words};
 
 /// Images of others, selected by name, kept for three days and encrypted.
 const FAMILY: &str = r#"
