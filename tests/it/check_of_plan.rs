@@ -11,7 +11,8 @@ use snapkeep::domain::region::Region;
 use snapkeep::domain::source::Source;
 use snapkeep::domain::tags::Tags;
 use snapkeep::plan::{
-    Action, Delete, ExpireReason, Op, Plan, Request, ResourceState, Severity, check::check, plan,
+    Action, Delete, ExpireReason, NewPoint, Op, Plan, Request, ResourceState, Severity,
+    check::check, plan,
 };
 
 mod joined;
@@ -229,6 +230,25 @@ fn making_a_point_that_is_there_is_found() {
     let region = scene.inventory.regions.get_mut(&creation.region).unwrap();
     region.snapshots.push(there);
     scene.assert_broken("is there already");
+}
+
+#[test]
+fn a_description_that_says_something_else_than_the_tags_is_found() {
+    let change: [fn(&mut NewPoint); 3] = [
+        |point| point.description = point.description.replace("snapkeep servers", "snapkeep web"),
+        |point| point.description.push('Z'),
+        |point| point.description.clear(),
+    ];
+    for change in change {
+        let mut scene = Scene::new();
+        let mut sets = scene.plan.actions.iter_mut().filter_map(|action| match &mut action.op {
+            Op::CreateSnapshots(set) => Some(set),
+            _ => None,
+        });
+        change(&mut sets.next().unwrap().point);
+        drop(sets);
+        scene.assert_broken("would not be known again by its description");
+    }
 }
 
 #[test]
