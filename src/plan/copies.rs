@@ -138,6 +138,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             given_up.extend(self::given_up(self.scene.region, Role::Encrypted, forms));
         }
         let wanted = self.wanted(rule, destination, there, &copies, &given_up);
+        let mut asked = BTreeSet::new();
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
             let owed = debt.or_default();
@@ -166,7 +167,9 @@ impl<'p, 'a> Pass<'p, 'a> {
             let lacking = point.representatives().filter(lacks);
             let lacking = lacking.map(|m| self.missing(rule.to, Some(rule), point, m));
             let of_use = lacking.filter(|m| is_open || m.failed(there).next().is_some());
-            found.missing.extend(of_use);
+            // Twins may share a volume; one copy of it stands for both.
+            let is_first = |m: &Missing<'p, 'a>| asked.insert((point.identity, m.parent.volume_id));
+            found.missing.extend(of_use.filter(is_first));
         }
     }
 

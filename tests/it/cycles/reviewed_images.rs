@@ -7,7 +7,7 @@ use snapkeep::domain::ids::SnapshotId;
 use snapkeep::domain::inventory::{Snapshot, SnapshotState};
 use snapkeep::domain::tags::{self, Tags};
 
-use super::world::{DAILY, IMAGES, TWO_REGIONS, World, eu, outcome_of, t, tag, us, words};
+use super::world::{DAILY, IMAGES, Server, TWO_REGIONS, World, eu, outcome_of, t, tag, us, words};
 
 /// Images of others, selected by name, kept for three days and encrypted.
 const FAMILY: &str = r#"
@@ -184,6 +184,29 @@ async fn what_another_installation_or_a_rule_that_is_gone_still_copies_stays() {
         assert!(!world.has(&points[4]));
         assert!(world.find(&us(), copy).is_some(), "a copy of {owner} is not ours to delete");
     }
+}
+
+#[tokio::test]
+async fn twins_of_different_volumes_are_copied_once_each() {
+    let world = World::new();
+    let server = world.server(&["gp3", "gp3"]);
+    let copy = "[[policy.copy]]\nto = \"us-east-1\"\nretention = { every = \"30 days\" }\n";
+    let config = format!("{DAILY}{copy}");
+    every(&world, &config, TimeDelta::hours(1), 5).await;
+    world.wait_until("2026-11-21 03:05:00");
+    let slot = t("2026-11-21 03:00:00");
+    let one = Server { volumes: vec![server.volumes[0]], ..server.clone() };
+    world.point_at(&one, "servers", slot, slot);
+    world.point_at(&server, "servers", slot, slot + TimeDelta::seconds(40));
+    every(&world, &config, TimeDelta::hours(1), 5).await;
+    let copies = world.snapshots(&us()).into_iter();
+    let copies = copies.filter(|s| tag(s, "slot") == Some("2026-11-21T03:00:00Z"));
+    let mut volumes: Vec<String> =
+        copies.filter_map(|s| tag(&s, "volume").map(str::to_owned)).collect();
+    volumes.sort();
+    let mut expected: Vec<String> = server.volumes.iter().map(ToString::to_string).collect();
+    expected.sort();
+    assert_eq!(volumes, expected);
 }
 
 #[tokio::test]
