@@ -14,7 +14,7 @@
 //! | `select`, `claims` | which sources does a policy protect, where several select one? |
 //! | `create`, `point_tags` | which of them are due, and how is their point made? |
 //! | `attempts` | when is something that failed tried again? |
-//! | `copies`, `copy_queue`, `copy_action` | which copies are missing, which are begun, and how? |
+//! | `copies`, `copy_search`, `copy_queue`, `copy_action` | which copies are missing, which are begun, and how? |
 //! | `aftercare` | with whom are copies shared, and when are images deprecated? |
 //! | `guard` | what forbids a deletion whatever retention says? |
 //! | `expire`, `removal` | so what goes and how, what stays, and why? |
@@ -37,11 +37,13 @@ use crate::domain::region::Region;
 pub mod aftercare;
 pub mod alarm;
 pub mod attempts;
+pub mod bystanders;
 pub mod check;
 pub mod claims;
 pub mod copies;
 pub mod copy_action;
 pub mod copy_queue;
+pub mod copy_search;
 pub mod create;
 pub mod expire;
 pub mod explain;
@@ -65,6 +67,7 @@ pub mod scene;
 pub mod select;
 pub mod standing;
 pub mod verdict;
+pub mod votes;
 
 pub use explain::{Explanation, explain};
 pub use model::{
@@ -210,7 +213,7 @@ fn plan_region(
 
 /// Returns what is being copied now, and what will be by this plan.
 fn being_copied(world: &World<'_>, queued: &Queued) -> BTreeSet<RegionalId> {
-    let mut parents = copies::being_copied(world);
+    let mut parents = copy_search::being_copied(world);
     let planned = queued.actions.values().flatten().filter_map(Action::as_copy);
     parents.extend(planned.map(|copy| copy.parent));
     parents

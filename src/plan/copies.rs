@@ -6,17 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use chrono::{DateTime, Utc};
-
 use crate::config::{CopyRule, RegionalPolicy, Window};
-use crate::domain::ids::{RegionalId, ResourceId};
+use crate::domain::ids::RegionalId;
 use crate::domain::inventory::Listing;
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::span::Span;
-use crate::domain::tags;
 use crate::plan::attempts::ATTEMPTS_MAX;
-use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role, Thing};
+use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role};
 use crate::plan::point::{Member, Point, PointState};
 use crate::plan::retention::{Candidate, Hold, Holds, Rules, judge};
 use crate::plan::scene::{Scene, World};
@@ -195,7 +192,8 @@ impl<'p, 'a> Pass<'p, 'a> {
         wanted.retain(|point| point.state == PointState::Complete);
         // Where the copies that are there cannot be seen, each may be the first.
         if let Some(destination) = destination.filter(|_| !rule.existing) {
-            let first = self.first_copy(destination);
+            let way = (self.lineage.key.policy, self.scene.region, destination.region);
+            let first = self.world.first_copies.get(&way).copied();
             let newest = wanted.last().filter(|_| there.is_none()).map(|point| point.identity);
             wanted.retain(|point| {
                 first.is_some_and(|first| first <= point.time) || Some(point.identity) == newest
@@ -283,22 +281,6 @@ impl<'p, 'a> Pass<'p, 'a> {
             .filter(move |(point, _)| point.time <= now && point.members.iter().all(is_source))
     }
 
-    /// Returns the time of the oldest copy in `destination` that was made for the policy from this
-    /// region, for any source.
-    fn first_copy(self, destination: &Scene<'a>) -> Option<DateTime<Utc>> {
-        let key = self.lineage.key;
-        let lineages = destination.lineages.iter().filter(|lineage| {
-            lineage.key.kind == LineageKind::Copies
-                && lineage.key.policy == key.policy
-                && lineage.key.from == Some(self.scene.region)
-        });
-        let times = lineages.flat_map(|lineage| {
-            let points = lineage.points.iter().map(|(point, _)| point.time);
-            points.chain(lineage.failed.iter().map(|(entry, _)| entry.time))
-        });
-        times.min()
-    }
-
     fn missing(
         self,
         to: Region,
@@ -345,52 +327,4 @@ fn given_up(from: Region, role: Role, there: Option<&JudgedLineage<'_>>) -> BTre
 /// Returns the lineage of the copies of a lineage in `from`.
 pub fn copies_key(key: LineageKey, from: Region) -> LineageKey {
     LineageKey { kind: LineageKind::Copies, from: Some(from), ..key }
-}
-
-/// Returns everything in any region that a copy on its way is made of, whoever began it: its tag
-/// says so, and of an image EC2 does.
-pub fn being_copied(world: &World<'_>) -> BTreeSet<RegionalId> {
-    let observed = || world.inventory.regions.values();
-    let snapshots = observed().flat_map(|observed| observed.snapshots.iter().map(Thing::Snapshot));
-    let images = observed().flat_map(|observed| observed.images.iter().map(Thing::Image));
-    let pending = snapshots.chain(images).filter(|thing| thing.state().is_under_way());
-    pending.filter_map(parent_of).collect()
-}
-
-/// Returns what a thing is a copy of.
-fn parent_of(thing: Thing<'_>) -> Option<RegionalId> {
-    let told = thing.tags().get(tags::COPY_OF).and_then(RegionalId::parse);
-    told.or_else(|| {
-        // What was made of an instance names the image below it, too.
-        let image = thing.image().filter(|image| image.source_instance_id.is_none())?;
-        Some(RegionalId { region: image.source_image_region?, id: image.source_image_id?.into() })
-    })
-}
-
-/// Returns the newest completed copy of the same volume in a lineage: the base of an incremental
-/// one.
-pub fn base_of<'l, 'a>(
-    lineage: Option<&'l JudgedLineage<'a>>,
-    missing: &Missing<'_, '_>,
-) -> Option<&'l Member<'a>> {
-    let role = if missing.rule.is_some() { Role::Copy } else { Role::Encrypted };
-    let points = lineage?.points.iter().rev().map(|(point, _)| point);
-    points.flat_map(Point::all).find(|member| {
-        member.role == role && member.volume_id == missing.parent.volume_id && member.is_complete()
-    })
-}
-
-/// Returns true if a copy of the same volume is on its way.
-pub fn is_any_under_way(
-    lineage: Option<&JudgedLineage<'_>>,
-    missing: &Missing<'_, '_>,
-) -> Option<ResourceId> {
-    let role = if missing.rule.is_some() { Role::Copy } else { Role::Encrypted };
-    let points = lineage?.points.iter().map(|(point, _)| point);
-    let found = points.flat_map(Point::all).find(|member| {
-        member.role == role
-            && member.volume_id == missing.parent.volume_id
-            && member.thing.state().is_under_way()
-    });
-    found.map(Member::id)
 }

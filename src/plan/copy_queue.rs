@@ -14,8 +14,9 @@ use crate::domain::inventory::{KeyAnswer, SnapshotState};
 use crate::domain::region::Region;
 use crate::domain::tags;
 use crate::plan::attempts::{Attempt, next_attempt};
-use crate::plan::copies::{self, Missing};
+use crate::plan::copies::Missing;
 use crate::plan::copy_action::{self, key_of};
+use crate::plan::copy_search;
 use crate::plan::image_name;
 use crate::plan::lineage::{Entry, Identity, LineageKey, Thing};
 use crate::plan::model::{Action, Note, Op, Plan, Severity, Waiting};
@@ -146,7 +147,7 @@ impl<'q, 'a> Pass<'q, 'a> {
         }
         self.n_free = self.n_free.saturating_sub(n_copies);
         let slot = (missing.lineage_key(), missing.parent.volume_id);
-        if copies::base_of(lineage, missing).is_none() {
+        if copy_search::base_of(lineage, missing).is_none() {
             self.begun.insert(slot, parent(missing));
         }
         self.compare_keys(missing);
@@ -165,10 +166,10 @@ impl<'q, 'a> Pass<'q, 'a> {
             return Some(format!("its encrypted form in {} comes first", missing.from));
         }
         let lineage = self.scene.lineage(missing.lineage_key());
-        if copies::base_of(lineage, missing).is_some() {
+        if copy_search::base_of(lineage, missing).is_some() {
             return None;
         }
-        let running = copies::is_any_under_way(lineage, missing);
+        let running = copy_search::is_any_under_way(lineage, missing);
         let begun = self.begun.get(&(missing.lineage_key(), missing.parent.volume_id));
         let first = running.map(|id| id.to_string()).or(begun.map(ToString::to_string))?;
         Some(format!("the first copy ({first}) is under way; the next needs only what changed"))
@@ -191,7 +192,7 @@ impl<'q, 'a> Pass<'q, 'a> {
     fn compare_keys(&mut self, missing: &Missing<'_, 'a>) {
         let Some(name) = key_of(self.world.config, missing) else { return };
         let lineage = self.scene.lineage(missing.lineage_key());
-        let Some(base) = copies::base_of(lineage, missing) else { return };
+        let Some(base) = copy_search::base_of(lineage, missing) else { return };
         let Some(old) = self.key_arn(base.thing) else { return };
         let source = missing.key.source;
         match self.scene.observed.keys.get(name) {

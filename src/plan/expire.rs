@@ -3,14 +3,13 @@
 //! Decides nothing about retention; every deletion here has a verdict behind it and no veto
 //! before it. How one thing is deleted is in `removal`.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::domain::ids::{RegionalId, ResourceId, SnapshotId};
 use crate::domain::region::Region;
-use crate::domain::source::Source;
 use crate::plan::copies::{Debts, Owed, has_gap};
 use crate::plan::guard::{Cause, Veto};
 use crate::plan::lineage::{Entry, Identity, LineageKey, Role};
@@ -20,6 +19,7 @@ use crate::plan::removal::{Removal, vetoes};
 use crate::plan::retention::{Hold, Lapse};
 use crate::plan::scene::{Scene, World};
 use crate::plan::verdict::{FAILED_FOR, JudgedLineage, Verdict};
+use crate::plan::votes::{Votes, adoption_votes};
 
 /// What one region's passes have decided to do.
 #[derive(Debug, Default)]
@@ -86,7 +86,7 @@ pub fn expire(
             let is_form = entry.role == Role::Encrypted;
             let may_be_memory = is_memory || is_home_unknown || (is_form && is_other_unknown);
             let goes = *goes && !may_be_memory;
-            if !goes || !is_left_to_another(&votes, entry.thing.id(), lineage.key.policy) {
+            if !goes || !votes.is_left_to_another(entry.thing.id(), lineage.key.policy) {
                 pass.failed(entry, goes);
             }
         }
@@ -100,65 +100,6 @@ pub fn expire(
             ),
         });
     }
-}
-
-/// Which policies would keep, and which is the first to expire, what several adopt.
-#[derive(Debug, Default)]
-struct Votes {
-    first_to_keep: Option<usize>,
-    is_kept_by_several: bool,
-    first_to_expire: Option<usize>,
-}
-
-impl Votes {
-    fn add(&mut self, policy: usize, goes: bool) {
-        if goes {
-            self.first_to_expire.get_or_insert(policy);
-        } else {
-            self.is_kept_by_several |= self.first_to_keep.is_some_and(|first| first != policy);
-            self.first_to_keep.get_or_insert(policy);
-        }
-    }
-}
-
-/// Collects the verdicts on what others made: what two policies judge is kept if either keeps it.
-fn adoption_votes(scene: &Scene<'_>, debts: &Debts) -> HashMap<ResourceId, Votes> {
-    let mut votes: HashMap<ResourceId, Votes> = HashMap::new();
-    let is_of_others =
-        |key: &LineageKey| key.is_adopted() || matches!(key.source, Source::Family(_));
-    for lineage in scene.lineages.iter().filter(|lineage| is_of_others(&lineage.key)) {
-        let mut count = |id: ResourceId, goes: bool| {
-            votes.entry(id).or_default().add(lineage.key.policy, goes);
-        };
-        for (point, verdict) in &lineage.points {
-            let owed = debts.get(&(scene.region, lineage.key, point.identity));
-            let is_owed = owed.is_some_and(|o| !o.unfinished.is_empty() || !o.unknown.is_empty());
-            let goes = matches!(verdict, Verdict::Expire(..)) && !is_owed;
-            let of_others = point.members.iter().filter(|m| m.role != Role::Encrypted);
-            // What is only selected is not deleted here, but by whoever adopts it.
-            let goes_here = |m: &Member<'_>| goes && m.role == Role::Original;
-            of_others.for_each(|m| match (goes_here(m), goes) {
-                (false, true) => {}
-                (goes, _) => count(m.id(), goes),
-            });
-        }
-        for (entry, goes) in &lineage.failed {
-            count(entry.thing.id(), *goes);
-        }
-    }
-    votes
-}
-
-/// Returns true if another policy keeps the thing, or deletes it before `policy` does.
-fn is_left_to_another(votes: &HashMap<ResourceId, Votes>, id: ResourceId, policy: usize) -> bool {
-    let is_left = |v: &Votes| v.first_to_keep.is_some() || v.first_to_expire != Some(policy);
-    votes.get(&id).is_some_and(is_left)
-}
-
-/// Returns true if a policy other than `policy` keeps the thing.
-fn is_kept_by_another(votes: &HashMap<ResourceId, Votes>, id: ResourceId, policy: usize) -> bool {
-    let is_kept = |v: &Votes| v.is_kept_by_several || v.first_to_keep.is_some_and(|p| p != policy);
-    votes.get(&id).is_some_and(is_kept)
 }
 
 fn newest_complete(lineage: &JudgedLineage<'_>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -183,7 +124,7 @@ struct Pass<'p, 'a> {
 }
 
 impl<'p, 'a> Pass<'p, 'a> {
-    fn point(&mut self, point: &Point<'a>, verdict: &Verdict, votes: &HashMap<ResourceId, Votes>) {
+    fn point(&mut self, point: &Point<'a>, verdict: &Verdict, votes: &Votes) {
         match verdict {
             Verdict::Waiting => self.waiting(point),
             Verdict::Keep(holds, until) => {
@@ -200,7 +141,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             }
             Verdict::Expire(reason, stays) => {
                 let policy = self.lineage.key.policy;
-                if !point.ids().any(|id| is_left_to_another(votes, id, policy)) {
+                if !point.ids().any(|id| votes.is_left_to_another(id, policy)) {
                     self.expire(point, *reason, stays);
                 }
             }
@@ -295,11 +236,7 @@ impl<'p, 'a> Pass<'p, 'a> {
 
     /// Removes the unencrypted originals of a point whose encrypted form, and every copy asked for,
     /// is complete; returns what goes.
-    fn retire(
-        &mut self,
-        point: &Point<'a>,
-        votes: &HashMap<ResourceId, Votes>,
-    ) -> BTreeSet<ResourceId> {
+    fn retire(&mut self, point: &Point<'a>, votes: &Votes) -> BTreeSet<ResourceId> {
         let none = BTreeSet::new();
         let policy = self.scene.judge.policy(self.lineage.key.policy);
         let Some(encrypt) = policy.and_then(|policy| policy.encrypt.as_ref()) else { return none };
@@ -320,7 +257,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             if member.role == Role::Selected {
                 return Some("was made by others and is not adopted");
             }
-            let is_kept = is_kept_by_another(votes, member.id(), self.lineage.key.policy);
+            let is_kept = votes.is_kept_by_another(member.id(), self.lineage.key.policy);
             is_kept.then_some("another policy keeps it")
         };
         let (stay, go): (Vec<_>, Vec<_>) =

@@ -10,11 +10,12 @@ use crate::domain::inventory::{Image, ImageState, Inventory};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::plan::Request;
+use crate::plan::bystanders::bystander_text;
 use crate::plan::image_standing::ImageStanding;
 use crate::plan::lineage::{Role, Thing};
 use crate::plan::point::Member;
 use crate::plan::scene::{Scene, World};
-use crate::plan::standing::{Standing, bystander_text};
+use crate::plan::standing::Standing;
 
 mod fate;
 mod judged;

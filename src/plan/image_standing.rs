@@ -9,11 +9,11 @@ use crate::domain::ids::RegionalId;
 use crate::domain::inventory::Image;
 use crate::domain::source::{Family, Source};
 use crate::domain::tags::OurTags;
+use crate::plan::bystanders::{foreign_text, rule_gone_text, unadoptable_text};
 use crate::plan::lineage::LineageKind;
 use crate::plan::point_tags::{is_copy_described, is_described};
 use crate::plan::standing::{
-    ForeignReason, Judge, Mark, UnadoptableReason, foreign_text, managing_service,
-    marked_by_others, rule_gone_text, unadoptable_text,
+    ForeignReason, Judge, Mark, UnadoptableReason, managing_service, marked_by_others,
 };
 
 /// Whose an image is.

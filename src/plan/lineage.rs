@@ -13,9 +13,10 @@ use crate::domain::inventory::{Image, ImageState, RegionInventory, Snapshot};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::tags::{self, Tags};
+use crate::plan::bystanders::Bystanders;
 use crate::plan::image_standing::ImageStanding;
 use crate::plan::model::ResourceState;
-use crate::plan::standing::{Bystanders, Judge, Mark, Standing};
+use crate::plan::standing::{Judge, Mark, Standing};
 
 /// Which lineage a point belongs to, within one region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -12,10 +12,11 @@ use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::tags;
 use crate::plan::Request;
+use crate::plan::bystanders::Bystanders;
 use crate::plan::guard::Cause;
 use crate::plan::lineage;
 use crate::plan::model::KeepReason;
-use crate::plan::standing::{Bystanders, Judge};
+use crate::plan::standing::Judge;
 
 /// What is asked in each region.
 pub type Questions<T> = BTreeMap<Region, BTreeSet<T>>;

@@ -9,8 +9,10 @@ use crate::config::Config;
 use crate::domain::inventory::{Inventory, RegionInventory};
 use crate::domain::region::Region;
 use crate::plan::Request;
+use crate::plan::bystanders::Bystanders;
+use crate::plan::copy_search::{FirstCopies, first_copies};
 use crate::plan::lineage::{self, Entry, LineageKey, LineageKind, OfImage};
-use crate::plan::standing::{Bystanders, Judge};
+use crate::plan::standing::Judge;
 use crate::plan::verdict::{self, Coverage, JudgedLineage, Terms};
 
 /// Everything that a plan is made from, judged.
@@ -24,6 +26,8 @@ pub struct World<'a> {
     pub request: &'a Request,
     /// Each region that was observed.
     pub scenes: BTreeMap<Region, Scene<'a>>,
+    /// When the oldest copies there are were made of.
+    pub first_copies: FirstCopies,
 }
 
 /// One region.
@@ -49,7 +53,9 @@ impl<'a> World<'a> {
         let scenes = inventory.regions.iter().map(|(region, observed)| {
             (*region, Scene::new(config, inventory, *region, observed, request))
         });
-        Self { config, inventory, request, scenes: scenes.collect() }
+        let scenes = scenes.collect();
+        let first_copies = first_copies(&scenes);
+        Self { config, inventory, request, scenes, first_copies }
     }
 }
 
