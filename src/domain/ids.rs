@@ -11,7 +11,7 @@ use crate::domain::region::Region;
 
 /// A string was not the EC2 identifier it was used as.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is not a {kind} id (expected `{prefix}` and 8 or 17 hex digits)")]
+#[error("`{value}` is not {kind} id (expected `{prefix}` and 8 or 17 hex digits)")]
 pub struct InvalidId {
     kind: &'static str,
     prefix: &'static str,
@@ -125,19 +125,19 @@ macro_rules! ec2_id {
 
 ec2_id! {
     /// An instance, such as `i-049df61146c4d7901`.
-    InstanceId, "instance", "i-"
+    InstanceId, "an instance", "i-"
 }
 ec2_id! {
     /// An EBS volume, such as `vol-049df61146c4d7901`.
-    VolumeId, "volume", "vol-"
+    VolumeId, "a volume", "vol-"
 }
 ec2_id! {
     /// An EBS snapshot, such as `snap-066877671789bd71b`.
-    SnapshotId, "snapshot", "snap-"
+    SnapshotId, "a snapshot", "snap-"
 }
 ec2_id! {
     /// An AMI, such as `ami-0abcdef1234567890`.
-    ImageId, "image", "ami-"
+    ImageId, "an image", "ami-"
 }
 
 /// A snapshot or an image.

@@ -177,7 +177,8 @@ impl<'a> Entry<'a> {
         let time = copy.map_or_else(|| thing.started_at(), |copy| copy.time);
         let key = LineageKey { policy, kind, from, source };
         // Without its slot, which somebody removed, a member of a set is known by the set's time.
-        let of_set = copy.filter(|_| 1 < members && thing.image().is_none());
+        let is_of_set = 1 < members && thing.image().is_none();
+        let of_set = copy.filter(|copy| is_of_set && !copy.is_encrypted_form);
         let slot = slot.or(of_set.map(|copy| copy.time));
         // The snapshots of an image are its own affair.
         let members = if thing.image().is_some() { 1 } else { members };

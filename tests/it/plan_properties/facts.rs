@@ -136,7 +136,8 @@ impl Facts {
         let origin = tags.get(tags::ORIGIN).map_or_else(|| id.to_string(), str::to_owned);
         let slot = tags.get(tags::SLOT).or(self.slots.get(&origin).map(String::as_str));
         // Members of a set bear one time.
-        let is_of_set = tags.has(tags::COPY_OF) && 1 < member.n_wanted;
+        let is_from_elsewhere = lineage.1.region != id.region;
+        let is_of_set = is_from_elsewhere && 1 < member.n_wanted;
         let of_set = tags.get(tags::TIME).filter(|_| is_of_set);
         let identity = slot.or(of_set).map_or(origin.clone(), str::to_owned);
         self.lineages.entry(lineage).or_default().entry(identity).or_default().push(member);
