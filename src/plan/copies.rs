@@ -180,6 +180,9 @@ impl<'p, 'a> Pass<'p, 'a> {
         given_up: &BTreeSet<Identity>,
     ) -> Vec<&'p Point<'a>> {
         let originals = self.of_tier(rule);
+        if destination.is_none() {
+            return self.held_alone(rule, originals);
+        }
         let mut wanted = self.held(rule, &originals, copies);
         // Where a copy was tried in vain for the last time, another point of its period gets one.
         if !given_up.is_empty() {
@@ -190,7 +193,6 @@ impl<'p, 'a> Pass<'p, 'a> {
             wanted.dedup_by_key(|point| point.identity);
         }
         wanted.retain(|point| point.state == PointState::Complete);
-        // Where the copies that are there cannot be seen, each may be the first.
         if let Some(destination) = destination.filter(|_| !rule.existing) {
             let way = (self.lineage.key.policy, self.scene.region, destination.region);
             let first = self.world.first_copies.get(&way).copied();
@@ -200,6 +202,25 @@ impl<'p, 'a> Pass<'p, 'a> {
             });
         }
         wanted
+    }
+
+    /// Returns those of `originals` that the destination's tiers could hold, whatever is there: of a
+    /// destination that could not be read nobody knows which other copies stand for a period, which
+    /// were tried in vain, and which was the first.
+    fn held_alone(self, rule: &CopyRule, mut originals: Vec<&'p Point<'a>>) -> Vec<&'p Point<'a>> {
+        let rules = Rules {
+            retention: &rule.retention,
+            zone: self.policy.timezone,
+            now: self.world.request.now,
+            keep_last_holds: false,
+            is_settled_only: false,
+        };
+        originals.retain(|point| {
+            let alone = judge(rules, &[Candidate { time: point.time, is_complete: true }]);
+            let is_held = alone.iter().any(|judgement| !judgement.holds.is_empty());
+            point.state == PointState::Complete && is_held
+        });
+        originals
     }
 
     /// Returns those of `originals` that the destination's tiers would hold among all that is there.
