@@ -175,11 +175,14 @@ impl<'p, 'a> Pass<'p, 'a> {
         if let Some(member) = own.iter().find(|m| m.thing.state().is_under_way()) {
             return self.wait_for(member);
         }
+        // A surplus twin leaves the other one to be copied; all else relies on its copies.
+        let owed = self.owed(point).filter(|_| !is_surplus);
+        let elsewhere = owed.map_or(&[][..], |owed| &owed.complete[..]);
         match self.veto(&own) {
             Some(veto) => self.vetoed(point, reason, &veto),
             None => {
                 for member in own {
-                    self.remove(member, point, reason, stays, &[]);
+                    self.remove(member, point, reason, stays, elsewhere);
                 }
             }
         }

@@ -222,3 +222,25 @@ async fn after_a_long_gap_everything_is_copied_and_nothing_was_given_up() {
         assert_eq!(complete(&copies(&world, &us())), 5 * 24, "{kind:?}");
     }
 }
+
+#[tokio::test]
+async fn while_a_destination_cannot_be_read_nothing_goes_that_its_tiers_could_hold() {
+    // Of each day the first point is copied, and the others go six hours after their slot.
+    let policy = "schedule = \"0 * * * *\"\nretention = { every = \"6 hours\" }\n\
+                  limits = { max_delete_percent = 100 }";
+    let config = Kind::Set.policy(policy, TO_US);
+    let world = World::new();
+    Kind::Set.source(&world);
+    hourly(&world, &config, 12).await;
+    let n_before = slots(&things(&world, &eu())).len();
+    // Which points stand for a day there, and which copies were tried in vain, nobody knows now.
+    world.sandbox.fail(Rule::every("DescribeSnapshots").in_region(&us()), Fault::ErrorBefore);
+    for n in 1..=12 {
+        world.wait(TimeDelta::hours(1));
+        world.cycle(&config).await;
+        assert_eq!(slots(&things(&world, &eu())).len(), n_before + n);
+    }
+    world.sandbox.clear_faults();
+    hourly(&world, &config, 1).await;
+    assert_eq!(slots(&things(&world, &eu())).len(), n_before);
+}

@@ -227,3 +227,27 @@ async fn an_original_that_vanishes_between_plan_and_copy_is_skipped() {
         assert!(deletions(&report).is_empty() && copies(&world, &us()).is_empty());
     }
 }
+
+#[tokio::test]
+async fn an_original_stays_if_its_copy_vanishes_between_plan_and_deletion() {
+    for kind in KINDS {
+        let world = World::new();
+        kind.source(&world);
+        let config = kind.to_us();
+        days(&world, &config, 4).await;
+        // The first day's original is due, and its copy is to be kept for three days more.
+        let oldest = slots(&things(&world, &eu()))[0].clone();
+        world.wait(TimeDelta::hours(2));
+        let plan = world.plan(&config).await;
+        let due = deleted(&plan, &eu());
+        assert!(!due.is_empty(), "{kind:?}");
+        for copy in copies(&world, &us()).into_iter().filter(|c| c.name().starts_with(&oldest[..5]))
+        {
+            super::lose(&world, &us(), copy.id);
+        }
+        world.execute(plan).await;
+        let is_there = |id| world.find(&eu(), id).is_some();
+        assert!(due.iter().filter_map(|id| id.snapshot()).all(is_there), "{kind:?}");
+        assert_eq!(slots(&things(&world, &eu()))[0], oldest, "{kind:?}");
+    }
+}
