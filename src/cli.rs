@@ -10,13 +10,13 @@ use clap::Parser as _;
 use crate::config::LoadError;
 use crate::report::ExitCode;
 use crate::report::text::printable;
+use crate::run::{OpenError, WorldError};
 
 mod args;
 mod commands;
 mod logs;
 mod progress;
 mod scope;
-mod world;
 
 use args::{Args, Command, LogFormat};
 
@@ -57,12 +57,6 @@ fn usage(message: impl Into<String>) -> anyhow::Error {
     UsageError(message.into()).into()
 }
 
-/// Returns an error with its causes in one line.
-fn chain(err: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(err.source(), |cause| cause.source());
-    causes.fold(err.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 /// Tells an error with its causes on stderr, as logs look; returns the exit code for it.
 fn fail(err: &anyhow::Error, log: LogFormat) -> process::ExitCode {
     let is_broken_pipe = err.chain().any(|cause| {
@@ -73,7 +67,10 @@ fn fail(err: &anyhow::Error, log: LogFormat) -> process::ExitCode {
         // Whoever read the output has seen enough.
         return ExitCode::Done.number().into();
     }
-    let is_usage = err.is::<UsageError>() || err.is::<LoadError>();
+    let is_usage = err.is::<UsageError>()
+        || err.is::<LoadError>()
+        || err.is::<OpenError>()
+        || matches!(err.downcast_ref(), Some(WorldError::OnlySaved));
     // Problems of the configuration come as finished, multi-line text with their own heading.
     let text = match err.downcast_ref::<LoadError>() {
         Some(LoadError::Invalid(problems)) => problems.to_string(),

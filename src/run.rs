@@ -4,17 +4,21 @@
 //! Every way of starting a cycle ends here, so what such a way needs of the rooms above is handed
 //! on from here.
 
+pub mod accounts;
 pub mod clock;
 pub mod cycle;
 pub mod observe;
 pub mod preflight;
 pub mod wait;
+pub mod world;
 
+pub use accounts::{Account, Accounts};
 pub use clock::{SandboxClock, SystemClock};
 pub use cycle::{Report, run};
 pub use observe::{observe, observe_saved};
 pub use preflight::preflight;
 pub use wait::run_until_settled;
+pub use world::{Choice, OpenError, World, WorldError};
 
 pub use crate::execute::{Clock, Outcome, Progress, Stop};
 pub use crate::plan::preflight::Preflight;

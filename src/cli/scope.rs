@@ -8,7 +8,7 @@ use crate::cli::args::{Global, Scope};
 use crate::cli::usage;
 use crate::config::Config;
 use crate::config::load;
-use crate::run::Request;
+use crate::run::{Accounts, Choice, Request};
 
 /// Where a configuration is looked for, in this order.
 const DEFAULT_PATHS: [&str; 2] = ["config/snapkeep.toml", "/etc/snapkeep/snapkeep.toml"];
@@ -30,6 +30,24 @@ pub(super) fn config_path(global: &Global) -> anyhow::Result<PathBuf> {
             DEFAULT_PATHS.join(" nor ")
         ))
     })
+}
+
+/// Opens the EC2 that the arguments name, of every account of `config`.
+pub(super) async fn open(
+    global: &Global,
+    config: &Config,
+    inventory: Option<&Path>,
+) -> anyhow::Result<Accounts> {
+    let choice = match (inventory, &global.sandbox) {
+        (Some(_), Some(_)) => return Err(usage("--inventory and --sandbox exclude each other")),
+        (Some(dir), None) => Choice::Saved(dir.to_owned()),
+        (None, Some(Some(path))) if path.as_os_str() != "memory" => {
+            Choice::KeptSandbox(path.clone())
+        }
+        (None, Some(_)) => Choice::Sandbox,
+        (None, None) => Choice::Aws,
+    };
+    Ok(Accounts::open(config, &choice, global.now).await?)
 }
 
 /// Returns the request for `scope` at `now`; refuses names that the configuration does not have.

@@ -1,5 +1,7 @@
 //! Exit codes: what a script learns from a command.
 
+use std::collections::BTreeSet;
+
 use crate::execute::Outcome;
 use crate::plan::{Plan, Severity};
 
@@ -53,6 +55,13 @@ impl ExitCode {
             codes.push(Self::Done);
         }
         codes
+    }
+
+    /// Returns all that apply to several plans or runs, the one to exit with first.
+    pub fn of_all(codes: impl IntoIterator<Item = Vec<Self>>) -> Vec<Self> {
+        let all: BTreeSet<Self> = codes.into_iter().flatten().collect();
+        let is_all_done = all.len() == 1;
+        all.into_iter().filter(|code| *code != Self::Done || is_all_done).collect()
     }
 
     /// Returns all that apply to a run, the one to exit with first.

@@ -70,6 +70,28 @@ pub struct RunJson {
     exit_codes: Vec<u8>,
 }
 
+/// The plans of several accounts.
+#[derive(Debug, Serialize)]
+struct PlansJson {
+    /// `snapkeep.plans/1`.
+    format: &'static str,
+    /// In the order of the accounts' names, the own account first.
+    plans: Vec<PlanJson>,
+    /// All exit codes that apply, the one of the command first.
+    exit_codes: Vec<u8>,
+}
+
+/// The runs of several accounts.
+#[derive(Debug, Serialize)]
+struct RunsJson {
+    /// `snapkeep.runs/1`.
+    format: &'static str,
+    /// In the order of the accounts' names, the own account first.
+    runs: Vec<RunJson>,
+    /// All exit codes that apply, the one of the command first.
+    exit_codes: Vec<u8>,
+}
+
 #[derive(Debug, Serialize, JsonSchema)]
 struct OutcomeJson {
     /// The action's id.
@@ -87,26 +109,36 @@ pub fn write_plan(out: impl io::Write, plan: &Plan, codes: &[ExitCode]) -> io::R
     Ok(serde_json::to_writer_pretty(out, &PlanJson::new(plan, codes))?)
 }
 
-/// Writes a run as JSON.
-pub fn write_run(
-    out: impl io::Write,
-    plan: &Plan,
-    outcomes: &[Outcome],
-    codes: &[ExitCode],
-) -> io::Result<()> {
-    let outcomes = plan.actions.iter().zip(outcomes).map(|(action, outcome)| OutcomeJson {
-        id: action.id(),
-        outcome: outcome.word(),
-        reason: outcome.reason().map(str::to_owned),
-        made: texts(outcome.made()),
-    });
-    let run = RunJson {
-        format: "snapkeep.run/1",
-        plan: PlanJson::new(plan, codes),
-        outcomes: outcomes.collect(),
+/// Writes the plans of several accounts as JSON; a single one as itself.
+pub fn write_plans(out: impl io::Write, plans: &[Plan], codes: &[ExitCode]) -> io::Result<()> {
+    if let [plan] = plans {
+        return write_plan(out, plan, codes);
+    }
+    let plans = plans.iter().map(|plan| PlanJson::new(plan, &ExitCode::of_plan(plan, false)));
+    let plans = PlansJson {
+        format: "snapkeep.plans/1",
+        plans: plans.collect(),
         exit_codes: numbers(codes),
     };
-    Ok(serde_json::to_writer_pretty(out, &run)?)
+    Ok(serde_json::to_writer_pretty(out, &plans)?)
+}
+
+/// Writes the runs of several accounts as JSON, each a plan with what became of its actions; a
+/// single one as itself.
+pub fn write_runs(
+    out: impl io::Write,
+    runs: &[(&Plan, &[Outcome])],
+    codes: &[ExitCode],
+) -> io::Result<()> {
+    if let [(plan, outcomes)] = runs {
+        return Ok(serde_json::to_writer_pretty(out, &RunJson::new(plan, outcomes))?);
+    }
+    let runs = RunsJson {
+        format: "snapkeep.runs/1",
+        runs: runs.iter().map(|(plan, outcomes)| RunJson::new(plan, outcomes)).collect(),
+        exit_codes: numbers(codes),
+    };
+    Ok(serde_json::to_writer_pretty(out, &runs)?)
 }
 
 /// Returns the JSON Schema of a plan.
@@ -136,6 +168,24 @@ fn time(at: DateTime<Utc>) -> String {
 
 fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
     items.into_iter().map(|item| item.to_string()).collect()
+}
+
+impl RunJson {
+    fn new(plan: &Plan, outcomes: &[Outcome]) -> Self {
+        let codes = ExitCode::of_run(plan, outcomes);
+        let outcomes = plan.actions.iter().zip(outcomes).map(|(action, outcome)| OutcomeJson {
+            id: action.id(),
+            outcome: outcome.word(),
+            reason: outcome.reason().map(str::to_owned),
+            made: texts(outcome.made()),
+        });
+        Self {
+            format: "snapkeep.run/1",
+            plan: PlanJson::new(plan, &codes),
+            outcomes: outcomes.collect(),
+            exit_codes: numbers(&codes),
+        }
+    }
 }
 
 impl PlanJson {

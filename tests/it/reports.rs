@@ -76,7 +76,7 @@ fn a_failure_comes_before_a_limit_in_the_exit_code() {
     outcomes[0] = Outcome::Failed("UnauthorizedOperation".to_owned());
     assert_eq!(ExitCode::of_run(&plan, &outcomes), [ExitCode::Failed, ExitCode::Withheld]);
     let mut out = Vec::new();
-    json::write_run(&mut out, &plan, &outcomes, &ExitCode::of_run(&plan, &outcomes)).unwrap();
+    json::write_runs(&mut out, &[(&plan, &outcomes)], &ExitCode::of_run(&plan, &outcomes)).unwrap();
     let report: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(report["exit_codes"], serde_json::json!([1, 3]));
     assert_eq!(report["outcomes"][0]["outcome"], "failed");
@@ -134,7 +134,7 @@ fn plans_and_runs_conform_to_their_schemas() {
         let outcomes = vec![Outcome::Skipped("held".to_owned()); plan.actions.len()];
         let (mut of_plan, mut of_run) = (Vec::new(), Vec::new());
         json::write_plan(&mut of_plan, &plan, &[ExitCode::Done]).unwrap();
-        json::write_run(&mut of_run, &plan, &outcomes, &[ExitCode::Done]).unwrap();
+        json::write_runs(&mut of_run, &[(&plan, &outcomes)], &[ExitCode::Done]).unwrap();
         for (text, schema) in [(of_plan, json::plan_schema()), (of_run, json::run_schema())] {
             let value: Value = serde_json::from_slice(&text).unwrap();
             assert_eq!(violations(&schema, &schema, &value, ""), [] as [&str; 0]);

@@ -1,14 +1,14 @@
 //! `check`: is the configuration right, what does it mean, and will it work?
 
+use futures_util::future::join_all;
+
 use crate::cli::args::{CheckArgs, Global};
 use crate::cli::scope;
-use crate::cli::usage;
-use crate::cli::world::World;
 use crate::config::Config;
 use crate::config::load;
 use crate::config::render_resolved;
 use crate::report::{ExitCode, preflight_text};
-use crate::run::{Preflight, preflight};
+use crate::run::Preflight;
 
 use super::print;
 
@@ -16,10 +16,7 @@ pub(in crate::cli) async fn check(global: &Global, args: &CheckArgs) -> anyhow::
     let path = scope::config_path(global)?;
     let config = load(&path)?;
     if args.online {
-        let world = World::open(global, None).await?;
-        let preflight = try_out(&world, &config).await?;
-        print(&preflight_text::render(&preflight))?;
-        return Ok(if preflight.is_passed() { ExitCode::Done } else { ExitCode::Failed });
+        return try_out(global, &config).await;
     }
     let text = if args.resolved {
         render_resolved(&config)
@@ -32,13 +29,14 @@ pub(in crate::cli) async fn check(global: &Global, args: &CheckArgs) -> anyhow::
     Ok(ExitCode::Done)
 }
 
-async fn try_out(world: &World, config: &Config) -> anyhow::Result<Preflight> {
-    match world {
-        World::Sandbox(sandbox) => {
-            Ok(sandbox.time().drive(preflight(sandbox.as_ref(), config)).await)
-        }
-        World::Files(..) => Err(usage("a saved inventory grants no permissions to be tried")),
-        #[cfg(feature = "aws")]
-        World::Aws(cloud, _) => Ok(preflight(cloud.as_ref(), config).await),
-    }
+/// Tries in each account everything that it needs.
+async fn try_out(global: &Global, config: &Config) -> anyhow::Result<ExitCode> {
+    let accounts = scope::open(global, config, None).await?;
+    let tried = accounts.iter().map(|account| account.world.preflight(&account.config));
+    let tried: Result<Vec<_>, _> = join_all(tried).await.into_iter().collect();
+    let tried = tried?;
+    let texts: Vec<_> = tried.iter().map(preflight_text::render).collect();
+    print(&texts.join("\n"))?;
+    let is_passed = tried.iter().all(Preflight::is_passed);
+    Ok(if is_passed { ExitCode::Done } else { ExitCode::Failed })
 }

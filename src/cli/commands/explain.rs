@@ -1,9 +1,10 @@
 //! `explain`: everything about one snapshot or image.
 
+use std::collections::BTreeSet;
+
 use crate::cli::args::{ExplainArgs, Global, Scope};
 use crate::cli::scope;
 use crate::cli::usage;
-use crate::cli::world::World;
 use crate::domain::ids::ResourceId;
 use crate::domain::region::Region;
 use crate::report::{ExitCode, explain_text};
@@ -17,23 +18,34 @@ pub(in crate::cli) async fn explain(
 ) -> anyhow::Result<ExitCode> {
     let (region, id) = wanted(args.id.trim())?;
     let config = scope::config(global)?;
-    let world = World::open(global, args.inventory.as_deref()).await?;
+    let accounts = scope::open(global, &config, args.inventory.as_deref()).await?;
     let all = Scope { policy: Vec::new(), region: Vec::new() };
-    let request = scope::request(&config, &all, world.now())?;
-    let inventory = world.observe(&config, &request).await;
-    let Some(explanation) = explained(&config, &inventory, &request, region, id) else {
-        let observed: Vec<&str> = inventory.regions.keys().map(Region::as_str).collect();
+    let request = scope::request(&config, &all, accounts.begun_at())?;
+    let mut observed: BTreeSet<Region> = BTreeSet::new();
+    let mut found = None;
+    for account in accounts.iter() {
+        let inventory = account.world.observe(&account.config, &request).await;
+        let explanation = explained(&account.config, &inventory, &request, region, id);
+        found = explanation.map(|explanation| explain_text::render(&explanation));
+        if found.is_some() {
+            break;
+        }
+        observed.extend(inventory.regions.into_keys());
+    }
+    let Some(text) = found else {
+        let is_read = region.is_none_or(|region| observed.contains(&region));
+        let observed: Vec<&str> = observed.iter().map(Region::as_str).collect();
         let place = region.map_or_else(|| observed.join(", "), |region| region.to_string());
         let noun = match id {
             ResourceId::Snapshot(_) => "snapshot",
             ResourceId::Image(_) => "image",
         };
-        if region.is_some_and(|region| !inventory.regions.contains_key(&region)) {
+        if !is_read {
             anyhow::bail!("{place} was not read, only {}", observed.join(", "))
         }
         anyhow::bail!("the account has no {noun} {id} in {place}")
     };
-    print(&explain_text::render(&explanation))?;
+    print(&text)?;
     Ok(ExitCode::Done)
 }
 

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 
 use crate::cli::args::{Global, InventoryArgs};
 use crate::cli::scope;
-use crate::cli::world::World;
 use crate::cloud::files;
+use crate::domain::inventory::Inventory;
 use crate::report::ExitCode;
 use crate::report::text::{count, printable};
 use crate::run::Request;
@@ -19,11 +19,22 @@ pub(in crate::cli) async fn inventory(
     args: InventoryArgs,
 ) -> anyhow::Result<ExitCode> {
     let config = scope::config(global)?;
-    let world = World::open(global, None).await?;
-    let inventory = world.observe(&config, &Request::at(world.now())).await;
-    files::save(&inventory, &args.dir)
-        .with_context(|| format!("could not save the inventory to {}", args.dir.display()))?;
+    let accounts = scope::open(global, &config, None).await?;
+    let request = Request::at(accounts.begun_at());
     let mut out = String::new();
+    let mut is_complete = true;
+    for account in accounts.iter() {
+        let inventory = account.world.observe(&account.config, &request).await;
+        files::save(&inventory, &args.dir)
+            .with_context(|| format!("could not save the inventory to {}", args.dir.display()))?;
+        is_complete &= describe(&inventory, &mut out);
+    }
+    print(&out)?;
+    Ok(if is_complete { ExitCode::Done } else { ExitCode::Incomplete })
+}
+
+/// Writes what was saved; returns false if something could not be read.
+fn describe(inventory: &Inventory, out: &mut String) -> bool {
     let mut is_complete = true;
     for (region, observed) in &inventory.regions {
         let _ = writeln!(
@@ -39,6 +50,5 @@ pub(in crate::cli) async fn inventory(
             let _ = writeln!(out, "  not saved, {}", printable(&gap.to_string()));
         }
     }
-    print(&out)?;
-    Ok(if is_complete { ExitCode::Done } else { ExitCode::Incomplete })
+    is_complete
 }

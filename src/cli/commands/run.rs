@@ -2,80 +2,64 @@
 
 use std::io::{BufWriter, Write as _};
 
-use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::args::{Format, Global, RunArgs};
-use crate::cli::commands::plan::{planned, show};
+use crate::cli::commands::plan::{exit_codes, show};
 use crate::cli::progress::Bar;
 use crate::cli::scope;
 use crate::cli::usage;
-use crate::cli::world::World;
-use crate::config::Config;
 use crate::report::{ExitCode, json, run_text};
-use crate::run::{Progress, Report, Request, SandboxClock, Stop, run_until_settled};
+use crate::run::{Outcome, Plan, Report, Request, Stop};
 
 use super::print;
 
 pub(in crate::cli) async fn run(global: &Global, args: RunArgs) -> anyhow::Result<ExitCode> {
     let config = scope::config(global)?;
-    let world = World::open(global, None).await?;
-    let base = scope::request(&config, &args.scope, world.now())?;
+    let accounts = scope::open(global, &config, None).await?;
+    let base = scope::request(&config, &args.scope, accounts.begun_at())?;
     let request = Request { extra: args.extra, max_deletes: args.max_deletes, ..base };
     if args.dry_run {
-        let plan = planned(&world, &config, &request).await;
-        let codes = ExitCode::of_plan(&plan, false);
-        show(&plan, args.format, false, &codes)?;
+        let plans = accounts.plan(&request).await;
+        let codes = exit_codes(&plans, false);
+        show(&plans, args.format, false, &codes)?;
         return Ok(codes[0]);
     }
-    if global.now.is_some() && !world.may_pretend_now() {
+    if global.now.is_some() && !accounts.may_pretend_now() {
         return Err(usage(
             "--now never changes a real account; use it with plan, --dry-run, --sandbox or an \
              endpoint on loopback",
         ));
     }
     let stop = stop_on_signals();
-    let Report { plan, outcomes } = if args.wait {
-        wait(&world, &config, &request, &stop, &Bar::new()).await?
+    let reports = if args.wait {
+        accounts.run_until_settled(&request, &stop, &Bar::new()).await?
     } else {
-        world.run(&config, &request, &stop, &Bar::new()).await?
+        accounts.run(&request, &stop, &Bar::new()).await?
     };
-    let codes = ExitCode::of_run(&plan, &outcomes);
-    match args.format {
-        Format::Text => print(&run_text::render(&plan, &outcomes))?,
+    tell(&reports, args.format)
+}
+
+/// Prints the report of each account.
+fn tell(reports: &[Report], format: Format) -> anyhow::Result<ExitCode> {
+    let runs: Vec<(&Plan, &[Outcome])> =
+        reports.iter().map(|report| (&report.plan, &report.outcomes[..])).collect();
+    let codes =
+        ExitCode::of_all(runs.iter().map(|(plan, outcomes)| ExitCode::of_run(plan, outcomes)));
+    match format {
+        Format::Text => {
+            let texts: Vec<_> =
+                runs.iter().map(|(plan, outcomes)| run_text::render(plan, outcomes)).collect();
+            print(&texts.join("\n"))?;
+        }
         Format::Json => {
             let mut out = BufWriter::new(std::io::stdout().lock());
-            json::write_run(&mut out, &plan, &outcomes, &codes)?;
+            json::write_runs(&mut out, &runs, &codes)?;
             writeln!(out)?;
             out.flush()?;
         }
     }
     Ok(codes[0])
-}
-
-/// Runs cycles until nothing is waited for.
-async fn wait(
-    world: &World,
-    config: &Config,
-    request: &Request,
-    stop: &Stop,
-    progress: &dyn Progress,
-) -> anyhow::Result<Report> {
-    match world {
-        World::Sandbox(sandbox) => {
-            let clock = SandboxClock(sandbox.time().clone());
-            let cycles =
-                run_until_settled(sandbox.as_ref(), &clock, config, request, stop, progress);
-            let report = sandbox.time().drive(cycles).await;
-            sandbox.save().context("could not keep the sandbox")?;
-            Ok(report)
-        }
-        World::Files(..) => Err(usage("a saved inventory can only be planned for")),
-        #[cfg(feature = "aws")]
-        World::Aws(cloud, clock) => {
-            Ok(run_until_settled(cloud.as_ref(), clock, config, request, stop, progress).await)
-        }
-    }
 }
 
 /// Sets the wish to stop at the first SIGINT or SIGTERM; at the second the program ends at once.
