@@ -2,10 +2,11 @@
 //!
 //! `shape` is what may be typed (and the published JSON Schema), `conform` and `layer` find
 //! everything that is wrong at once, `syntax` helps where it is no TOML and `diagnose` shows it,
-//! `resolve` and `merge` fill in defaults and overrides, `region_keys` what is known about regions.
+//! `resolve` and `merge` fill in defaults and overrides, `region_keys` what is known about regions, `accounts` what is known about other accounts.
 //! Everything below works on [`Config`] alone. Nothing here reads a clock or knows an
 //! inventory.
 
+mod accounts;
 mod conflict;
 mod conform;
 mod diagnose;
@@ -22,6 +23,7 @@ pub mod select;
 mod shape;
 mod syntax;
 
+pub use accounts::{AccountName, Role};
 pub use diagnose::{Problem, Problems};
 pub use load::{LoadError, load, parse};
 pub use policy::{

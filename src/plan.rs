@@ -142,6 +142,7 @@ fn plan_unchecked(config: &Config, inventory: &Inventory, request: &Request) -> 
     let mut plan = Plan {
         now: request.now,
         account: inventory.account.clone(),
+        account_name: config.account.clone(),
         config_digest: config.digest.clone(),
         // Most of what is listed is kept, and moving a million lines costs more than making them.
         keeps: Vec::with_capacity(n_snapshots),

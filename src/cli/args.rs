@@ -96,6 +96,10 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Scope {
+    /// Only in this account of `[accounts]`, or `self`; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) account: Vec<String>,
+
     /// Act for this policy only; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(super) policy: Vec<String>,
@@ -186,6 +190,10 @@ pub(super) struct CheckArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct IamArgs {
+    /// For the role in this account of `[accounts]`, or `self`
+    #[arg(long, value_name = "NAME")]
+    pub(super) account: Option<String>,
+
     /// How the policy looks
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     pub(super) format: IamFormat,

@@ -1,13 +1,14 @@
 //! From arguments to what is asked of a plan: configuration, scope, present instant.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::cli::args::{Global, Scope};
 use crate::cli::usage;
-use crate::config::Config;
-use crate::config::load;
+use crate::config::{AccountName, Config, load};
+use crate::run::accounts::OWN;
 use crate::run::{Accounts, Choice, Request};
 
 /// Where a configuration is looked for, in this order.
@@ -36,8 +37,10 @@ pub(super) fn config_path(global: &Global) -> anyhow::Result<PathBuf> {
 pub(super) async fn open(
     global: &Global,
     config: &Config,
+    wanted: &[String],
     inventory: Option<&Path>,
 ) -> anyhow::Result<Accounts> {
+    let wanted = wanted.iter().map(|name| account(config, name)).collect::<Result<Vec<_>, _>>()?;
     let choice = match (inventory, &global.sandbox) {
         (Some(_), Some(_)) => return Err(usage("--inventory and --sandbox exclude each other")),
         (Some(dir), None) => Choice::Saved(dir.to_owned()),
@@ -47,7 +50,18 @@ pub(super) async fn open(
         (None, Some(_)) => Choice::Sandbox,
         (None, None) => Choice::Aws,
     };
-    Ok(Accounts::open(config, &choice, global.now).await?)
+    Ok(Accounts::open(config, &wanted, &choice, global.now).await?)
+}
+
+/// Returns the account that is called `name`; refuses those in which no policy applies.
+pub(super) fn account(config: &Config, name: &str) -> anyhow::Result<AccountName> {
+    let wanted = Some(name).filter(|name| *name != OWN).map(Arc::from);
+    let names = config.account_names();
+    if names.contains(&wanted) {
+        return Ok(wanted);
+    }
+    let names: Vec<&str> = names.iter().map(|name| name.as_deref().unwrap_or(OWN)).collect();
+    Err(usage(format!("no policy applies in an account `{name}`; there is {}", names.join(", "))))
 }
 
 /// Returns the request for `scope` at `now`; refuses names that the configuration does not have.

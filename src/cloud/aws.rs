@@ -28,9 +28,11 @@ mod presign;
 mod read;
 mod references;
 mod replies;
+mod role;
 mod write;
 
-pub use client::{AwsCloud, ConnectError};
+pub use client::{AwsCloud, ConnectError, Defaults};
+pub use role::AssumeRole;
 
 /// What a call knows of itself, for its errors.
 #[derive(Debug, Clone, Copy)]

@@ -125,6 +125,21 @@ impl Sandbox {
         }
     }
 
+    /// Makes this the account of this id.
+    pub fn set_account(&self, id: &str) {
+        let id: Arc<str> = id.into();
+        let mut state = self.lock();
+        let former = std::mem::replace(&mut state.account, Arc::clone(&id));
+        let is_own = |owner: &Option<Arc<str>>| owner.as_ref() == Some(&former);
+        for region in state.regions.values_mut() {
+            let of_instances = region.instances.values_mut().map(|i| &mut i.owner_id);
+            let of_snapshots = region.snapshots.values_mut().map(|s| &mut s.snapshot.owner_id);
+            for owner in of_instances.chain(of_snapshots).filter(|owner| is_own(owner)) {
+                *owner = Some(Arc::clone(&id));
+            }
+        }
+    }
+
     /// Returns the sandbox's clock.
     pub fn time(&self) -> &VirtualTime {
         &self.time

@@ -50,6 +50,9 @@ fn check_selectors(earlier: &Placed, later: &Placed, findings: &mut Findings<'_>
     if a.name == b.name {
         return;
     }
+    if a.accounts.is_disjoint(&b.accounts) {
+        return;
+    }
     let alike = common_regions(a, b).into_iter().find(|region| match region {
         Some(region) => select_the_same(a.in_region(region), b.in_region(region)),
         None => select_the_same(&a.base, &b.base),

@@ -4,6 +4,7 @@
 //! itself, once, where it was written; what only several values together can get wrong is for
 //! `merge`.
 
+mod accounts;
 mod copies;
 mod images;
 mod keys;
@@ -25,6 +26,7 @@ use crate::config::select::Adopt;
 use crate::config::shape::{At, KindShape, LimitsShape, OverrideShape, PolicyShape};
 use crate::domain::region::Region;
 
+pub(super) use accounts::AccountNames;
 pub(super) use copies::{CopyDraft, CopyKeys, EncryptDraft};
 pub(super) use keys::is_managed_by_aws;
 pub(super) use selectors::{Selection, Volumes};
@@ -64,6 +66,7 @@ pub(super) struct Reported;
 pub(super) struct Layer {
     pub(super) kind: Key<Kind>,
     pub(super) regions: Key<Regions>,
+    pub(super) accounts: Key<AccountNames>,
     pub(super) owner: Key<Arc<str>>,
     pub(super) timezone: Key<Tz>,
     /// In UTC until the zone is known.
@@ -102,6 +105,7 @@ impl Layer {
         Self {
             kind: Key::Broken,
             regions: Key::Broken,
+            accounts: Key::Broken,
             owner: Key::Broken,
             timezone: Key::Broken,
             schedule: Key::Broken,
@@ -142,6 +146,7 @@ impl<'a, 'f> Reader<'a, 'f> {
             .regions
             .as_ref()
             .map(|at| self.at(at, |reader, at| reader.regions(at, &regions_path)));
+        let accounts = shape.accounts.as_ref().map(|at| self.at(at, Self::account_names));
         let owner = shape.owner.as_ref().map(|at| self.at(at, Self::owner));
         let timezone = shape.timezone.as_ref().map(|at| self.at(at, Self::timezone));
         let schedule = shape.schedule.as_ref().map(|at| self.at(at, Self::schedule));
@@ -177,6 +182,7 @@ impl<'a, 'f> Reader<'a, 'f> {
         Layer {
             kind,
             regions: self.key(path, "regions", regions),
+            accounts: self.key(path, "accounts", accounts),
             owner: self.key(path, "owner", owner),
             timezone: self.key(path, "timezone", timezone),
             schedule: self.key(path, "schedule", schedule),

@@ -115,8 +115,9 @@ fn parse_decoded(files: &[(String, String)], undecoded: &[Place]) -> Result<Conf
     if let Some(problems) = findings.into_problems() {
         return Err(problems);
     }
-    let Resolved { policies, region_keys, api_share } = resolved;
-    Ok(Config { policies, region_keys, api_share, digest: digest(files) })
+    let Resolved { policies, roles, region_keys, api_share } = resolved;
+    let digest = digest(files);
+    Ok(Config { policies, roles, account: None, region_keys, api_share, digest })
 }
 
 /// Returns what a file says, without what is wrong with it; none if it is no TOML.

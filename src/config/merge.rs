@@ -6,11 +6,12 @@
 mod copies;
 mod kinds;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono_tz::Tz;
 
+use crate::config::accounts::{AccountName, Accounts};
 use crate::config::diagnose::{Findings, Place};
 use crate::config::feasible;
 use crate::config::layer::{Key, Layer, Override, Reported};
@@ -76,6 +77,19 @@ impl<'a> Merge<'a> {
         }
         let parts = (regions?.clone(), base?, overrides);
         is_complete.then_some(parts)
+    }
+
+    /// Returns the accounts in which the policy applies; none if they are not known.
+    pub(super) fn accounts(
+        &self,
+        accounts: &Accounts,
+        findings: &mut Findings<'_>,
+    ) -> Option<BTreeSet<AccountName>> {
+        let policy_wide = Variant { lowest: None, regions: Regions::Named(Vec::new()) };
+        match self.optional(&policy_wide, |layer| &layer.accounts).ok()? {
+            Some(named) => accounts.resolve(named, findings),
+            None => Some(BTreeSet::from([None])),
+        }
     }
 
     /// Returns the layers, the lowest first.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 
+use crate::config::accounts::{AccountName, Role};
 use crate::config::schedule::Schedule;
 use crate::config::select::{Adopt, Select, VolumeChoice};
 use crate::domain::region::Region;
@@ -16,6 +17,11 @@ use crate::domain::span::Span;
 pub struct Config {
     /// The policies, in the order in which they were written.
     pub policies: Vec<Policy>,
+    /// The roles that are assumed in other accounts, by the accounts' names.
+    pub roles: BTreeMap<Arc<str>, Role>,
+    /// The account that this is about, if it is [one account's part](Config::of_account); none is
+    /// the own one.
+    pub account: AccountName,
     /// The key for what is encrypted in a region, where one is given.
     pub region_keys: BTreeMap<Region, Arc<str>>,
     /// Share of EC2's published request rates to use at most; above 0, at most 1.
@@ -58,6 +64,8 @@ pub struct Policy {
     pub name: Arc<str>,
     /// Names it had before; it takes over their points.
     pub renamed_from: Vec<Arc<str>>,
+    /// The accounts in which it applies; at least one.
+    pub accounts: BTreeSet<AccountName>,
     /// Where it applies.
     pub regions: Regions,
     /// What it says where no override does.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::accounts::{Accounts, Role};
 use crate::config::conflict;
 use crate::config::conform::Broken;
 use crate::config::diagnose::{Findings, Place};
@@ -42,6 +43,8 @@ pub(super) struct Placed {
 pub(super) struct Resolved {
     /// The policies, in the order in which they were written.
     pub(super) policies: Vec<Policy>,
+    /// Roles by account.
+    pub(super) roles: BTreeMap<Arc<str>, Role>,
     /// Keys by region.
     pub(super) region_keys: BTreeMap<Region, Arc<str>>,
     /// Share of EC2's request rates.
@@ -74,11 +77,13 @@ pub(super) fn resolve(
     };
     let api_share = limits.and_then(|(parsed, at)| api_share(parsed, at.value(), findings));
     let keys = RegionKeys::read(files, is_complete, findings);
+    let accounts = Accounts::read(files, is_complete, findings);
+    let above = Above { defaults: defaults.as_ref(), keys: &keys, accounts: &accounts };
 
     let mut placed = Vec::new();
     for parsed in files {
         for (n, at) in parsed.shape.policy.iter().flatten().enumerate() {
-            placed.push(policy(parsed, n, at, defaults.as_ref(), &keys, findings));
+            placed.push(policy(parsed, n, at, above, findings));
         }
     }
     let is_any_broken = files.iter().any(|parsed| parsed.broken.touches("policy"));
@@ -91,10 +96,12 @@ pub(super) fn resolve(
     }
     if is_complete && !is_any_broken {
         keys.check_are_used(&placed, findings);
+        accounts.check_are_used(&placed, findings);
     }
     conflict::check(&placed, findings);
     Resolved {
         policies: placed.into_iter().filter_map(|placed| placed.policy).collect(),
+        roles: accounts.into_roles(),
         region_keys: keys.into_keys(),
         api_share: api_share.unwrap_or(1.0),
     }
@@ -148,12 +155,19 @@ fn api_share(
     None
 }
 
+/// What stands above every policy.
+#[derive(Clone, Copy)]
+struct Above<'a> {
+    defaults: Option<&'a Layer>,
+    keys: &'a RegionKeys,
+    accounts: &'a Accounts,
+}
+
 fn policy(
     parsed: &ParsedFile,
     n: usize,
     at: &At<PolicyShape>,
-    defaults: Option<&Layer>,
-    keys: &RegionKeys,
+    above: Above<'_>,
     findings: &mut Findings<'_>,
 ) -> Placed {
     let shape = at.value();
@@ -168,11 +182,14 @@ fn policy(
     let layer = reader.layer(shape, &format!("policy/{n}"));
 
     let called = name.as_ref().map_or("this policy".to_owned(), |name| format!("policy `{name}`"));
+    let Above { defaults, keys, accounts } = above;
     let merge = Merge { called: &called, place: &place, policy: &layer, defaults, keys };
     let parts = merge.parts(findings);
+    let accounts = merge.accounts(accounts, findings);
     let policy = parts.and_then(|(regions, base, overrides)| {
         let renamed_from = renamed_from.iter().map(|(old, _)| Arc::clone(old)).collect();
-        Some(Policy { name: Arc::clone(name.as_ref()?), renamed_from, regions, base, overrides })
+        let name = Arc::clone(name.as_ref()?);
+        Some(Policy { name, renamed_from, accounts: accounts?, regions, base, overrides })
     });
     Placed { place, renamed_from, policy, name }
 }

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use toml::{Table, Value};
 
+use crate::config::accounts::OWN;
 use crate::config::policy::{
     Config, ImageRules, Kind, Orphans, Policy, RegionalPolicy, Regions, Retention, Tier, Window,
 };
@@ -17,6 +18,13 @@ use crate::domain::region::Region;
 /// Returns what `config` says as TOML; regions with an override are written out in full.
 pub fn render_resolved(config: &Config) -> String {
     let mut out = format!("version = 1\n\n[limits]\napi_share = {:?}\n", config.api_share);
+    for (name, role) in &config.roles {
+        let _ = write!(out, "\n[accounts.{name}]\n");
+        entry(&mut out, "role_arn", role.arn.as_ref());
+        if let Some(external_id) = &role.external_id {
+            entry(&mut out, "external_id", external_id.as_ref());
+        }
+    }
     for (region, key) in &config.region_keys {
         let _ = write!(out, "\n[regions.\"{region}\"]\n");
         entry(&mut out, "kms_key", key.as_ref());
@@ -38,6 +46,8 @@ fn render_policy(out: &mut String, policy: &Policy) {
         Regions::Named(regions) => strings(regions.iter().map(Region::as_str)),
     };
     entry(out, "regions", regions);
+    let accounts = policy.accounts.iter().map(|name| name.as_deref().unwrap_or(OWN));
+    entry(out, "accounts", strings(accounts));
     render_regional(out, "policy", &policy.base);
     for (region, differing) in &policy.overrides {
         let path = format!("policy.override.\"{region}\"");

@@ -4,6 +4,7 @@
 //! and the same schema finds what is wrong with the structure of a file (see `conform`). Nothing
 //! here knows a default or checks a meaning; that is for `layer` and `merge`.
 
+mod accounts;
 mod copies;
 mod schema;
 mod value;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(super) use accounts::AccountShape;
 pub(super) use copies::{CopyShape, EncryptShape, RegionShape, TierNameShape};
 pub use schema::schema;
 pub(super) use value::{
@@ -34,6 +36,8 @@ pub(super) struct FileShape {
     pub(super) defaults: Option<At<DefaultsShape>>,
     /// What is known about regions, by their names.
     pub(super) regions: Option<At<BTreeMap<At<String>, At<RegionShape>>>>,
+    /// Other accounts, by the names that policies use.
+    pub(super) accounts: Option<At<BTreeMap<At<String>, At<AccountShape>>>>,
     /// The policies.
     pub(super) policy: Option<Vec<At<PolicyShape>>>,
     /// What all policies together may use.
@@ -55,6 +59,10 @@ pub(super) struct PolicyShape {
     pub(super) kind: Option<At<KindShape>>,
     /// Regions in which it applies, or `["all"]` for every region enabled for the account.
     pub(super) regions: Option<At<RegionsShape>>,
+    /// Accounts in which it applies: names of `[accounts.NAME]`, and `self` for the account whose
+    /// credentials are used. Default `["self"]`.
+    #[schemars(extend("minItems" = 1, "uniqueItems" = true, "examples" = [["self", "production"]]))]
+    pub(super) accounts: Option<At<Vec<At<String>>>>,
     /// Which installation this is; only points that bear its owner tag are judged. Default `main`.
     #[schemars(extend("minLength" = 1, "maxLength" = 128))]
     pub(super) owner: Option<At<String>>,

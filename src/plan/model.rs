@@ -33,6 +33,8 @@ pub struct Plan {
     pub now: DateTime<Utc>,
     /// The account, as far as the inventory knew it.
     pub account: Option<Arc<str>>,
+    /// What the configuration calls the account; none is the own one.
+    pub account_name: Option<Arc<str>>,
     /// The digest of the configuration.
     pub config_digest: String,
     /// What would be done: creations and copies first, then changes to what is there, then

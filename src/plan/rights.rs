@@ -29,6 +29,8 @@ pub struct Rights {
     pub copy_sources: BTreeMap<Purpose, Place>,
     /// Every region that is named.
     pub regions: BTreeSet<Region>,
+    /// ARNs of roles that are assumed in other accounts.
+    pub roles: BTreeSet<Arc<str>>,
     /// Whether regions are looked up.
     pub is_everywhere: bool,
 }
@@ -132,7 +134,12 @@ pub struct KeyNeed {
 
 /// Returns what `config` needs.
 pub fn rights(config: &Config) -> Rights {
-    collect::collect(config)
+    let mut rights = collect::collect(config);
+    // Only the own account's credentials are used to become others.
+    if config.account.is_none() {
+        rights.roles = config.roles.values().map(|role| Arc::clone(&role.arn)).collect();
+    }
+    rights
 }
 
 impl Rights {

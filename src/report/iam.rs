@@ -21,6 +21,14 @@ pub fn policy(rights: &Rights) -> Value {
     let mut statements: Vec<Value> =
         purposes.into_iter().filter_map(|purpose| statement(rights, purpose)).collect();
     statements.extend(keys::statements(rights, rights.keys.keys()));
+    if !rights.roles.is_empty() {
+        statements.push(json!({
+            "Sid": "AssumeRolesInOtherAccounts",
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Resource": rights.roles,
+        }));
+    }
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
@@ -64,6 +72,17 @@ pub fn hints(rights: &Rights) -> Vec<String> {
         );
     }
     hints
+}
+
+/// Returns what a role's trust policy has to say.
+pub fn trust_hint(role_arn: &str, external_id: Option<&str>) -> String {
+    let condition = external_id.map_or_else(String::new, |id| {
+        format!(", on the condition that sts:ExternalId equals `{id}`")
+    });
+    format!(
+        "the trust policy of {role_arn} has to allow sts:AssumeRole to whoever runs \
+         snapkeep{condition}"
+    )
 }
 
 /// Returns the statement for one purpose; none if nothing is needed for it.

@@ -37,6 +37,8 @@ pub struct PlanJson {
     now: String,
     /// The account, where known.
     account: Option<String>,
+    /// What the configuration calls the account; null is the one whose credentials are used.
+    account_name: Option<String>,
     /// `sha256:` and the digest of the configuration.
     config_digest: String,
     /// How many of what.
@@ -190,12 +192,13 @@ impl RunJson {
 
 impl PlanJson {
     fn new(plan: &Plan, codes: &[ExitCode]) -> Self {
-        let Plan { now, account, config_digest, actions, withheld, .. } = plan;
+        let Plan { now, account, account_name, config_digest, actions, withheld, .. } = plan;
         let Plan { keeps, waiting, notes, gaps, n_points: _, .. } = plan;
         Self {
             format: "snapkeep.plan/1",
             now: time(*now),
             account: account.as_deref().map(str::to_owned),
+            account_name: account_name.as_deref().map(str::to_owned),
             config_digest: config_digest.clone(),
             summary: SummaryJson::new(plan),
             actions: actions.iter().map(ActionJson::new).collect(),

@@ -32,9 +32,18 @@ pub fn render(plan: &Plan, lists_keeps: bool) -> String {
     out
 }
 
+/// Returns the account with a comma before it; nothing if none is known.
+pub(super) fn account(plan: &Plan) -> String {
+    let text = match (&plan.account_name, &plan.account) {
+        (Some(name), Some(id)) => format!(", account {name} ({id})"),
+        (Some(one), None) | (None, Some(one)) => format!(", account {one}"),
+        (None, None) => String::new(),
+    };
+    printable(&text).into_owned()
+}
+
 fn head(out: &mut String, plan: &Plan) {
-    let account = plan.account.as_deref().map(|id| format!(", account {id}")).unwrap_or_default();
-    let _ = writeln!(out, "Plan for {}{}\n", minute(plan.now), printable(&account));
+    let _ = writeln!(out, "Plan for {}{}\n", minute(plan.now), account(plan));
     let n_creations = plan.actions.iter().filter(|a| a.as_creation().is_some()).count();
     let n_changes = plan.actions.iter().filter(|action| is_change(action)).count();
     let deletes = || plan.actions.iter().filter_map(Action::as_delete);

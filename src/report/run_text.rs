@@ -14,7 +14,9 @@ use crate::report::text::{count, item, row};
 pub fn render(plan: &Plan, outcomes: &[Outcome]) -> String {
     let mut out = String::new();
     let tally = Tally::of(outcomes);
-    let _ = writeln!(out, "Run of {}\n", minute(plan.now));
+    // A single account needs no mention: the plan has told which it is.
+    let account = plan.account_name.as_ref().map(|_| plan_text::account(plan)).unwrap_or_default();
+    let _ = writeln!(out, "Run of {}{}\n", minute(plan.now), account);
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (action, outcome) in plan.actions.iter().zip(outcomes) {
         *counts.entry((action.operation(), outcome.word())).or_default() += 1;

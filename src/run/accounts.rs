@@ -3,14 +3,19 @@
 //! Accounts know nothing of each other: each has its plan, gaps, limits and report, and one that
 //! fails stops none of the others.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 
-use crate::config::Config;
+use crate::config::{AccountName, Config};
 use crate::execute::{Progress, Stop};
 use crate::plan::{Plan, Request, plan};
 use crate::run::cycle::Report;
-use crate::run::world::{Choice, OpenError, World, WorldError};
+use crate::run::world::{Choice, OpenError, Opener, World, WorldError};
+
+/// How the own account is called beside others.
+pub const OWN: &str = "self";
 
 /// One account.
 pub struct Account {
@@ -20,26 +25,47 @@ pub struct Account {
     pub world: World,
 }
 
-/// All accounts that a configuration is about; at least one.
+/// The accounts in which policies apply; at least one.
 pub struct Accounts {
     first: Account,
     others: Vec<Account>,
+    /// Whether each has a name in what is shown, and a directory in a saved inventory.
+    are_named: bool,
 }
 
 impl Accounts {
-    /// Opens the EC2 of each account; with `now`, as if that were the present instant.
+    /// Opens the EC2 of each account in which a policy of `config` applies, and that `wanted`
+    /// names, if it names any; with `now`, as if that were the present instant.
     pub async fn open(
         config: &Config,
+        wanted: &[AccountName],
         choice: &Choice,
         now: Option<DateTime<Utc>>,
     ) -> Result<Self, OpenError> {
-        let first = Account { config: config.clone(), world: World::open(choice, now).await? };
-        Ok(Self { first, others: Vec::new() })
+        let opener = Opener::new(choice, now);
+        let names = config.account_names();
+        let are_named = names.iter().any(Option::is_some);
+        let mut accounts = Vec::new();
+        for name in names.iter().filter(|name| wanted.is_empty() || wanted.contains(name)) {
+            let named = name.as_deref();
+            let role = named.and_then(|name| Some((name, config.roles.get(name)?)));
+            let directory = are_named.then_some(named.unwrap_or(OWN));
+            let world = opener.open(role, directory).await?;
+            accounts.push(Account { config: config.of_account(name), world });
+        }
+        let mut accounts = accounts.into_iter();
+        let first = accounts.next().ok_or(OpenError::NoAccount)?;
+        Ok(Self { first, others: accounts.collect(), are_named })
     }
 
-    /// Returns each account, in the order of their names.
+    /// Returns each account, the own one first, then by name.
     pub fn iter(&self) -> impl Iterator<Item = &Account> {
         std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Returns the directory of each account in a saved inventory; none where there is only one.
+    pub fn directory<'a>(&self, account: &'a Account) -> Option<&'a str> {
+        self.are_named.then_some(account.config.account.as_deref().unwrap_or(OWN))
     }
 
     /// Returns the instant to plan for when a command starts.
@@ -86,5 +112,11 @@ impl Account {
     pub async fn plan(&self, request: &Request) -> Plan {
         let inventory = self.world.observe(&self.config, request).await;
         plan(&self.config, &inventory, request)
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.config.account.as_deref().unwrap_or(OWN))
     }
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::cloud::files::{Files, FilesError};
 use crate::cloud::sandbox::{Sandbox, SandboxError};
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::domain::inventory::Inventory;
 use crate::execute::{Progress, Stop};
 use crate::plan::Request;
@@ -19,7 +19,12 @@ use crate::run::wait::run_until_settled;
 use crate::run::{SandboxClock, SystemClock, observe, observe_saved, preflight};
 
 #[cfg(feature = "aws")]
-use crate::cloud::aws::{AwsCloud, ConnectError};
+use tokio::sync::OnceCell;
+
+#[cfg(feature = "aws")]
+use crate::cloud::aws::{AssumeRole, AwsCloud, ConnectError, Defaults};
+#[cfg(feature = "aws")]
+use crate::run::clock::machine_clock;
 
 /// Which EC2 is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +37,14 @@ pub enum Choice {
     KeptSandbox(PathBuf),
     /// What was saved in this directory; can only be looked at.
     Saved(PathBuf),
+}
+
+/// Opens the EC2 of one account after the other.
+pub struct Opener {
+    choice: Choice,
+    now: Option<DateTime<Utc>>,
+    #[cfg(feature = "aws")]
+    defaults: OnceCell<Defaults>,
 }
 
 /// An EC2 to talk to.
@@ -70,6 +83,9 @@ pub enum OpenError {
     #[cfg(feature = "aws")]
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// No policy applies in any of the accounts that are wanted.
+    #[error("no policy applies in the account that is named")]
+    NoAccount,
     /// There is no real EC2 in this build.
     #[cfg(not(feature = "aws"))]
     #[error(
@@ -90,20 +106,56 @@ pub enum WorldError {
     Unkept(#[source] SandboxError),
 }
 
-impl World {
-    /// Opens what is wanted; with `now`, as if that were the present instant.
-    pub async fn open(choice: &Choice, now: Option<DateTime<Utc>>) -> Result<Self, OpenError> {
-        let clock = SystemClock::new(now);
-        match choice {
-            Choice::Aws => connect(clock).await,
-            Choice::Sandbox => Ok(Self::Sandbox(Box::new(Sandbox::demo(clock.begun_at())))),
-            Choice::KeptSandbox(path) => {
-                Ok(Self::Sandbox(Box::new(kept_sandbox(path, now, clock)?)))
-            }
-            Choice::Saved(dir) => Ok(Self::Files(Files::open(dir)?, clock)),
+impl Opener {
+    /// Prepares to open what is wanted; with `now`, as if that were the present instant.
+    pub fn new(choice: &Choice, now: Option<DateTime<Utc>>) -> Self {
+        Self {
+            choice: choice.clone(),
+            now,
+            #[cfg(feature = "aws")]
+            defaults: OnceCell::new(),
         }
     }
 
+    /// Opens the EC2 of an account: with the role's credentials, or with those that snapkeep was
+    /// started with.
+    ///
+    /// `directory` is the account's part of an inventory that holds several.
+    pub async fn open(
+        &self,
+        account: Option<(&str, &Role)>,
+        directory: Option<&str>,
+    ) -> Result<World, OpenError> {
+        let clock = SystemClock::new(self.now);
+        match &self.choice {
+            Choice::Aws => connect(self, account.map(|(_, role)| role), clock).await,
+            Choice::Sandbox => {
+                let sandbox = Sandbox::demo(clock.begun_at());
+                if let Some(id) = account.and_then(|(_, role)| role.account_id()) {
+                    sandbox.set_account(id);
+                }
+                Ok(World::Sandbox(Box::new(sandbox)))
+            }
+            Choice::KeptSandbox(path) => {
+                let mut path = path.clone().into_os_string();
+                if let Some((name, _)) = account {
+                    path.push(format!(".{name}"));
+                }
+                let sandbox = kept_sandbox(&PathBuf::from(path), self.now, clock)?;
+                if let Some(id) = account.and_then(|(_, role)| role.account_id()) {
+                    sandbox.set_account(id);
+                }
+                Ok(World::Sandbox(Box::new(sandbox)))
+            }
+            Choice::Saved(dir) => {
+                let dir = directory.map_or_else(|| dir.clone(), |name| dir.join(name));
+                Ok(World::Files(Files::open(&dir)?, clock))
+            }
+        }
+    }
+}
+
+impl World {
     /// Returns the instant to plan for when a command starts: when the world was opened.
     pub fn begun_at(&self) -> DateTime<Utc> {
         match self {
@@ -212,12 +264,25 @@ fn kept_sandbox(
 }
 
 #[cfg(feature = "aws")]
-async fn connect(clock: SystemClock) -> Result<World, OpenError> {
-    let cloud = AwsCloud::connect(crate::run::clock::machine_clock()).await?;
+async fn connect(
+    opener: &Opener,
+    role: Option<&Role>,
+    clock: SystemClock,
+) -> Result<World, OpenError> {
+    let role = role.map(|role| AssumeRole {
+        arn: role.arn.as_ref().to_owned(),
+        external_id: role.external_id.as_deref().map(str::to_owned),
+    });
+    let defaults = opener.defaults.get_or_init(Defaults::load).await;
+    let cloud = AwsCloud::connect(defaults, role.as_ref(), machine_clock()).await?;
     Ok(World::Aws(Box::new(cloud), clock))
 }
 
 #[cfg(not(feature = "aws"))]
-fn connect(_: SystemClock) -> std::future::Ready<Result<World, OpenError>> {
+fn connect(
+    _: &Opener,
+    _: Option<&Role>,
+    _: SystemClock,
+) -> std::future::Ready<Result<World, OpenError>> {
     std::future::ready(Err(OpenError::NoAws))
 }

@@ -31,12 +31,16 @@ pub(in crate::cli) async fn check(global: &Global, args: &CheckArgs) -> anyhow::
 
 /// Tries in each account everything that it needs.
 async fn try_out(global: &Global, config: &Config) -> anyhow::Result<ExitCode> {
-    let accounts = scope::open(global, config, None).await?;
+    let accounts = scope::open(global, config, &[], None).await?;
     let tried = accounts.iter().map(|account| account.world.preflight(&account.config));
     let tried: Result<Vec<_>, _> = join_all(tried).await.into_iter().collect();
     let tried = tried?;
-    let texts: Vec<_> = tried.iter().map(preflight_text::render).collect();
-    print(&texts.join("\n"))?;
+    for (account, preflight) in accounts.iter().zip(&tried) {
+        if let Some(name) = accounts.directory(account) {
+            print(&format!("account {name}\n\n"))?;
+        }
+        print(&preflight_text::render(preflight))?;
+    }
     let is_passed = tried.iter().all(Preflight::is_passed);
     Ok(if is_passed { ExitCode::Done } else { ExitCode::Failed })
 }

@@ -18,8 +18,8 @@ pub(in crate::cli) async fn explain(
 ) -> anyhow::Result<ExitCode> {
     let (region, id) = wanted(args.id.trim())?;
     let config = scope::config(global)?;
-    let accounts = scope::open(global, &config, args.inventory.as_deref()).await?;
-    let all = Scope { policy: Vec::new(), region: Vec::new() };
+    let accounts = scope::open(global, &config, &[], args.inventory.as_deref()).await?;
+    let all = Scope { account: Vec::new(), policy: Vec::new(), region: Vec::new() };
     let request = scope::request(&config, &all, accounts.begun_at())?;
     let mut observed: BTreeSet<Region> = BTreeSet::new();
     let mut found = None;

@@ -19,14 +19,19 @@ pub(in crate::cli) async fn inventory(
     args: InventoryArgs,
 ) -> anyhow::Result<ExitCode> {
     let config = scope::config(global)?;
-    let accounts = scope::open(global, &config, None).await?;
+    let accounts = scope::open(global, &config, &[], None).await?;
     let request = Request::at(accounts.begun_at());
     let mut out = String::new();
     let mut is_complete = true;
     for account in accounts.iter() {
         let inventory = account.world.observe(&account.config, &request).await;
-        files::save(&inventory, &args.dir)
-            .with_context(|| format!("could not save the inventory to {}", args.dir.display()))?;
+        let name = accounts.directory(account);
+        let dir = name.map_or_else(|| args.dir.clone(), |name| args.dir.join(name));
+        files::save(&inventory, &dir)
+            .with_context(|| format!("could not save the inventory to {}", dir.display()))?;
+        if let Some(name) = name {
+            let _ = writeln!(out, "account {name}");
+        }
         is_complete &= describe(&inventory, &mut out);
     }
     print(&out)?;

@@ -14,7 +14,8 @@ use super::print;
 
 pub(in crate::cli) async fn plan(global: &Global, args: PlanArgs) -> anyhow::Result<ExitCode> {
     let config = scope::config(global)?;
-    let accounts = scope::open(global, &config, args.inventory.as_deref()).await?;
+    let accounts =
+        scope::open(global, &config, &args.scope.account, args.inventory.as_deref()).await?;
     let base = scope::request(&config, &args.scope, accounts.begun_at())?;
     let request = Request { max_deletes: args.max_deletes, ..base };
     let plans = accounts.plan(&request).await;

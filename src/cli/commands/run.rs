@@ -16,7 +16,7 @@ use super::print;
 
 pub(in crate::cli) async fn run(global: &Global, args: RunArgs) -> anyhow::Result<ExitCode> {
     let config = scope::config(global)?;
-    let accounts = scope::open(global, &config, None).await?;
+    let accounts = scope::open(global, &config, &args.scope.account, None).await?;
     let base = scope::request(&config, &args.scope, accounts.begun_at())?;
     let request = Request { extra: args.extra, max_deletes: args.max_deletes, ..base };
     if args.dry_run {

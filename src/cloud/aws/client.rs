@@ -16,10 +16,11 @@ use aws_sdk_kms::config as kms;
 use chrono::{DateTime, Utc};
 
 use super::Call;
-use super::credentials::CredentialsGate;
+use super::credentials::{CredentialsGate, OfRole};
 use super::endpoint::{self, Rehearsal, Rehearsed};
 use super::presign::{CopyUrl, Signer};
 use super::replies::Replies;
+use super::role::AssumeRole;
 use crate::cloud::{CloudError, Now};
 use crate::domain::region::{InvalidRegion, Region};
 
@@ -50,6 +51,19 @@ pub enum ConnectError {
     },
 }
 
+/// The standard AWS configuration: environment, profiles, SSO, IMDS.
+#[derive(Debug, Clone)]
+pub struct Defaults(SdkConfig);
+
+impl Defaults {
+    /// Reads it. Needs no credentials yet.
+    pub async fn load() -> Self {
+        // A version that is named does not change what retries, time-outs and proxies do when
+        // the SDK is upgraded.
+        Self(aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await)
+    }
+}
+
 /// The real EC2, in all its regions, and KMS as far as EC2 needs it.
 pub struct AwsCloud {
     config: Builder,
@@ -65,22 +79,37 @@ pub struct AwsCloud {
 }
 
 impl AwsCloud {
-    /// Reads the standard AWS configuration: environment, profiles, SSO, IMDS. Sends no request
-    /// to EC2 and needs no credentials yet.
+    /// Makes the clients for the account of the credentials, or for that of a role. Sends no
+    /// request to EC2 and needs no credentials yet.
     ///
     /// `now` reads the wall clock; it is compared with the `Date` of every reply.
-    pub async fn connect(now: Now) -> Result<Self, ConnectError> {
-        // A version that is named does not change what retries, time-outs and proxies do when
-        // the SDK is upgraded.
-        Self::from_config(&aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await, now)
-            .await
+    pub async fn connect(
+        defaults: &Defaults,
+        role: Option<&AssumeRole>,
+        now: Now,
+    ) -> Result<Self, ConnectError> {
+        let Defaults(sdk_config) = defaults;
+        match role {
+            Some(role) => Self::new(&role.over(sdk_config).await, Some(role), now).await,
+            None => Self::new(sdk_config, None, now).await,
+        }
     }
 
     /// Makes the clients of a configuration that is already read; for tests and unusual set-ups.
     pub async fn from_config(sdk_config: &SdkConfig, now: Now) -> Result<Self, ConnectError> {
+        Self::new(sdk_config, None, now).await
+    }
+
+    async fn new(
+        sdk_config: &SdkConfig,
+        role: Option<&AssumeRole>,
+        now: Now,
+    ) -> Result<Self, ConnectError> {
         let default_region: Option<Region> =
             sdk_config.region().map(|region| region.as_ref().parse()).transpose()?;
-        let home = default_region.map_or_else(|| FALLBACK_REGION.parse(), Ok)?;
+        let fallback = role.map_or(FALLBACK_REGION, AssumeRole::home);
+        let home = default_region.map_or_else(|| fallback.parse(), Ok)?;
+        let of_role: OfRole = role.map(|role| role.arn.as_str().into());
         let replies = Replies::new(now.clone());
         let timeouts = timeouts(sdk_config);
         let mut config =
@@ -89,8 +118,8 @@ impl AwsCloud {
         let mut kms_config = kms::Builder::from(sdk_config).timeout_config(timeouts);
         let identities =
             sdk_config.identity_cache().unwrap_or_else(|| IdentityCache::lazy().build());
-        config.set_identity_cache(CredentialsGate::new(identities.clone()));
-        kms_config.set_identity_cache(CredentialsGate::new(identities));
+        config.set_identity_cache(CredentialsGate::new(identities.clone(), of_role.clone()));
+        kms_config.set_identity_cache(CredentialsGate::new(identities, of_role.clone()));
 
         let ec2 = Rehearsal::of_ec2(config.clone()).await;
         checked(ec2.endpoint.as_ref(), "AWS_ENDPOINT_URL_EC2")?;
@@ -103,7 +132,7 @@ impl AwsCloud {
             kms_config,
             clients: Mutex::default(),
             replies,
-            signer: Signer::new(sdk_config.credentials_provider()),
+            signer: Signer::new(sdk_config.credentials_provider(), of_role),
             now,
             default_region,
             home,

@@ -3,6 +3,8 @@
 //! The SDK reports both as "dispatch failure". The gate sits in front of the identity cache, which
 //! every request passes, and wraps what comes out of it.
 
+use std::sync::Arc;
+
 use aws_sdk_ec2::config::{
     ConfigBag, ResolveCachedIdentity, RuntimeComponents, RuntimeComponentsBuilder,
     SharedIdentityCache,
@@ -10,16 +12,31 @@ use aws_sdk_ec2::config::{
 use aws_sdk_ec2::error::BoxError;
 use aws_smithy_runtime_api::client::identity::{IdentityFuture, SharedIdentityResolver};
 
-/// The credential chain gave none.
+/// There are no credentials.
 #[derive(Debug, thiserror::Error)]
-#[error("no AWS credentials found (set AWS_PROFILE, or run `aws configure`)")]
-pub(super) struct NoCredentials {
-    source: BoxError,
+pub(super) enum NoCredentials {
+    /// The credential chain gave none.
+    #[error("no AWS credentials found (set AWS_PROFILE, or run `aws configure`)")]
+    Chain(#[source] BoxError),
+    /// AssumeRole gave none.
+    #[error("cannot assume the role `{arn}`")]
+    Role {
+        /// The role.
+        arn: Arc<str>,
+        /// Why.
+        source: BoxError,
+    },
 }
 
+/// Whose credentials are asked for: a role's, or those of the chain.
+pub(super) type OfRole = Option<Arc<str>>;
+
 impl NoCredentials {
-    pub(super) fn new(source: BoxError) -> Self {
-        Self { source }
+    pub(super) fn new(role: &OfRole, source: BoxError) -> Self {
+        match role {
+            Some(arn) => Self::Role { arn: Arc::clone(arn), source },
+            None => Self::Chain(source),
+        }
     }
 }
 
@@ -27,11 +44,12 @@ impl NoCredentials {
 #[derive(Debug)]
 pub(super) struct CredentialsGate {
     cache: SharedIdentityCache,
+    role: OfRole,
 }
 
 impl CredentialsGate {
-    pub(super) fn new(cache: SharedIdentityCache) -> Self {
-        Self { cache }
+    pub(super) fn new(cache: SharedIdentityCache, role: OfRole) -> Self {
+        Self { cache, role }
     }
 }
 
@@ -46,7 +64,7 @@ impl ResolveCachedIdentity for CredentialsGate {
             self.cache
                 .resolve_cached_identity(resolver, runtime_components, config_bag)
                 .await
-                .map_err(|source| NoCredentials::new(source).into())
+                .map_err(|source| NoCredentials::new(&self.role, source).into())
         })
     }
 

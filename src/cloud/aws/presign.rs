@@ -20,7 +20,7 @@ use aws_sigv4::sign::v4;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
 
-use super::credentials::NoCredentials;
+use super::credentials::{NoCredentials, OfRole};
 use crate::domain::ids::SnapshotId;
 use crate::domain::region::Region;
 
@@ -114,12 +114,13 @@ fn escaped(text: &str) -> String {
 #[derive(Debug)]
 pub(super) struct Signer {
     provider: Option<SharedCredentialsProvider>,
+    role: OfRole,
     kept: Mutex<Option<(Credentials, DateTime<Utc>)>>,
 }
 
 impl Signer {
-    pub(super) fn new(provider: Option<SharedCredentialsProvider>) -> Self {
-        Self { provider, kept: Mutex::default() }
+    pub(super) fn new(provider: Option<SharedCredentialsProvider>, role: OfRole) -> Self {
+        Self { provider, role, kept: Mutex::default() }
     }
 
     /// Returns credentials that are good for a while yet.
@@ -133,10 +134,10 @@ impl Signer {
         {
             return Ok(credentials.clone());
         }
-        let none = || NoCredentials::new("the AWS configuration has none".into());
+        let none = || NoCredentials::new(&self.role, "the AWS configuration has none".into());
         let provider = self.provider.as_ref().ok_or_else(none)?;
         let asked = provider.provide_credentials().await;
-        let credentials = asked.map_err(|err| NoCredentials::new(err.into()))?;
+        let credentials = asked.map_err(|err| NoCredentials::new(&self.role, err.into()))?;
         let until = credentials.expiry().map_or(now + CREDENTIALS_KEPT, |expiry| {
             DateTime::<Utc>::from(expiry) - CREDENTIALS_LEFT
         });

@@ -11,10 +11,12 @@ use crate::config::diagnose::either;
 use crate::domain::span::Span;
 
 /// Values that may be written as they are, by the path of their key; the last parts must match.
-const EXAMPLES: [(&str, &str); 26] = [
+const EXAMPLES: [(&str, &str); 28] = [
     ("version", "1"),
     ("name", "\"servers\""),
     ("regions", "[\"eu-west-1\"]"),
+    ("accounts", "[\"production\"]"),
+    ("role_arn", "\"arn:aws:iam::123456789012:role/snapkeep\""),
     ("select", "{ resource = \"instance\" }"),
     ("resource", "\"instance\""),
     ("states", "[\"running\"]"),

@@ -11,7 +11,7 @@ enum Owner {
 }
 
 /// What belongs to the whole policy, whatever the region.
-const OF_WHOLE_POLICY: [&str; 3] = ["name", "regions", "renamed_from"];
+const OF_WHOLE_POLICY: [&str; 4] = ["name", "accounts", "regions", "renamed_from"];
 
 /// Returns true if the table at `path` is an override, which cannot have `key` as a policy has.
 pub(super) fn is_not_overridable(path: &str, key: &str) -> bool {

@@ -72,7 +72,7 @@ impl JsonSchema for OverrideShape {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let without = ["name", "renamed_from", "regions", "override"];
+        let without = ["name", "renamed_from", "regions", "accounts", "override"];
         policy_without(&without, "What differs in one region.", generator)
     }
 }
