@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::moto::Moto;
 
+mod accounts;
 mod adopt;
 mod copies;
 mod crashes;

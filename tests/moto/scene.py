@@ -11,9 +11,9 @@ from moto.ec2.models.elastic_block_store import Snapshot, Volume
 class Scene:
     """Puts the resources of a scene into one region."""
 
-    def __init__(self, region):
+    def __init__(self, region, account=DEFAULT_ACCOUNT_ID):
         self.region = region
-        self.backend = ec2_backends[DEFAULT_ACCOUNT_ID][region]
+        self.backend = ec2_backends[account][region]
 
     def seed(self, scene):
         # First, because others may be encrypted with them.

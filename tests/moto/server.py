@@ -9,7 +9,9 @@ input does, so that it cannot outlive the test. `GET /_calls` returns every call
 /_now/INSTANT` sets `now`.
 
 The scene: {"page_items_max": 3, "now": "2026-11-20T03:00:02Z", "clock_ahead_seconds": 600,
-"enabled_regions": ["us-east-1"], "refuse": [{"region", "action", "code", "message", "times"}],
+"enabled_regions": ["us-east-1"], "refuse": [{"region", "action", "code", "message", "times",
+                                                    "where": {"PARAMETER": "VALUE"}}],
+"accounts": {"111111111111": {"us-east-1": {... as below ...}}},
 "lose": [{"region", "action", "how": "drop|hang|error", "times"}],
 "regions": {"us-east-1": {
     "keys":      [{"id", "alias": "alias/...", "enabled": true, "spec", "usage",
@@ -34,7 +36,8 @@ the kinds that moto does not know. `page_items_max` makes listings span pages: E
 fewer items than MaxResults asks for. `now` is when created snapshots and images start.
 `clock_ahead_seconds` shifts the Date of every reply. `enabled_regions` is what DescribeRegions
 lists. A call that `refuse` names is answered with that error code, and with `message` if it has
-one; it may be KMS's. One that `lose` names is carried out, but its reply never comes: the connection
+one; it may be KMS's or STS's. With `where`, only calls with these parameters. `accounts` are others
+than the own one, 123456789012: a role of theirs can be assumed. One that `lose` names is carried out, but its reply never comes: the connection
 breaks, stays open without a word, or an InternalError comes instead. Both hold for the first
 `times` calls, or for all.
 
@@ -107,6 +110,8 @@ class Front:
         refused = self.taken(self.refuse, call)
         if refused is not None and target:
             return self.refusal_of_kms(refused, start_response)
+        if refused is not None and call["action"] == "AssumeRole":
+            return self.refusal_of_sts(refused, start_response)
         if refused is not None:
             return self.refusal(refused, call["action"], start_response)
         lost = self.taken(self.lose, call)
@@ -136,6 +141,8 @@ class Front:
             rule = rules.get((call["region"], call["action"]))
             if rule is None or rule.get("times", 1) == 0:
                 return None
+            if any(call["params"].get(name) != value for name, value in rule.get("where", {}).items()):
+                return None
             if "times" in rule:
                 rule["times"] -= 1
             return rule
@@ -146,6 +153,17 @@ class Front:
         headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
         start_response("400 Bad Request", headers)
         return [body.encode()]
+
+    def refusal_of_sts(self, refused, start_response):
+        body = (
+            '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>'
+            f"<Type>Sender</Type><Code>{refused['code']}</Code>"
+            f"<Message>{escape(refused.get('message', ''))}</Message></Error>"
+            "<RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"
+        ).encode()
+        headers = [("Content-Type", "text/xml"), ("Content-Length", str(len(body)))]
+        start_response("403 Forbidden", headers)
+        return [body]
 
     def refusal(self, refused, action, start_response):
         """In EC2's words, which name the call where a right is missing."""
@@ -195,6 +213,9 @@ def main():
         corrections.apply()
     for region, resources in scene.get("regions", {}).items():
         Scene(region).seed(resources)
+    for account, regions in scene.get("accounts", {}).items():
+        for region, resources in regions.items():
+            Scene(region, account).seed(resources)
     application = Front(DomainDispatcherApplication(create_backend_app), scene)
     clock_ahead = timedelta(seconds=scene.get("clock_ahead_seconds", 0))
     server = make_server(
