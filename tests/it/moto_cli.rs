@@ -25,6 +25,7 @@ mod options;
 mod preflight;
 mod saved;
 mod scene;
+mod together;
 mod trouble;
 
 /// A machine with snapkeep, its configuration, and an EC2.

@@ -13,6 +13,7 @@ The scene: {"page_items_max": 3, "now": "2026-11-20T03:00:02Z", "clock_ahead_sec
                                                     "where": {"PARAMETER": "VALUE"}}],
 "accounts": {"111111111111": {"us-east-1": {... as below ...}}},
 "lose": [{"region", "action", "how": "drop|hang|error", "times"}],
+"meet": [{"region", "action", "n": 2, "by": "PARAMETER"}],
 "regions": {"us-east-1": {
     "keys":      [{"id", "alias": "alias/...", "enabled": true, "spec", "usage",
                    "is_ebs_default": false}],
@@ -39,7 +40,8 @@ lists. A call that `refuse` names is answered with that error code, and with `me
 one; it may be KMS's or STS's. With `where`, only calls with these parameters. `accounts` are others
 than the own one, 123456789012: a role of theirs can be assumed. One that `lose` names is carried out, but its reply never comes: the connection
 breaks, stays open without a word, or an InternalError comes instead. Both hold for the first
-`times` calls, or for all.
+`times` calls, or for all. A call that `meet` names waits until there are `n` of it with the same
+value of the parameter `by`, so that programs that run at once have all decided before any acts.
 
 Presigned URLs of CopySnapshot are checked with the secret key `testing`. What takes time in EC2 is
 done at once here: what is pending there is completed, available, or failed.
@@ -82,6 +84,8 @@ class Front:
             {(item["region"], item["action"]): dict(item) for item in scene.get(key, [])}
             for key in ["refuse", "lose"]
         )
+        self.meet = {(item["region"], item["action"]): item for item in scene.get("meet", [])}
+        self.barriers = {}
         self.calls = []
         self.lock = threading.Lock()
 
@@ -114,6 +118,7 @@ class Front:
             return self.refusal_of_sts(refused, start_response)
         if refused is not None:
             return self.refusal(refused, call["action"], start_response)
+        self.wait_for_others(call)
         lost = self.taken(self.lose, call)
         if lost is None:
             return self.application(environ, start_response)
@@ -134,6 +139,19 @@ class Front:
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         start_response("200 OK", headers)
         return [body]
+
+    def wait_for_others(self, call):
+        """Waits for the other calls that this one is to meet; not for ever, so that a test ends."""
+        rule = self.meet.get((call["region"], call["action"]))
+        if rule is None:
+            return
+        key = (call["region"], call["action"], call["params"].get(rule.get("by")))
+        with self.lock:
+            barrier = self.barriers.setdefault(key, threading.Barrier(rule["n"], timeout=30))
+        try:
+            barrier.wait()
+        except threading.BrokenBarrierError:
+            logging.error("the calls of %s did not meet", key)
 
     def taken(self, rules, call):
         """Returns the rule that holds for a call, and counts that it did."""

@@ -142,7 +142,9 @@ fn an_account_whose_role_cannot_be_assumed_stops_no_other() {
     let machine = Machine::new(&scene, CONFIG);
     let run = machine.snapkeep(&format!("run --now {NOW}"));
     assert_eq!(run.code, Some(4));
-    assert_data_eq!(stable(&run.stdout), str![[r#"
+    assert_data_eq!(
+        stable(&run.stdout),
+        str![[r#"
 Run of 2026-11-20 03:05Z
 
        1 CreateSnapshots done
@@ -177,7 +179,8 @@ notes
   warning: eu-west-1: `tests` makes no points: DescribeSnapshots could not be
     read
 
-"#]]);
+"#]]
+    );
     let check = machine.snapkeep("check --online");
     assert_eq!(check.code, Some(1));
     let staging = check.stdout.split("account staging").nth(1).unwrap();
