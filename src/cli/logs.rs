@@ -22,6 +22,8 @@ pub(super) fn start(format: LogFormat, verbosity: u8) {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(has_colour)
+        // It would tell by a macro that panics where stderr is full.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A subscriber that is there already belongs to a test, which then wants it.
     let _ = match format {

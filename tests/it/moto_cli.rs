@@ -15,6 +15,7 @@ use crate::support::moto::Moto;
 
 mod accounts;
 mod adopt;
+mod bad_luck;
 mod copies;
 mod crashes;
 mod cycle;

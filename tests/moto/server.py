@@ -10,6 +10,7 @@ input does, so that it cannot outlive the test. `GET /_calls` returns every call
 
 The scene: {"page_items_max": 3, "now": "2026-11-20T03:00:02Z", "clock_ahead_seconds": 600,
 "enabled_regions": ["us-east-1"], "refuse": [{"region", "action", "code", "message", "times",
+                                                    "after": 2,
                                                     "where": {"PARAMETER": "VALUE"}}],
 "accounts": {"111111111111": {"us-east-1": {... as below ...}}},
 "lose": [{"region", "action", "how": "drop|hang|error", "times"}],
@@ -37,7 +38,8 @@ the kinds that moto does not know. `page_items_max` makes listings span pages: E
 fewer items than MaxResults asks for. `now` is when created snapshots and images start.
 `clock_ahead_seconds` shifts the Date of every reply. `enabled_regions` is what DescribeRegions
 lists. A call that `refuse` names is answered with that error code, and with `message` if it has
-one; it may be KMS's or STS's. With `where`, only calls with these parameters. `accounts` are others
+one; it may be KMS's or STS's. With `where`, only calls with these parameters; with `after`,
+not the first so many. `accounts` are others
 than the own one, 123456789012: a role of theirs can be assumed. One that `lose` names is carried out, but its reply never comes: the connection
 breaks, stays open without a word, or an InternalError comes instead. Both hold for the first
 `times` calls, or for all. A call that `meet` names waits until there are `n` of it with the same
@@ -160,6 +162,9 @@ class Front:
             if rule is None or rule.get("times", 1) == 0:
                 return None
             if any(call["params"].get(name) != value for name, value in rule.get("where", {}).items()):
+                return None
+            if rule.get("after", 0):
+                rule["after"] -= 1
                 return None
             if "times" in rule:
                 rule["times"] -= 1
