@@ -36,7 +36,7 @@ pub(super) fn newest_points(scene: Scene<'_>, deleted: &Deleted<'_>, broken: &mu
     let completed = |s: &&Snapshot| s.state == SnapshotState::Completed;
     for snapshot in scene.observed.snapshots.iter().filter(completed) {
         if let Some(key) = snapshot_lineage(scene, snapshot).filter(|key| open.contains_key(key)) {
-            let member = Member::new(snapshot, !deleted.contains_key(&snapshot.id.into()));
+            let member = Member::new(scene, snapshot, !deleted.contains_key(&snapshot.id.into()));
             lineages.entry(key).or_default().push(member);
         }
     }
@@ -160,7 +160,7 @@ fn with_enough_newer<'s>(
     for (_, n) in newest.into_values().flatten() {
         let snapshot = &scene.observed.snapshots[n];
         let Some(key) = snapshot_lineage(scene, snapshot) else { continue };
-        let member = Member::new(snapshot, true);
+        let member = Member::new(scene, snapshot, true);
         if open.get(&key).is_some_and(|lost| *lost < snapshot.started_at) && member.slot.is_some() {
             let of_lineage = points.entry(key).or_default();
             let point = of_lineage.entry((member.slot, member.wanted)).or_default();
@@ -185,16 +185,18 @@ struct Member<'t> {
 }
 
 impl<'t> Member<'t> {
-    fn new(snapshot: &'t Snapshot, survives: bool) -> Self {
+    fn new(scene: Scene<'_>, snapshot: &'t Snapshot, survives: bool) -> Self {
         let tags = &snapshot.tags;
         let wanted = tags.get(tags::MEMBERS).and_then(|text| text.parse().ok()).unwrap_or(1);
+        let home = tags.get(tags::SOURCE).and_then(|text| text.parse::<RegionalSource>().ok());
+        let of_set = 1 < wanted && home.is_some_and(|home| home.region != *scene.region);
         let (volume_id, started_at) = (volume_of(snapshot), time(tags, snapshot.started_at));
-        Self { slot: slot(tags), wanted, volume_id, started_at, survives }
+        Self { slot: slot(tags, of_set), wanted, volume_id, started_at, survives }
     }
 
     fn of_image(image: &'t Image, survives: bool) -> Self {
         let started_at = time(&image.tags, image.created_at.unwrap_or_default());
-        Self { slot: slot(&image.tags), wanted: 1, volume_id: None, started_at, survives }
+        Self { slot: slot(&image.tags, false), wanted: 1, volume_id: None, started_at, survives }
     }
 
     fn shares_point(&self, other: &Self) -> bool {
@@ -207,9 +209,11 @@ impl<'t> Member<'t> {
     }
 }
 
-/// Returns what tells a point: its slot, else what it is a copy of.
-fn slot(tags: &Tags) -> Option<Cow<'_, str>> {
-    tags.get(tags::SLOT).or_else(|| tags.get(tags::ORIGIN)).map(Cow::Borrowed)
+/// Returns what tells a point: its slot, else what it is a copy of; the copies of a set, where
+/// somebody removed their slots, have only its time in common.
+fn slot(tags: &Tags, is_copied_set: bool) -> Option<Cow<'_, str>> {
+    let of_set = || tags.get(tags::TIME).filter(|_| is_copied_set);
+    tags.get(tags::SLOT).or_else(of_set).or_else(|| tags.get(tags::ORIGIN)).map(Cow::Borrowed)
 }
 
 /// Returns the instant of the data.
