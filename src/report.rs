@@ -10,6 +10,7 @@ pub mod json;
 pub mod plan_text;
 pub mod preflight_text;
 pub mod run_text;
+pub mod status;
 pub mod text;
 
 pub use exit::ExitCode;

@@ -19,6 +19,7 @@ mod keep;
 mod note;
 mod params;
 mod protection;
+mod status;
 mod summary;
 mod waiting;
 
@@ -28,6 +29,8 @@ use note::{GapJson, NoteJson};
 use protection::ProtectionJson;
 use summary::SummaryJson;
 use waiting::WaitingJson;
+
+pub use status::{status_schema, write_status};
 
 /// A plan: what a run would do now, and why.
 #[derive(Debug, Serialize, JsonSchema)]
