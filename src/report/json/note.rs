@@ -15,6 +15,8 @@ pub(super) struct NoteJson {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct GapJson {
+    /// What the configuration calls the account; null is the own one.
+    account_name: Option<String>,
     region: Option<String>,
     /// EC2's name of the call.
     call: &'static str,
@@ -36,8 +38,9 @@ impl NoteJson {
 }
 
 impl GapJson {
-    pub(super) fn new(gap: &PlanGap) -> Self {
+    pub(super) fn new(account: Option<&str>, gap: &PlanGap) -> Self {
         Self {
+            account_name: account.map(str::to_owned),
             region: gap.region.as_ref().map(ToString::to_string),
             call: gap.operation,
             error: gap.error.clone(),
