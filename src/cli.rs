@@ -45,6 +45,7 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Iam(args) => commands::iam::iam(&global, &args),
         Command::Inventory(args) => commands::inventory::inventory(&global, args).await,
         Command::Schema(args) => commands::schema::schema(&args),
+        Command::Import(args) => commands::import::import(&args),
     }
 }
 

@@ -10,6 +10,7 @@ mod conflict;
 mod conform;
 mod diagnose;
 mod feasible;
+pub mod import;
 mod layer;
 mod load;
 mod merge;

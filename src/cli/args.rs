@@ -92,6 +92,8 @@ pub(super) enum Command {
     Inventory(InventoryArgs),
     /// Print a JSON Schema
     Schema(SchemaArgs),
+    /// Turn what another tool was told into a configuration; runs and changes nothing
+    Import(ImportArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -220,6 +222,31 @@ pub(super) enum Schema {
     Plan,
     /// What `run --format json` prints
     Run,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ImportArgs {
+    #[command(subcommand)]
+    pub(super) from: ImportFrom,
+}
+
+/// What a configuration can be made of.
+#[derive(Debug, Subcommand)]
+pub(super) enum ImportFrom {
+    /// The variables of a backup script: AWS_REGION_ARR, RETENTION_DAILY, RETENTION_LIMIT, BACKUP
+    /// and SC_MODE
+    Script {
+        /// The script, which is read and not run; `-` is standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// A policy of Amazon Data Lifecycle Manager
+    Dlm {
+        /// What `aws dlm get-lifecycle-policy --policy-id ID --output json` prints; `-` is
+        /// standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 fn instant(text: &str) -> Result<DateTime<Utc>, String> {

@@ -3,6 +3,7 @@
 pub(super) mod check;
 pub(super) mod explain;
 pub(super) mod iam;
+pub(super) mod import;
 pub(super) mod inventory;
 pub(super) mod plan;
 pub(super) mod run;

@@ -26,7 +26,8 @@ use crate::config::shape::{At, KindShape, LimitsShape, OverrideShape, PolicyShap
 use crate::domain::region::Region;
 
 pub(super) use copies::{CopyDraft, CopyKeys, EncryptDraft};
-pub(super) use keys::is_managed_by_aws;
+pub(super) use images::can_deprecate_after;
+pub(super) use keys::{is_key_for, is_managed_by_aws};
 pub(super) use selectors::{Selection, Volumes};
 
 /// What a layer says about one key.

@@ -11,6 +11,8 @@ mod cycles;
 #[cfg(test)]
 mod iam;
 #[cfg(test)]
+mod import;
+#[cfg(test)]
 mod import_direction;
 #[cfg(test)]
 #[cfg(feature = "aws")]
