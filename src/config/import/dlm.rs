@@ -2,7 +2,7 @@
 //!
 //! What has no equivalent is said; a key that is not known is, too.
 
-mod cron;
+mod eventbridge;
 mod object;
 mod schedule;
 mod simplified;

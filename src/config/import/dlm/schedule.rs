@@ -6,7 +6,7 @@ use crate::config::policy::Tier;
 use crate::domain::region::Region;
 use crate::domain::span::Span;
 
-use super::cron;
+use super::eventbridge;
 use super::object::Object;
 
 /// More than Data Lifecycle Manager allows.
@@ -107,7 +107,7 @@ impl Schedule {
         let (hours, unit) = (rule.number("Interval"), rule.text("IntervalUnit"));
         let times = rule.texts("Times");
         if let Some(expression) = rule.text("CronExpression") {
-            match cron::crontab(&expression) {
+            match eventbridge::crontab(&expression) {
                 Ok(when) => self.when = Some(when),
                 Err(why) => {
                     self.remark(format!("no equivalent for {}: {why}", quoted(&expression)));
@@ -115,7 +115,7 @@ impl Schedule {
             }
         } else if let (Some(hours), None | Some("HOURS")) = (hours, unit.as_deref()) {
             let from = times.first().map_or("03:00", String::as_str);
-            self.when = cron::interval(hours, from);
+            self.when = eventbridge::interval(hours, from);
             match (&self.when, times.is_empty()) {
                 (None, _) => self.remark(format!(
                     "every {hours} hours from {} on has no equivalent: crontab begins anew each day",
