@@ -32,3 +32,5 @@ mod reports;
 mod support;
 #[cfg(test)]
 mod transcripts;
+#[cfg(test)]
+mod units;
