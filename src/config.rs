@@ -3,6 +3,7 @@
 //! `shape` is what may be typed (and the published JSON Schema), `conform` and `layer` find
 //! everything that is wrong at once, `syntax` helps where it is no TOML and `diagnose` shows it,
 //! `resolve` and `merge` fill in defaults and overrides, `region_keys` what is known about regions.
+//! `import` makes such text of what other tools were told.
 //! Everything below works on [`Config`] alone. Nothing here reads a clock or knows an
 //! inventory.
 

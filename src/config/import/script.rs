@@ -43,6 +43,10 @@ const HARMLESS_FILTERS: [&str; 6] = [
     "attachment.status",
 ];
 
+/// Words that choose among snapshots.
+const NARROWING: [&str; 6] =
+    ["VolumeId", "Description", "starts_with(", "contains(", "grep -v", "grep -E"];
+
 /// Makes a configuration of a script's variables.
 ///
 /// # Errors
@@ -180,6 +184,9 @@ fn what(draft: &mut Draft, script: &Script) -> Option<Mode> {
             known
         }
     };
+    if known != Some(Mode::Volumes) {
+        states(draft, script);
+    }
     let running = || ("states".to_owned(), strings(["running"]));
     let resource = |name: &str| ("resource".to_owned(), name.into());
     match known {
@@ -296,7 +303,7 @@ fn adopt(draft: &mut Draft, script: &Script, mode: Option<Mode>) {
         }
         Some(why) => {
             draft.remark(format!(
-                "{why}: until it is decided what may be deleted that snapkeep did not make, \
+                "{why}; until it is decided what may be deleted that snapkeep did not make, \
                  nothing of that is"
             ));
             draft.disabled("[policy.adopt]");
@@ -305,26 +312,53 @@ fn adopt(draft: &mut Draft, script: &Script, mode: Option<Mode>) {
     }
 }
 
-/// Returns why the script may delete less than every old snapshot, if it may.
+/// Returns why the script may protect or delete less than everything, if it may.
 fn narrower(script: &Script) -> Option<String> {
+    let chosen = |line: usize, by: &str| {
+        Some(format!(
+            "line {line} of the script chooses by {}, which is not taken over into `select`",
+            quoted(by)
+        ))
+    };
     for (text, line) in script.code.lines().zip(1..) {
         for (_, filter) in text.match_indices("Name=").map(|(at, _)| text.split_at(at + 5)) {
             let end = filter.find(|c: char| !c.is_ascii_alphanumeric() && !"-:._".contains(c));
             let name = filter.get(..end.unwrap_or(filter.len())).unwrap_or_default();
             if !HARMLESS_FILTERS.contains(&name) {
-                return Some(format!("line {line} chooses by {}", quoted(name)));
+                return chosen(line, name);
             }
         }
-        if let Some(word) = ["Tags[", "grep -v", "VolumeId", "Description=="]
-            .iter()
-            .find(|word| text.contains(*word) && text.contains("snapshot"))
-        {
-            return Some(format!("line {line} chooses by {}", quoted(word)));
+        let is_of_snapshots = text.contains("napshot");
+        let of_snapshots = NARROWING.iter().filter(|_| is_of_snapshots);
+        let words = ["Tags[", ".Tags"].iter().chain(of_snapshots);
+        if let Some(word) = words.into_iter().find(|word| text.contains(**word)) {
+            return chosen(line, word);
         }
     }
     let calls = script.code.contains("aws ") && script.code.contains(" ec2 ");
     (calls && !script.code.contains("delete-snapshot"))
         .then(|| "the script calls no `delete-snapshot`".to_owned())
+}
+
+/// Says where the script may look at instances that do not run.
+fn states(draft: &mut Draft, script: &Script) {
+    let mut filters = script.code.lines().zip(1..).filter_map(|(text, line)| {
+        let filter = text.split("instance-state-name").nth(1)?;
+        let values = filter.split("Values=").nth(1).unwrap_or_default();
+        let end = values.find(|c: char| !c.is_ascii_alphanumeric() && !"-,*".contains(c));
+        Some((line, values.get(..end.unwrap_or(values.len())).unwrap_or_default()))
+    });
+    if let Some((line, values)) = filters.find(|(_, values)| *values != "running") {
+        draft.remark(format!(
+            "line {line} of the script chooses instances by {}; here those that run are chosen: \
+             see `states`",
+            quoted(values)
+        ));
+    } else if script.code.contains("describe-instances") && !script.code.contains("running") {
+        draft.remark(
+            "the script does not say that instances have to run; here they do: see `states`",
+        );
+    }
 }
 
 /// A variable's only value, as far as the policy goes.

@@ -2,6 +2,9 @@
 
 use super::word::{Piece, Word, parameter};
 
+/// No default is longer; it bounds how deep they nest.
+const DEFAULT_CHARS_MAX: usize = 1000;
+
 /// A place in a script.
 #[derive(Debug)]
 pub(super) struct Cursor {
@@ -196,7 +199,11 @@ impl Cursor {
             match self.peek() {
                 Some('{') => {
                     let content = self.balanced('{', '}');
-                    parameter(&content, default)
+                    if DEFAULT_CHARS_MAX < content.len() {
+                        Piece::Computed
+                    } else {
+                        parameter(&content, default)
+                    }
                 }
                 Some('(') => {
                     self.balanced('(', ')');

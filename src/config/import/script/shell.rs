@@ -84,12 +84,15 @@ pub(super) fn read(text: &str) -> Script {
     };
     while reader.step() {}
     let Reader { mut script, blanked, .. } = reader;
-    let blank = |(n, c): (usize, char)| match c {
-        '\n' => '\n',
-        _ if blanked.iter().any(|range| range.contains(&n)) => ' ',
-        c => c,
-    };
-    script.code = text.chars().enumerate().map(blank).collect();
+    let mut code: Vec<char> = text.chars().collect();
+    for range in blanked {
+        for c in code.get_mut(range).unwrap_or_default() {
+            if *c != '\n' {
+                *c = ' ';
+            }
+        }
+    }
+    script.code = code.into_iter().collect();
     script
 }
 

@@ -3,8 +3,8 @@
 use super::shell::{Assignment, Script, Value};
 use super::word::{Piece, Word};
 
-/// How far variables are followed that are set to other variables.
-const DEPTH_MAX: usize = 8;
+/// How many words are looked at for a value, however often variables name each other.
+const WORDS_MAX: usize = 1000;
 
 /// What is known about a variable.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub(super) fn find(script: &Script, name: &str) -> Found {
             format!("is set more than once, in lines {}", lines(&all))
         });
     }
+    let mut budget = WORDS_MAX;
     let mut setting =
         Setting { line: first.line, values: Vec::new(), unknown: Vec::new(), is_default: false };
     for (n, assignment) in places.into_iter().zip(all) {
@@ -72,7 +73,7 @@ pub(super) fn find(script: &Script, name: &str) -> Found {
             }
         };
         for word in words {
-            match value(script, word, n, &mut setting.is_default, DEPTH_MAX) {
+            match value(script, word, n, &mut setting.is_default, &mut budget) {
                 Some(text) => setting.values.push(text),
                 None => setting.unknown.push(word.raw.clone()),
             }
@@ -92,9 +93,9 @@ fn value(
     word: &Word,
     n: usize,
     is_default: &mut bool,
-    depth: usize,
+    budget: &mut usize,
 ) -> Option<String> {
-    let depth = depth.checked_sub(1)?;
+    *budget = budget.checked_sub(1)?;
     let mut res = String::new();
     for piece in &word.pieces {
         match piece {
@@ -106,12 +107,12 @@ fn value(
                 match (own.as_slice(), default) {
                     ([(at, only)], _) if *at < n && only.is_plain && !only.appends => {
                         let Value::Word(word) = &only.value else { return None };
-                        res.push_str(&value(script, word, *at, is_default, depth)?);
+                        res.push_str(&value(script, word, *at, is_default, budget)?);
                     }
                     // `NAME=${NAME:-default}` is about the environment's.
                     (own, Some(default)) if own.iter().all(|(at, _)| n <= *at) => {
                         *is_default = true;
-                        res.push_str(&value(script, default, n, is_default, depth)?);
+                        res.push_str(&value(script, default, n, is_default, budget)?);
                     }
                     _ => return None,
                 }
