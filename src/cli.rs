@@ -5,7 +5,7 @@
 use std::io::Write as _;
 use std::process;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::LoadError;
 use crate::report::ExitCode;
@@ -35,6 +35,11 @@ pub fn main() -> process::ExitCode {
     }
 }
 
+/// Returns everything that may be typed; manual pages and completions are made of it.
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
 /// Returns the exit code as a number, since `status` speaks that of monitoring plugins too.
 async fn dispatch(args: Args) -> anyhow::Result<u8> {
     let Args { global, command } = args;
@@ -47,6 +52,9 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Iam(args) => commands::iam::iam(&global, &args),
         Command::Inventory(args) => commands::inventory::inventory(&global, args).await,
         Command::Schema(args) => commands::schema::schema(&args),
+        Command::Import(args) => commands::import::import(&args),
+        Command::Man(args) => commands::man::man(&args),
+        Command::Completions(args) => commands::completions::completions(&args),
     }?;
     Ok(code.number())
 }

@@ -2,7 +2,9 @@
 //!
 //! `shape` is what may be typed (and the published JSON Schema), `conform` and `layer` find
 //! everything that is wrong at once, `syntax` helps where it is no TOML and `diagnose` shows it,
-//! `resolve` and `merge` fill in defaults and overrides, `region_keys` what is known about regions, `accounts` what is known about other accounts.
+//! `resolve` and `merge` fill in defaults and overrides, `region_keys` what is known about regions,
+//! `accounts` what is known about other accounts. `import` makes such text of what other tools were
+//! told.
 //! Everything below works on [`Config`] alone. Nothing here reads a clock or knows an
 //! inventory.
 
@@ -11,6 +13,7 @@ mod conflict;
 mod conform;
 mod diagnose;
 mod feasible;
+pub mod import;
 mod layer;
 mod load;
 mod merge;

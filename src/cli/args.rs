@@ -4,19 +4,38 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::domain::region::Region;
 
-/// Keeps the right EBS snapshots in the right regions, removes the rest, and shows beforehand what
-/// it would do and why
+/// Keeps the right EBS snapshots and AMIs in the right regions, removes the rest, and shows
+/// beforehand what it would do and why
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(version, propagate_version = true, max_term_width = 100, after_long_help = AFTER_HELP)]
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) global: Global,
     #[command(subcommand)]
     pub(super) command: Command,
 }
+
+/// What scripts and newcomers look for at the end.
+const AFTER_HELP: &str = "\
+To begin with:
+  snapkeep --sandbox plan    a plan for a made-up account; no credentials, no network
+  snapkeep check             what is wrong with the configuration
+  snapkeep plan              what a run would do now
+
+Exit codes:
+   0  done, or nothing to do
+   1  something failed or was refused
+   2  the command line or the configuration is wrong
+   3  a limit withholds deletions
+   4  something could not be observed; the rest was done
+  10  with `plan --exit-code`: there is something to do
+
+Results go to stdout, everything else to stderr. Credentials, regions and proxies come from the
+standard AWS configuration.";
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
@@ -30,8 +49,8 @@ pub(super) struct Global {
     #[arg(long, global = true, env = "SNAPKEEP_NOW", value_name = "INSTANT", value_parser = instant)]
     pub(super) now: Option<DateTime<Utc>>,
 
-    /// Use an account in memory with a year of history; with FILE, keep it there. In the
-    /// environment, `memory` stands for no file
+    /// Work on a made-up account in memory, with a year of history, instead of a real one; with
+    /// FILE, keep it there. In the environment, `memory` stands for no file
     #[arg(
         long,
         global = true,
@@ -53,7 +72,7 @@ pub(super) struct Global {
     )]
     pub(super) log: LogFormat,
 
-    /// Log more: actions; twice, calls too
+    /// Log more on stderr: each action; with -vv, calls too
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 }
@@ -86,14 +105,20 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Tell whether everything that a policy selects has its points and copies in time
     Status(StatusArgs),
-    /// Validate the configuration
+    /// Say everything that is wrong with the configuration, or what it means
     Check(CheckArgs),
     /// Print the least-privilege IAM policy for the configuration
     Iam(IamArgs),
-    /// Save what was observed, in the layout of the AWS CLI
+    /// Save what plans are made from, for `plan --inventory`, in the layout of the AWS CLI
     Inventory(InventoryArgs),
-    /// Print a JSON Schema
+    /// Print the JSON Schema of the configuration, of a plan or of a report
     Schema(SchemaArgs),
+    /// Turn a backup script or a policy of Data Lifecycle Manager into a configuration
+    Import(ImportArgs),
+    /// Print the manual page, or write one for each command
+    Man(ManArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -102,11 +127,11 @@ pub(super) struct Scope {
     #[arg(long, value_name = "NAME")]
     pub(super) account: Vec<String>,
 
-    /// Act for this policy only; may be repeated
+    /// Only what this policy asks for; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(super) policy: Vec<String>,
 
-    /// Act in this region only; may be repeated
+    /// Only what is to be done in this region; may be repeated
     #[arg(long, value_name = "REGION")]
     pub(super) region: Vec<Region>,
 }
@@ -146,11 +171,11 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) scope: Scope,
 
-    /// Print the plan only
+    /// Print the plan and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
 
-    /// Repeat cycles until nothing is waited for
+    /// Go on until nothing is waited for, such as copies on their way
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) wait: bool,
 
@@ -170,7 +195,7 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ExplainArgs {
-    /// The snapshot or image, as it is or as REGION/ID
+    /// A snapshot or image, such as snap-…, ami-… or REGION/snap-…
     #[arg(value_name = "ID")]
     pub(super) id: String,
 
@@ -236,14 +261,14 @@ pub(super) enum IamFormat {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct InventoryArgs {
-    /// Where to save it; REGION/*.json are made there
+    /// Where to save it, as REGION/*.json
     #[arg(value_name = "DIR")]
     pub(super) dir: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SchemaArgs {
-    /// Of what
+    /// What to print the schema of
     pub(super) of: Schema,
 }
 
@@ -258,6 +283,44 @@ pub(super) enum Schema {
     Run,
     /// What `status --format json` prints
     Status,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ImportArgs {
+    #[command(subcommand)]
+    pub(super) from: ImportFrom,
+}
+
+/// What a configuration can be made of.
+#[derive(Debug, Subcommand)]
+pub(super) enum ImportFrom {
+    /// The variables of a backup script: AWS_REGION_ARR, RETENTION_DAILY, RETENTION_LIMIT, BACKUP
+    /// and SC_MODE
+    Script {
+        /// The script, which is read and not run; `-` is standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// A policy of Amazon Data Lifecycle Manager
+    Dlm {
+        /// What `aws dlm get-lifecycle-policy --policy-id ID --output json` prints; `-` is
+        /// standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ManArgs {
+    /// Write a page for each command into this directory, which is made if need be
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CompletionsArgs {
+    /// For which shell
+    pub(super) shell: Shell,
 }
 
 fn instant(text: &str) -> Result<DateTime<Utc>, String> {

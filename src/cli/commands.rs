@@ -1,9 +1,12 @@
 //! One file for each command.
 
 pub(super) mod check;
+pub(super) mod completions;
 pub(super) mod explain;
 pub(super) mod iam;
+pub(super) mod import;
 pub(super) mod inventory;
+pub(super) mod man;
 pub(super) mod plan;
 pub(super) mod run;
 pub(super) mod schema;

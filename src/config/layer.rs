@@ -29,7 +29,8 @@ use crate::domain::span::Span;
 
 pub(super) use accounts::AccountNames;
 pub(super) use copies::{CopyDraft, CopyKeys, EncryptDraft};
-pub(super) use keys::is_managed_by_aws;
+pub(super) use images::can_deprecate_after;
+pub(super) use keys::{is_key_for, is_managed_by_aws};
 pub(super) use selectors::{Selection, Volumes};
 
 /// What a layer says about one key.

@@ -214,7 +214,10 @@ impl PlanJson {
             waiting: waiting.iter().map(WaitingJson::new).collect(),
             notes: notes.iter().map(NoteJson::new).collect(),
             gaps: gaps.iter().map(|gap| GapJson::new(account_name.as_deref(), gap)).collect(),
-            protection: protection.iter().map(|p| ProtectionJson::new(account_name.as_deref(), p)).collect(),
+            protection: protection
+                .iter()
+                .map(|p| ProtectionJson::new(account_name.as_deref(), p))
+                .collect(),
             exit_codes: numbers(codes),
         }
     }

@@ -74,9 +74,10 @@ impl<'p> Status<'p> {
     pub fn gaps(&self) -> impl Iterator<Item = (Option<&'p str>, &'p PlanGap)> {
         let regions = self.regions;
         let is_meant = |region: Region| regions.is_empty() || regions.contains(&region);
-        let gaps = self.plans.iter().flat_map(|plan| {
-            plan.gaps.iter().map(|gap| (plan.account_name.as_deref(), gap))
-        });
+        let gaps = self
+            .plans
+            .iter()
+            .flat_map(|plan| plan.gaps.iter().map(|gap| (plan.account_name.as_deref(), gap)));
         gaps.filter(move |(_, gap)| gap.region.is_none_or(is_meant))
     }
 
@@ -165,7 +166,9 @@ impl Line<'_> {
             ProtectionState::New { first_due: Some(at) } => {
                 format!("{newest}, first {thing} due by {}", minute(*at))
             }
-            ProtectionState::New { first_due: None } => format!("{newest}, and none is asked for yet"),
+            ProtectionState::New { first_due: None } => {
+                format!("{newest}, and none is asked for yet")
+            }
             ProtectionState::Unprotected { since: Some(since) } => {
                 format!("{newest}, since {}", minute(*since))
             }

@@ -11,7 +11,11 @@ mod cycles;
 #[cfg(test)]
 mod iam;
 #[cfg(test)]
+mod import;
+#[cfg(test)]
 mod import_direction;
+#[cfg(test)]
+mod man;
 #[cfg(test)]
 #[cfg(feature = "aws")]
 mod moto;
@@ -28,3 +32,5 @@ mod reports;
 mod support;
 #[cfg(test)]
 mod transcripts;
+#[cfg(test)]
+mod units;

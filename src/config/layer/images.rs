@@ -33,6 +33,12 @@ impl ImageKeys {
     }
 }
 
+/// Returns true if EC2 lets images be deprecated so late.
+pub(in crate::config) fn can_deprecate_after(span: Span) -> bool {
+    let end = |span: Span| span.end(DateTime::UNIX_EPOCH, Tz::UTC);
+    DEPRECATION_YEARS_MAX.parse().is_ok_and(|longest: Span| end(span) <= end(longest))
+}
+
 impl Reader<'_, '_> {
     /// Reads the keys of the table at `path`, which is spelled as in `Broken`.
     pub(super) fn image_keys(&mut self, shape: &PolicyShape, path: &str) -> ImageKeys {
@@ -51,10 +57,7 @@ impl Reader<'_, '_> {
     fn deprecate_after(&mut self, at: &At<String>) -> Option<Span> {
         let place = self.place(at.span());
         let span = self.read_span(at.value(), &place, "write a span such as `90 days`")?;
-        let end = |span: Span| span.end(DateTime::UNIX_EPOCH, Tz::UTC);
-        let is_too_long =
-            DEPRECATION_YEARS_MAX.parse().is_ok_and(|longest: Span| end(longest) < end(span));
-        if is_too_long {
+        if !can_deprecate_after(span) {
             let message = format!("`deprecate_after` cannot be `{}`", at.value());
             let hint = format!("{DEPRECATION_YEARS_MAX} are the most");
             return self.refuse(&place, message, hint);

@@ -25,6 +25,11 @@ pub(in crate::config) fn is_managed_by_aws(key: &str) -> bool {
     key.rsplit(':').next().is_some_and(|name| name.starts_with("alias/aws/"))
 }
 
+/// Returns true if `key` can be the key for what is encrypted in `region`.
+pub(in crate::config) fn is_key_for(key: &str, region: &Region) -> bool {
+    region_of(key).is_ok_and(|own| own.is_none_or(|own| own == *region))
+}
+
 impl Reader<'_, '_> {
     /// Reads what is known about a region; the key is none where none is given.
     pub(in crate::config) fn region_key(

@@ -73,7 +73,8 @@ fn list<'p>(out: &mut String, title: &str, listed: impl Iterator<Item = Line<'p>
     }
     for (head, group) in groups {
         let _ = writeln!(out, "  {}", printable(&head));
-        let width = group.iter().map(|line| line.source().chars().count()).max().unwrap_or_default();
+        let width =
+            group.iter().map(|line| line.source().chars().count()).max().unwrap_or_default();
         for line in group {
             let source = line.source();
             row(out, &format!("    {:width$}", printable(&source)), &line.words());

@@ -1,0 +1,4 @@
+AWS_REGION_ARR=(eu-west-1)
+: "${RETENTION_DAILY:=14 days}" "${RETENTION_LIMIT:=6 months}"
+BACKUP=yes
+SC_MODE=AMI

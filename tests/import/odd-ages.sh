@@ -1,0 +1,6 @@
+AWS_REGION_ARR=(eu-west-1)
+RETENTION_DAILY=7m
+RETENTION_LIMIT="7 months"
+find_old "$RETENTION_LIMIT months"
+((n == BACKUP)); (( BACKUP += 1 ))
+BACKUP=1
