@@ -22,7 +22,7 @@ pub(super) struct Args {
 /// What scripts and newcomers look for at the end.
 const AFTER_HELP: &str = "\
 To begin with:
-  snapkeep --sandbox plan    a plan for a made-up account; no credentials, no network
+  snapkeep --sandbox plan    a plan for a made-up account; needs nothing
   snapkeep check             what is wrong with the configuration
   snapkeep plan              what a run would do now
 

@@ -7,3 +7,4 @@ export TZ=Europe/Berlin
 readonly RETENTION_DAILY=30
 declare -r RETENTION_LIMIT=7
 declare BACKUP=1
+SC_MODE=Snapshots

@@ -71,7 +71,10 @@ fn the_main_page_comes_alone_on_stdout() {
             assert!(page.contains(&format!("{program}-{command}(1)")), "{command}");
         }
     }
-    assert!(page.contains("Exit codes:"), "{page}");
+    assert!(!page.contains("snapkeep-help(1)"), "{page}");
+    for said in ["Exit codes:", "SNAPKEEP_CONFIG"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
 }
 
 #[test]

@@ -14,7 +14,8 @@ use super::print;
 pub(in crate::cli) fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
     let Some(dir) = &args.dir else {
         let mut page = Vec::new();
-        Man::new(command()).render(&mut page)?;
+        // As `generate_to` does: there is no page about `help`.
+        Man::new(command().disable_help_subcommand(true)).render(&mut page)?;
         print(&String::from_utf8(page)?)?;
         return Ok(ExitCode::Done);
     };

@@ -115,7 +115,9 @@ pub(super) enum Mode {
 pub(super) fn mode(value: &str) -> Option<Mode> {
     let word = value.trim().to_lowercase().replace(['_', ' '], "-");
     match word.as_str() {
-        "instance" | "instances" | "ec2" | "server" | "servers" => Some(Mode::Instances),
+        "instance" | "instances" | "ec2" | "server" | "servers" | "snapshot" | "snapshots" => {
+            Some(Mode::Instances)
+        }
         "volume" | "volumes" | "ebs" | "disk" | "disks" => Some(Mode::Volumes),
         "image" | "images" | "ami" | "amis" => Some(Mode::Images),
         "dry-run" | "dryrun" | "test" | "testing" | "simulate" | "simulation" | "noop" => {
