@@ -160,7 +160,7 @@ async fn credentials_are_asked_for_anew_before_they_expire() {
             }
         }
     });
-    let signer = Signer::new(Some(SharedCredentialsProvider::new(provider)));
+    let signer = Signer::new(Some(SharedCredentialsProvider::new(provider)), None);
     for (now, key) in [("03:00:00", "AKID1"), ("03:54:59", "AKID1"), ("03:55:00", "AKID2")] {
         let now = at(&format!("2026-11-20T{now}Z"));
         assert_eq!(signer.credentials(now).await.unwrap().access_key_id(), key);
@@ -169,5 +169,5 @@ async fn credentials_are_asked_for_anew_before_they_expire() {
     let later = at("2026-11-20T04:55:00Z");
     let err = signer.credentials(later).await.unwrap_err();
     assert!(err.to_string().contains("no AWS credentials found"), "{err}");
-    assert!(Signer::new(None).credentials(later).await.is_err());
+    assert!(Signer::new(None, None).credentials(later).await.is_err());
 }
