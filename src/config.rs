@@ -13,6 +13,7 @@ mod feasible;
 mod layer;
 mod load;
 mod merge;
+pub mod notify;
 pub mod policy;
 mod region_keys;
 mod resolve;
@@ -24,6 +25,7 @@ mod syntax;
 
 pub use diagnose::{Problem, Problems};
 pub use load::{LoadError, load, parse};
+pub use notify::{Notify, Topic, UrlSource};
 pub use policy::{
     Config, CopyRule, Encrypt, ImageRules, Kind, Limits, Orphans, Policy, RegionalPolicy, Regions,
     Retention, Take, Tier, TierRule, Window,

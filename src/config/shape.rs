@@ -5,6 +5,7 @@
 //! here knows a default or checks a meaning; that is for `layer` and `merge`.
 
 mod copies;
+mod notify;
 mod schema;
 mod value;
 
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use copies::{CopyShape, EncryptShape, RegionShape, TierNameShape};
+pub(super) use notify::{CommandShape, EventShape, NotifyShape, SnsShape, WebhookShape};
 pub use schema::schema;
 pub(super) use value::{
     At, DefaultsShape, OverrideShape, RegionsShape, RetentionShape, TierShape, WindowShape,
@@ -38,6 +40,8 @@ pub(super) struct FileShape {
     pub(super) policy: Option<Vec<At<PolicyShape>>>,
     /// What all policies together may use.
     pub(super) limits: Option<At<GlobalLimitsShape>>,
+    /// Who is told of failures, and of what else.
+    pub(super) notify: Option<At<NotifyShape>>,
 }
 
 /// One named block: what to protect, when, and how long to keep it.
