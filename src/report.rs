@@ -7,9 +7,13 @@ pub mod exit;
 pub mod explain_text;
 pub mod iam;
 pub mod json;
+pub mod message;
 pub mod plan_text;
 pub mod preflight_text;
 pub mod run_text;
 pub mod text;
+pub mod trouble;
 
 pub use exit::ExitCode;
+pub use message::Message;
+pub use trouble::Cycle;

@@ -4,6 +4,7 @@ pub(super) mod check;
 pub(super) mod explain;
 pub(super) mod iam;
 pub(super) mod inventory;
+pub(super) mod notify;
 pub(super) mod plan;
 pub(super) mod run;
 pub(super) mod schema;

@@ -24,6 +24,7 @@ mod orphans;
 mod reviewed;
 mod reviewed_images;
 mod runners;
+mod telling;
 mod twins;
 mod waiting;
 mod whole_way;
