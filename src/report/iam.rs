@@ -21,6 +21,7 @@ pub fn policy(rights: &Rights) -> Value {
     let mut statements: Vec<Value> =
         purposes.into_iter().filter_map(|purpose| statement(rights, purpose)).collect();
     statements.extend(keys::statements(rights, rights.keys.keys()));
+    statements.extend(telling(rights));
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
@@ -56,6 +57,13 @@ pub fn hints(rights: &Rights) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if !rights.topics.is_empty() {
+        hints.push(
+            "a topic that is encrypted with a customer's key needs kms:Decrypt and \
+             kms:GenerateDataKey on that key as well"
+                .to_owned(),
+        );
+    }
     if rights.all.keys().any(|(_, operation)| *operation == "DescribeImageReferences") {
         hints.push(
             "DescribeImageReferences looks at SSM parameters and Image Builder recipes with the \
@@ -64,6 +72,18 @@ pub fn hints(rights: &Rights) -> Vec<String> {
         );
     }
     hints
+}
+
+/// Returns the statement for messages to topics; none if nobody is told so.
+fn telling(rights: &Rights) -> Option<Value> {
+    (!rights.topics.is_empty()).then(|| {
+        json!({
+            "Sid": "Tell",
+            "Effect": "Allow",
+            "Action": ["sns:Publish"],
+            "Resource": rights.topics,
+        })
+    })
 }
 
 /// Returns the statement for one purpose; none if nothing is needed for it.
