@@ -17,6 +17,7 @@ mod commands;
 mod logs;
 mod progress;
 mod scope;
+mod telling;
 
 use args::{Args, Command, LogFormat};
 
@@ -29,7 +30,10 @@ pub fn main() -> process::ExitCode {
         Ok(runtime) => runtime,
         Err(err) => return fail(&anyhow::Error::new(err).context("could not start"), log),
     };
-    match runtime.block_on(dispatch(args)) {
+    let res = runtime.block_on(dispatch(args));
+    // A look-up of a name that hangs hangs in a thread, which nobody waits for.
+    runtime.shutdown_background();
+    match res {
         Ok(code) => code.into(),
         Err(err) => fail(&err, log),
     }
@@ -50,6 +54,7 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Explain(args) => commands::explain::explain(&global, args).await,
         Command::Check(args) => commands::check::check(&global, &args).await,
         Command::Iam(args) => commands::iam::iam(&global, &args),
+        Command::Notify(args) => commands::notify::notify(&global, &args).await,
         Command::Inventory(args) => commands::inventory::inventory(&global, args).await,
         Command::Schema(args) => commands::schema::schema(&args),
         Command::Import(args) => commands::import::import(&args),

@@ -194,6 +194,17 @@ pub struct EbsEncryption {
     pub kms_key_id: String,
 }
 
+/// What SNS is asked to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publish {
+    /// TopicArn.
+    pub topic_arn: String,
+    /// Subject: of e-mail, where subscribers get that.
+    pub subject: String,
+    /// Message.
+    pub text: String,
+}
+
 /// A call that is asked for with `DryRun`, to learn whether it is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
@@ -394,6 +405,13 @@ pub trait Cloud: Send + Sync {
         &self,
         region: &Region,
     ) -> impl Future<Output = Result<EbsEncryption, CloudError>> + Send;
+
+    /// Sends a message to the subscribers of a topic (sns:Publish). Has no client token.
+    fn publish(
+        &self,
+        region: &Region,
+        request: &Publish,
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
 
     /// Asks whether a call is allowed, without making it: `Ok` if it is.
     fn dry_run(

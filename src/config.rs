@@ -17,6 +17,7 @@ pub mod import;
 mod layer;
 mod load;
 mod merge;
+pub mod notify;
 pub mod policy;
 mod region_keys;
 mod resolve;
@@ -29,6 +30,7 @@ mod syntax;
 pub use accounts::{AccountName, Role};
 pub use diagnose::{Problem, Problems};
 pub use load::{LoadError, load, parse};
+pub use notify::{Notify, Topic, UrlSource};
 pub use policy::{
     Config, CopyRule, Encrypt, ImageRules, Kind, Limits, Orphans, Policy, RegionalPolicy, Regions,
     Retention, Take, Tier, TierRule, Window,

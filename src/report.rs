@@ -8,11 +8,15 @@ pub mod exit;
 pub mod explain_text;
 pub mod iam;
 pub mod json;
+pub mod message;
 pub mod metrics;
 pub mod plan_text;
 pub mod preflight_text;
 pub mod run_text;
 pub mod status;
 pub mod text;
+pub mod trouble;
 
 pub use exit::ExitCode;
+pub use message::Message;
+pub use trouble::Cycle;

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod clock;
 pub mod cycle;
+pub mod notify;
 pub mod observe;
 pub mod preflight;
 pub mod wait;

@@ -109,6 +109,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Print the least-privilege IAM policy for the configuration
     Iam(IamArgs),
+    /// Send a test message to whoever [notify] names
+    Notify(NotifyArgs),
     /// Save what plans are made from, for `plan --inventory`, in the layout of the AWS CLI
     Inventory(InventoryArgs),
     /// Print the JSON Schema of the configuration, of a plan or of a report
@@ -191,6 +193,11 @@ pub(super) struct RunArgs {
     /// How the report looks
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: Format,
+
+    /// Where it is kept what was told, for [notify] [default: $STATE_DIRECTORY, else
+    /// $XDG_STATE_HOME/snapkeep, else ~/.local/state/snapkeep; with --sandbox nowhere]
+    #[arg(long, env = "SNAPKEEP_STATE_DIR", value_name = "DIR")]
+    pub(super) state_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -250,6 +257,13 @@ pub(super) struct IamArgs {
     /// How the policy looks
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     pub(super) format: IamFormat,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct NotifyArgs {
+    /// Send it now, by every channel
+    #[arg(long, required = true)]
+    pub(super) test: bool,
 }
 
 /// How an IAM policy looks.

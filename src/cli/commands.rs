@@ -7,6 +7,7 @@ pub(super) mod iam;
 pub(super) mod import;
 pub(super) mod inventory;
 pub(super) mod man;
+pub(super) mod notify;
 pub(super) mod plan;
 pub(super) mod run;
 pub(super) mod schema;

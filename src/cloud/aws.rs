@@ -1,4 +1,4 @@
-//! The adapter to the real EC2 and KMS, and the only place that names their SDKs.
+//! The adapter to the real EC2, KMS and SNS, and the only place that names their SDKs.
 //!
 //! It turns each call of the port into one request and each reply into nouns of the domain. It
 //! decides nothing: pages, pace and the retries of what changes something are the caller's. An
@@ -8,7 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::cloud::{
     Cloud, CloudError, CopyImage, CopySnapshot, CreateImage, CreateSnapshot, CreateSnapshots,
-    Created, EbsEncryption, ImageFilter, ImageReference, Page, Permissions, Probe, SnapshotFilter,
+    Created, EbsEncryption, ImageFilter, ImageReference, Page, Permissions, Probe, Publish,
+    SnapshotFilter,
 };
 use crate::domain::ids::{ImageId, InstanceId, ResourceId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, Instance, Key, Snapshot, Volume};
@@ -29,6 +30,7 @@ mod read;
 mod references;
 mod replies;
 mod role;
+mod sns;
 mod write;
 
 pub use client::{AwsCloud, ConnectError, Defaults};
@@ -200,6 +202,10 @@ impl Cloud for AwsCloud {
 
     async fn ebs_encryption(&self, region: &Region) -> Result<EbsEncryption, CloudError> {
         keys::ebs_encryption(&self.client(region), region).await
+    }
+
+    async fn publish(&self, region: &Region, request: &Publish) -> Result<(), CloudError> {
+        sns::publish(self, region, request).await
     }
 
     async fn dry_run(&self, region: &Region, probe: &Probe) -> Result<(), CloudError> {

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::cloud::{
     Cloud, CloudError, CopyImage, CopySnapshot, CreateImage, CreateSnapshot, CreateSnapshots,
     Created, EbsEncryption, ErrorKind, ImageFilter, ImageReference, Page, Permissions, Probe,
-    SnapshotFilter,
+    Publish, SnapshotFilter,
 };
 use crate::domain::api_calls::{ApiCalls, CallEnd};
 use crate::domain::ids::{ImageId, InstanceId, ResourceId, SnapshotId, VolumeId};
@@ -192,6 +192,10 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
     ) -> Result<(), CloudError> {
         let res = self.cloud.enable_image_deprecation(region, image_id, at).await;
         self.count(Some(region), "EnableImageDeprecation", res)
+    }
+
+    async fn publish(&self, region: &Region, request: &Publish) -> Result<(), CloudError> {
+        self.count(Some(region), "Publish", self.cloud.publish(region, request).await)
     }
 
     async fn describe_image_references(

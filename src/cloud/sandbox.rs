@@ -33,6 +33,7 @@ mod lineage;
 mod listing;
 mod permissions;
 mod port;
+mod publish;
 mod references;
 mod refusal;
 mod settings;
@@ -73,6 +74,7 @@ impl Sandbox {
             settings: Settings::default(),
             faults: Faults::default(),
             calls: BTreeMap::new(),
+            published: Vec::new(),
         };
         Self { time: VirtualTime::new(now), state: Mutex::new(state), path: None }
     }

@@ -110,12 +110,24 @@ impl Problem {
         let (line, column) = line_and_column(text, start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-        let excerpt = text[line_start..line_end].trim_end().to_owned();
+        let excerpt = masked(text[line_start..line_end].trim_end());
         let end = floor_boundary(text, place.end).clamp(start, line_end);
         let length = text[start..end].trim_end().chars().count().max(1);
-        let hint = Some(hint).filter(|hint| !hint.is_empty());
+        let hint = Some(masked(&hint)).filter(|hint| !hint.is_empty());
+        let message = masked(&message);
         Self { file: file.to_owned(), line, column, excerpt, length, message, hint }
     }
+}
+
+/// Returns `text` without what follows the scheme of a URL: that of a webhook is a secret, wherever
+/// it was typed by mistake. Every character has a star, so that marks stay in place.
+fn masked(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("://") else { return text.to_owned() };
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
+    let end = rest.find(is_end).unwrap_or(rest.len());
+    let (url, after) = rest.split_at(end);
+    let stars = "*".repeat(url.chars().count());
+    format!("{before}://{stars}{}", masked(after))
 }
 
 /// Returns the nearest boundary of a character at or before byte `at`.
@@ -298,6 +310,22 @@ error: something is wrong
   |
 1 | t = { 이름 = 1 }
   |              ^
+  = help: write something else
+"#]]
+        );
+    }
+
+    #[test]
+    fn of_a_url_only_the_scheme_is_shown() {
+        let text = "url = 'https://hooks.example.com/T/s3cret' # or https://b/s3cret";
+        assert_data_eq!(
+            show(text, 6..42),
+            str![[r#"
+error: something is wrong
+ --> a.toml:1:7
+  |
+1 | url = 'https://***************************' # or https://********
+  |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   = help: write something else
 "#]]
         );

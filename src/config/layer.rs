@@ -9,6 +9,7 @@ mod copies;
 mod images;
 mod keys;
 mod names;
+mod notify;
 mod rules;
 mod selectors;
 
@@ -31,6 +32,7 @@ pub(super) use accounts::AccountNames;
 pub(super) use copies::{CopyDraft, CopyKeys, EncryptDraft};
 pub(super) use images::can_deprecate_after;
 pub(super) use keys::{is_key_for, is_managed_by_aws};
+pub(super) use notify::URL_HINT;
 pub(super) use selectors::{Selection, Volumes};
 
 /// What a layer says about one key.
@@ -49,6 +51,14 @@ impl<T> Key<T> {
     pub(super) fn place(&self) -> Option<&Place> {
         match self {
             Self::Given(place, _) => Some(place),
+            Self::Absent | Self::Broken => None,
+        }
+    }
+
+    /// Returns what is given.
+    pub(super) fn value(&self) -> Option<&T> {
+        match self {
+            Self::Given(_, value) => Some(value),
             Self::Absent | Self::Broken => None,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 
 use crate::config::accounts::{AccountName, Role};
+use crate::config::notify::Notify;
 use crate::config::schedule::Schedule;
 use crate::config::select::{Adopt, Select, VolumeChoice};
 use crate::domain::region::Region;
@@ -26,6 +27,8 @@ pub struct Config {
     pub region_keys: BTreeMap<Region, Arc<str>>,
     /// Share of EC2's published request rates to use at most; above 0, at most 1.
     pub api_share: f64,
+    /// Who is told what, if anybody is.
+    pub notify: Option<Notify>,
     /// `sha256:` and the hex digest of the files as they were read.
     pub digest: String,
 }

@@ -12,6 +12,7 @@ use crate::config::conform::Broken;
 use crate::config::diagnose::{Findings, Place};
 use crate::config::layer::{Key, Layer, Reader};
 use crate::config::merge::Merge;
+use crate::config::notify::Notify;
 use crate::config::policy::Policy;
 use crate::config::region_keys::RegionKeys;
 use crate::config::shape::{At, FileShape, GlobalLimitsShape, PolicyShape};
@@ -49,6 +50,8 @@ pub(super) struct Resolved {
     pub(super) region_keys: BTreeMap<Region, Arc<str>>,
     /// Share of EC2's request rates.
     pub(super) api_share: f64,
+    /// Who is told what.
+    pub(super) notify: Option<Notify>,
 }
 
 /// Returns what the files say; what is wrong goes to `findings`.
@@ -65,6 +68,7 @@ pub(super) fn resolve(
     }
     let defaults = one_of(files, "defaults", |shape| shape.defaults.as_ref(), findings);
     let limits = one_of(files, "limits", |shape| shape.limits.as_ref(), findings);
+    let notify = one_of(files, "notify", |shape| shape.notify.as_ref(), findings);
     let defaults = match defaults {
         Some((parsed, at)) => {
             let mut reader = Reader::new(parsed.file, &parsed.broken, findings);
@@ -76,6 +80,10 @@ pub(super) fn resolve(
         None => None,
     };
     let api_share = limits.and_then(|(parsed, at)| api_share(parsed, at.value(), findings));
+    let notify = notify.and_then(|(parsed, at)| {
+        let zone = defaults.as_ref().and_then(|layer| layer.timezone.value()).copied();
+        Reader::new(parsed.file, &parsed.broken, findings).notify(at, zone)
+    });
     let keys = RegionKeys::read(files, is_complete, findings);
     let accounts = Accounts::read(files, is_complete, findings);
     let above = Above { defaults: defaults.as_ref(), keys: &keys, accounts: &accounts };
@@ -104,6 +112,7 @@ pub(super) fn resolve(
         roles: accounts.into_roles(),
         region_keys: keys.into_keys(),
         api_share: api_share.unwrap_or(1.0),
+        notify,
     }
 }
 

@@ -3,6 +3,7 @@
 //! What is rendered here loads again to the same policies.
 
 mod copies;
+mod notify;
 
 use std::fmt::Write as _;
 
@@ -28,6 +29,9 @@ pub fn render_resolved(config: &Config) -> String {
     for (region, key) in &config.region_keys {
         let _ = write!(out, "\n[regions.\"{region}\"]\n");
         entry(&mut out, "kms_key", key.as_ref());
+    }
+    if let Some(notify) = &config.notify {
+        notify::render_notify(&mut out, notify);
     }
     for policy in &config.policies {
         render_policy(&mut out, policy);

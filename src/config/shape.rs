@@ -6,6 +6,7 @@
 
 mod accounts;
 mod copies;
+mod notify;
 mod schema;
 mod value;
 
@@ -16,6 +17,7 @@ use serde::Deserialize;
 
 pub(super) use accounts::AccountShape;
 pub(super) use copies::{CopyShape, EncryptShape, RegionShape, TierNameShape};
+pub(super) use notify::{CommandShape, EventShape, NotifyShape, SnsShape, WebhookShape};
 pub use schema::schema;
 pub(super) use value::{
     At, DefaultsShape, OverrideShape, RegionsShape, RetentionShape, TierShape, WindowShape,
@@ -42,6 +44,8 @@ pub(super) struct FileShape {
     pub(super) policy: Option<Vec<At<PolicyShape>>>,
     /// What all policies together may use.
     pub(super) limits: Option<At<GlobalLimitsShape>>,
+    /// Who is told of failures, and of what else.
+    pub(super) notify: Option<At<NotifyShape>>,
 }
 
 /// One named block: what to protect, when, and how long to keep it.

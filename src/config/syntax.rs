@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use crate::config::layer::URL_HINT;
+
 /// Returns a hint about what the parser found at `span`; empty where nothing is plain.
 pub(super) fn hint(text: &str, span: Range<usize>, message: &str) -> String {
     let start = span.start;
@@ -29,6 +31,8 @@ pub(super) fn hint(text: &str, span: Range<usize>, message: &str) -> String {
         return match found.trim().to_lowercase().as_str() {
             word @ ("true" | "false") => format!("write `{word}`"),
             "" => "write a value after `=`".to_owned(),
+            // Only webhooks have one.
+            _ if found.contains("://") => URL_HINT.to_owned(),
             _ if found.contains(['"', '\\', '\n']) => "put quotes around it".to_owned(),
             _ => format!("put quotes around it: `\"{}\"`", found.trim()),
         };

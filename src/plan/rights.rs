@@ -1,4 +1,4 @@
-//! Rights: which calls of EC2 and KMS a configuration needs, where, and what for.
+//! Rights: which calls of EC2, KMS and SNS a configuration needs, where, and what for.
 //!
 //! Pure, and the one place that says so: the IAM policy and the preflight are both made of it. It
 //! knows nothing of what an account has, so whatever a configuration may come to do is needed.
@@ -21,6 +21,8 @@ pub struct Rights {
     pub all: BTreeMap<(Purpose, &'static str), Right>,
     /// The keys that the configuration names.
     pub keys: BTreeMap<KeyNeed, BTreeSet<String>>,
+    /// The ARNs of the topics to which messages are published.
+    pub topics: BTreeSet<Arc<str>>,
     /// Which installations' things are changed and deleted: values of the tag `snapkeep:owner`.
     pub owners: BTreeSet<Arc<str>>,
     /// The calls that make something and tag it.

@@ -29,6 +29,7 @@ pub fn policy(rights: &Rights) -> Value {
             "Resource": rights.roles,
         }));
     }
+    statements.extend(telling(rights));
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
@@ -64,6 +65,13 @@ pub fn hints(rights: &Rights) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if !rights.topics.is_empty() {
+        hints.push(
+            "a topic that is encrypted with a customer's key needs kms:Decrypt and \
+             kms:GenerateDataKey on that key as well"
+                .to_owned(),
+        );
+    }
     if rights.all.keys().any(|(_, operation)| *operation == "DescribeImageReferences") {
         hints.push(
             "DescribeImageReferences looks at SSM parameters and Image Builder recipes with the \
@@ -83,6 +91,18 @@ pub fn trust_hint(role_arn: &str, external_id: Option<&str>) -> String {
         "the trust policy of {role_arn} has to allow sts:AssumeRole to whoever runs \
          snapkeep{condition}"
     )
+}
+
+/// Returns the statement for messages to topics; none if nobody is told so.
+fn telling(rights: &Rights) -> Option<Value> {
+    (!rights.topics.is_empty()).then(|| {
+        json!({
+            "Sid": "Tell",
+            "Effect": "Allow",
+            "Action": ["sns:Publish"],
+            "Resource": rights.topics,
+        })
+    })
 }
 
 /// Returns the statement for one purpose; none if nothing is needed for it.

@@ -29,6 +29,10 @@ pub struct Account {
 pub struct Accounts {
     first: Account,
     others: Vec<Account>,
+    /// The own account, if it is none of these: it tells people, and assumes roles.
+    own: Option<World>,
+    /// Whether there are others, which were not wanted.
+    are_some: bool,
     /// Whether each has a name in what is shown, and a directory in a saved inventory.
     are_named: bool,
 }
@@ -55,12 +59,29 @@ impl Accounts {
         }
         let mut accounts = accounts.into_iter();
         let first = accounts.next().ok_or(OpenError::NoAccount)?;
-        Ok(Self { first, others: accounts.collect(), are_named })
+        let own = match first.config.account {
+            Some(_) if *choice == Choice::Aws => Some(opener.open(None, None).await?),
+            Some(_) | None => None,
+        };
+        let others: Vec<Account> = accounts.collect();
+        let are_some = others.len() + 1 < names.len();
+        Ok(Self { first, others, own, are_some, are_named })
     }
 
     /// Returns each account, the own one first, then by name.
     pub fn iter(&self) -> impl Iterator<Item = &Account> {
         std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Returns true if the configuration has more accounts, which were not wanted.
+    pub fn are_some(&self) -> bool {
+        self.are_some
+    }
+
+    /// Returns the EC2 of the own account, whether or not policies apply in it; of a sandbox or a
+    /// saved inventory any one will do.
+    pub fn own(&self) -> &World {
+        self.own.as_ref().unwrap_or(&self.first.world)
     }
 
     /// Returns the directory of each account in a saved inventory; none where there is only one.

@@ -4,6 +4,7 @@
 //! be tried is said to be untried, never to be right.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::future::{join, join_all};
 
@@ -34,7 +35,8 @@ pub async fn preflight<C: Cloud>(cloud: &C, config: &Config) -> Preflight {
     let rights = rights(config);
     let mut regions = rights.regions.clone();
     let listed = cloud.describe_regions().await;
-    let account = account_checks(&listed, rights.is_everywhere);
+    let mut account = account_checks(&listed, rights.is_everywhere);
+    account.extend(rights.topics.iter().map(topic_check));
     let enabled: Option<BTreeSet<Region>> = listed.ok().map(|list| list.into_iter().collect());
     if let (true, Some(enabled)) = (rights.is_everywhere, &enabled) {
         regions.extend(enabled);
@@ -73,6 +75,12 @@ fn account_checks(listed: &Result<Vec<Region>, CloudError>, is_needed: bool) -> 
         checks.push(Check { what: "the regions that are not named".to_owned(), finding });
     }
     checks
+}
+
+/// A message that is published is sent, so that is not tried.
+fn topic_check(arn: &Arc<str>) -> Check {
+    let why = "`snapkeep notify --test` does, with a message that everybody gets".to_owned();
+    Check { what: format!("Publish to {arn}"), finding: Finding::NotTried(why) }
 }
 
 async fn check_region<C: Cloud>(

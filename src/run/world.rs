@@ -9,8 +9,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::cloud::files::{Files, FilesError};
 use crate::cloud::sandbox::{Sandbox, SandboxError};
+use crate::cloud::{Cloud as _, Publish};
 use crate::config::{Config, Role};
 use crate::domain::inventory::Inventory;
+use crate::domain::region::Region;
 use crate::execute::{Progress, Stop};
 use crate::plan::Request;
 use crate::plan::preflight::Preflight;
@@ -233,6 +235,28 @@ impl World {
             Self::Aws(cloud, clock) => {
                 Ok(run_until_settled(cloud.as_ref(), clock, config, request, stop, progress).await)
             }
+        }
+    }
+
+    /// Returns true if nothing real is behind it, so that nobody real is to be told of it.
+    pub fn is_sandbox(&self) -> bool {
+        matches!(self, Self::Sandbox(_))
+    }
+
+    /// Publishes a message to an SNS topic with the credentials of this account.
+    ///
+    /// # Errors
+    ///
+    /// Why not, in words.
+    pub async fn publish(&self, region: &Region, request: &Publish) -> Result<(), String> {
+        match self {
+            Self::Sandbox(sandbox) => {
+                let published = sandbox.time().drive(sandbox.publish(region, request)).await;
+                published.map_err(|err| err.reason())
+            }
+            Self::Files(..) => Err(WorldError::OnlySaved.to_string()),
+            #[cfg(feature = "aws")]
+            Self::Aws(cloud, _) => cloud.publish(region, request).await.map_err(|err| err.reason()),
         }
     }
 

@@ -73,6 +73,7 @@ fn check_survives_being_resolved(config: &Config) {
         assert_eq!(policy.overrides, again.overrides);
     }
     assert_eq!(config.region_keys, again.region_keys);
+    assert_eq!(config.notify, again.notify);
     assert!((config.api_share - again.api_share).abs() < f64::EPSILON);
     assert_eq!(text, render_resolved(&again), "rendering is stable");
 }

@@ -25,6 +25,7 @@ mod protection;
 mod reviewed;
 mod reviewed_images;
 mod runners;
+mod telling;
 mod twins;
 mod waiting;
 mod whole_way;

@@ -16,6 +16,7 @@ fn root() -> &'static Path {
 fn configurations() -> Vec<PathBuf> {
     let names = [
         "config/snapkeep.toml",
+        "config/samples/being-told.toml",
         "config/samples/golden-images.toml",
         "config/samples/second-region.toml",
         "config/samples/take-over.toml",
@@ -65,7 +66,11 @@ fn nothing_but_listings_is_allowed_without_a_condition() {
             let is_anywhere = path.ends_with("everywhere.toml");
             let resources = statement["Resource"].to_string();
             let names_keys = resources.contains(":key/") && !resources.contains(":key/*");
-            assert!(is_listing || is_bound || is_anywhere || names_keys, "{statement}");
+            let names_all = !resources.contains('*');
+            assert!(
+                is_listing || is_bound || is_anywhere || names_keys || names_all,
+                "{statement}"
+            );
         }
     }
 }

@@ -23,6 +23,8 @@ mod moto;
 #[cfg(feature = "aws")]
 mod moto_cli;
 #[cfg(test)]
+mod notify;
+#[cfg(test)]
 mod plan_properties;
 #[cfg(test)]
 mod preflight;

@@ -9,6 +9,8 @@ fn commands_print_what_the_documents_show() {
     // Where they keep a sandbox, which must be a new one.
     fs::create_dir_all(root.join("target")).unwrap();
     let _ = fs::remove_file(root.join("target/trial.json"));
+    // What an earlier test was told is not to be remembered.
+    let _ = fs::remove_dir_all(root.join("target/told"));
     trycmd::TestCases::new().env("COLUMNS", "100").case("README.md").case("tests/cmd/*.md");
 }
 

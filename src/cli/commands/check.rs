@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 
 use crate::cli::args::{CheckArgs, Global};
 use crate::cli::scope;
+use crate::cli::telling;
 use crate::config::Config;
 use crate::config::load;
 use crate::config::render_resolved;
@@ -15,6 +16,7 @@ use super::print;
 pub(in crate::cli) async fn check(global: &Global, args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let path = scope::config_path(global)?;
     let config = load(&path)?;
+    telling::warn_of_missing_secrets(&config)?;
     if args.online {
         return try_out(global, &config).await;
     }

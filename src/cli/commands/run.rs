@@ -8,14 +8,17 @@ use crate::cli::args::{Format, Global, RunArgs};
 use crate::cli::commands::plan::{exit_codes, show};
 use crate::cli::progress::Bar;
 use crate::cli::scope;
+use crate::cli::telling;
 use crate::cli::usage;
+use crate::config::load;
 use crate::report::{ExitCode, json, run_text};
 use crate::run::{Outcome, Plan, Report, Request, Stop};
 
 use super::print;
 
 pub(in crate::cli) async fn run(global: &Global, args: RunArgs) -> anyhow::Result<ExitCode> {
-    let config = scope::config(global)?;
+    let path = scope::config_path(global)?;
+    let config = load(&path)?;
     let accounts = scope::open(global, &config, &args.scope.account, None).await?;
     let base = scope::request(&config, &args.scope, accounts.begun_at())?;
     let request = Request { extra: args.extra, max_deletes: args.max_deletes, ..base };
@@ -37,11 +40,15 @@ pub(in crate::cli) async fn run(global: &Global, args: RunArgs) -> anyhow::Resul
     } else {
         accounts.run(&request, &stop, &Bar::new()).await?
     };
-    tell(&reports, args.format)
+    let code = show_reports(&reports, args.format);
+    // Also where the report could not be shown, such as on a full disk.
+    let memory = telling::memory(global, &path, args.state_dir.as_deref());
+    telling::tell(&config, &accounts, &reports, &request, memory).await;
+    code
 }
 
 /// Prints the report of each account.
-fn tell(reports: &[Report], format: Format) -> anyhow::Result<ExitCode> {
+fn show_reports(reports: &[Report], format: Format) -> anyhow::Result<ExitCode> {
     let runs: Vec<(&Plan, &[Outcome])> =
         reports.iter().map(|report| (&report.plan, &report.outcomes[..])).collect();
     let codes =

@@ -13,6 +13,7 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::timeout::TimeoutConfig;
 use aws_sdk_ec2::config::{Builder, IdentityCache};
 use aws_sdk_kms::config as kms;
+use aws_sdk_sns::config as sns;
 use chrono::{DateTime, Utc};
 
 use super::Call;
@@ -64,10 +65,11 @@ impl Defaults {
     }
 }
 
-/// The real EC2, in all its regions, and KMS as far as EC2 needs it.
+/// The real EC2, in all its regions, KMS as far as EC2 needs it, and SNS for messages.
 pub struct AwsCloud {
     config: Builder,
     kms_config: kms::Builder,
+    sns_config: sns::Builder,
     clients: Mutex<BTreeMap<Region, Client>>,
     replies: Replies,
     signer: Signer,
@@ -76,6 +78,7 @@ pub struct AwsCloud {
     home: Region,
     ec2: Rehearsed,
     kms_endpoint: Option<String>,
+    sns_endpoint: Option<String>,
 }
 
 impl AwsCloud {
@@ -115,21 +118,27 @@ impl AwsCloud {
         let mut config =
             Builder::from(sdk_config).timeout_config(timeouts.clone()).interceptor(replies.clone());
         // Its replies are JSON, of which a part is an error for the SDK; `replies` knows XML.
-        let mut kms_config = kms::Builder::from(sdk_config).timeout_config(timeouts);
+        let mut kms_config = kms::Builder::from(sdk_config).timeout_config(timeouts.clone());
+        let mut sns_config = sns::Builder::from(sdk_config).timeout_config(timeouts);
         let identities =
             sdk_config.identity_cache().unwrap_or_else(|| IdentityCache::lazy().build());
         config.set_identity_cache(CredentialsGate::new(identities.clone(), of_role.clone()));
-        kms_config.set_identity_cache(CredentialsGate::new(identities, of_role.clone()));
+        kms_config.set_identity_cache(CredentialsGate::new(identities.clone(), of_role.clone()));
+        sns_config.set_identity_cache(CredentialsGate::new(identities, of_role.clone()));
 
         let ec2 = Rehearsal::of_ec2(config.clone()).await;
         checked(ec2.endpoint.as_ref(), "AWS_ENDPOINT_URL_EC2")?;
         let kms_endpoint = Rehearsal::of_kms(kms_config.clone()).await.endpoint;
         checked(kms_endpoint.as_ref(), "AWS_ENDPOINT_URL_KMS")?;
+        let sns_endpoint = Rehearsal::of_sns(sns_config.clone()).await.endpoint;
+        checked(sns_endpoint.as_ref(), "AWS_ENDPOINT_URL_SNS")?;
         config.set_http_client(ec2.http_client.clone());
         kms_config.set_http_client(ec2.http_client.clone());
+        sns_config.set_http_client(ec2.http_client.clone());
         Ok(Self {
             config,
             kms_config,
+            sns_config,
             clients: Mutex::default(),
             replies,
             signer: Signer::new(sdk_config.credentials_provider(), of_role),
@@ -138,16 +147,18 @@ impl AwsCloud {
             home,
             ec2,
             kms_endpoint,
+            sns_endpoint,
         })
     }
 
     /// Returns true if all requests go to this machine, as to a server for tests.
     ///
     /// That is so only if the configuration names an endpoint of EC2 and that is an address of
-    /// loopback, or `localhost`; and if it names one of KMS, that too. If it names none of KMS,
-    /// nothing is sent to KMS then.
+    /// loopback, or `localhost`; and if it names one of KMS or SNS, that too. If it names none of
+    /// them, nothing is sent to them then.
     pub fn endpoint_is_loopback(&self) -> bool {
-        self.ec2_is_loopback() && self.kms_endpoint.as_deref().is_none_or(endpoint::is_loopback)
+        let others = [&self.kms_endpoint, &self.sns_endpoint];
+        self.ec2_is_loopback() && others.into_iter().flatten().all(|url| endpoint::is_loopback(url))
     }
 
     fn ec2_is_loopback(&self) -> bool {
@@ -191,6 +202,16 @@ impl AwsCloud {
         Ok(aws_sdk_kms::Client::from_conf(self.kms_config.clone().region(name).build()))
     }
 
+    /// Returns the client of SNS in `region`, or why there is none.
+    pub(super) fn sns_client(&self, region: &Region) -> Result<aws_sdk_sns::Client, &'static str> {
+        if self.ec2_is_loopback() && self.sns_endpoint.is_none() {
+            return Err("EC2's endpoint is on this machine and SNS's is not configured \
+                        (set AWS_ENDPOINT_URL_SNS)");
+        }
+        let name = sns::Region::new(region.as_str().to_owned());
+        Ok(aws_sdk_sns::Client::from_conf(self.sns_config.clone().region(name).build()))
+    }
+
     /// Returns the instant that EC2 would say it is, so that what depends on it is right although
     /// the local clock may not be.
     pub(super) fn ec2_now(&self) -> DateTime<Utc> {
@@ -219,6 +240,7 @@ impl fmt::Debug for AwsCloud {
             .field("default_region", &self.default_region)
             .field("endpoint", &self.ec2.endpoint)
             .field("kms_endpoint", &self.kms_endpoint)
+            .field("sns_endpoint", &self.sns_endpoint)
             .finish_non_exhaustive()
     }
 }
@@ -261,6 +283,15 @@ impl Rehearsal {
         let region = kms::Region::new(FALLBACK_REGION);
         let client = aws_sdk_kms::Client::from_conf(config.region(region).build());
         let request = client.describe_key().key_id("alias/aws/ebs");
+        let _ = request.customize().interceptor(rehearsal.clone()).send().await;
+        rehearsal.take()
+    }
+
+    async fn of_sns(config: sns::Builder) -> Rehearsed {
+        let rehearsal = Self::default();
+        let region = sns::Region::new(FALLBACK_REGION);
+        let client = aws_sdk_sns::Client::from_conf(config.region(region).build());
+        let request = client.publish().message("never sent");
         let _ = request.customize().interceptor(rehearsal.clone()).send().await;
         rehearsal.take()
     }

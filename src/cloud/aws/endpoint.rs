@@ -1,5 +1,5 @@
 //! Where requests go: what the SDK made of `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_EC2`,
-//! `AWS_ENDPOINT_URL_KMS`, profiles and the setting that ignores them all.
+//! `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL_SNS`, profiles and the setting that ignores them all.
 //!
 //! The SDK does not show what it resolved, and repeating its rules would be a guess. So one
 //! request is prepared and stopped before anything leaves; on the way it shows both the endpoint
@@ -13,6 +13,7 @@ use aws_sdk_ec2::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents, SharedHttpClient};
 use aws_sdk_ec2::error::BoxError;
 use aws_sdk_kms::config::endpoint as kms;
+use aws_sdk_sns::config::endpoint as sns;
 use aws_smithy_runtime_api::client::endpoint::EndpointResolverParams;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 
@@ -72,7 +73,11 @@ impl Intercept for Rehearsal {
         let params = cfg.load::<EndpointResolverParams>();
         let ec2 = params.and_then(|params| params.get::<Params>());
         let kms = params.and_then(|params| params.get::<kms::Params>());
-        let endpoint = ec2.and_then(Params::endpoint).or(kms.and_then(kms::Params::endpoint));
+        let sns = params.and_then(|params| params.get::<sns::Params>());
+        let endpoint = ec2
+            .and_then(Params::endpoint)
+            .or(kms.and_then(kms::Params::endpoint))
+            .or(sns.and_then(sns::Params::endpoint));
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Rehearsed {
             endpoint: endpoint.map(str::to_owned),
             params: ec2.cloned(),

@@ -78,9 +78,10 @@ impl Call<'_> {
 
     fn refused(self, code: &str, message: &str, status: u16) -> CloudError {
         let kind = match code {
-            // KMS has names of its own (AWS KMS API reference, DescribeKey and "Common errors").
-            "NotFoundException" => ErrorKind::NotFound,
-            "AccessDeniedException" => ErrorKind::Denied,
+            // KMS has names of its own (AWS KMS API reference, DescribeKey and "Common errors"), and
+            // so has SNS (API reference, Publish).
+            "NotFoundException" | "NotFound" => ErrorKind::NotFound,
+            "AccessDeniedException" | "AuthorizationError" => ErrorKind::Denied,
             _ => ErrorKind::of(code, message, status),
         };
         // EC2 answers with these two in a region that the account has not enabled ("Error codes

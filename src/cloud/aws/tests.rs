@@ -11,3 +11,4 @@ mod references;
 mod replay;
 mod requests;
 mod settings;
+mod sns;

@@ -79,14 +79,19 @@ impl Sandbox {
         Err(refusal.into_error(operation, region))
     }
 
-    async fn wait(&self, delay: TimeDelta) {
+    pub(super) async fn wait(&self, delay: TimeDelta) {
         if TimeDelta::zero() < delay {
             self.time.sleep_until(self.time.now() + delay).await;
         }
     }
 
     /// Counts the call and returns what will befall it.
-    fn arrive(&self, operation: &'static str, region: &Region, resource: &str) -> Option<Fault> {
+    pub(super) fn arrive(
+        &self,
+        operation: &'static str,
+        region: &Region,
+        resource: &str,
+    ) -> Option<Fault> {
         let now = self.time.now();
         let mut state = self.lock();
         *state.calls.entry((*region, operation)).or_default() += 1;
@@ -107,17 +112,8 @@ impl Sandbox {
         resource: &str,
         effect: impl FnOnce(Effect<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let internal =
-            || Refusal::new("InternalError", "An internal error has occurred").with_status(500);
-        match fault {
-            Some(Fault::Throttled) => return Err(Refusal::throttled()),
-            Some(Fault::Denied) => return Err(Refusal::denied()),
-            Some(Fault::ErrorBefore) => return Err(internal()),
-            Some(Fault::Refused { code, message }) => return Err(Refusal::new(code, *message)),
-            Some(
-                Fault::LostReply | Fault::Slow(_) | Fault::InstanceVanishes | Fault::SnapshotsFail,
-            )
-            | None => {}
+        if let Some(refusal) = fault.and_then(refused) {
+            return Err(refusal);
         }
         let now = self.time.now();
         let state = &mut *self.lock();
@@ -140,6 +136,22 @@ impl Sandbox {
         let res = effect(Effect { regions, settings, maker });
         if fault == Some(&Fault::LostReply) { Err(internal()) } else { res }
     }
+}
+
+/// Returns the refusal that a fault is, if it lets nothing happen.
+pub(super) fn refused(fault: &Fault) -> Option<Refusal> {
+    match fault {
+        Fault::Throttled => Some(Refusal::throttled()),
+        Fault::Denied => Some(Refusal::denied()),
+        Fault::ErrorBefore => Some(internal()),
+        Fault::Refused { code, message } => Some(Refusal::new(code, *message)),
+        Fault::LostReply | Fault::Slow(_) | Fault::InstanceVanishes | Fault::SnapshotsFail => None,
+    }
+}
+
+/// What EC2 answers when it does not know itself what happened.
+pub(super) fn internal() -> Refusal {
+    Refusal::new("InternalError", "An internal error has occurred").with_status(500)
 }
 
 fn terminate(region: &mut RegionState, instance_id: &str) {

@@ -8,7 +8,8 @@ use crate::cloud::sandbox::{
 };
 use crate::cloud::{
     Cloud, CloudError, CopyImage, CopySnapshot, CreateImage, CreateSnapshot, CreateSnapshots,
-    Created, EbsEncryption, ImageFilter, ImageReference, Page, Permissions, Probe, SnapshotFilter,
+    Created, EbsEncryption, ImageFilter, ImageReference, Page, Permissions, Probe, Publish,
+    SnapshotFilter,
 };
 use crate::domain::ids::{ImageId, InstanceId, ResourceId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, Instance, Key, Snapshot, Volume};
@@ -256,6 +257,10 @@ impl Cloud for Sandbox {
         let EbsEncryption { is_by_default, .. } = ask("GetEbsEncryptionByDefault").await?;
         let EbsEncryption { kms_key_id, .. } = ask("GetEbsDefaultKmsKeyId").await?;
         Ok(EbsEncryption { is_by_default, kms_key_id })
+    }
+
+    async fn publish(&self, region: &Region, request: &Publish) -> Result<(), CloudError> {
+        self.keep_message(region, request).await
     }
 
     async fn dry_run(&self, region: &Region, probe: &Probe) -> Result<(), CloudError> {

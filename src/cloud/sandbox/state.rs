@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::cloud::Publish;
 use crate::cloud::sandbox::copy_image::ClientTokens;
 use crate::cloud::sandbox::fault::Faults;
 use crate::cloud::sandbox::ids::Ids;
@@ -26,6 +27,8 @@ pub(super) struct State {
     pub(super) settings: Settings,
     pub(super) faults: Faults,
     pub(super) calls: BTreeMap<(Region, &'static str), usize>,
+    /// Messages to topics, with the topics' regions.
+    pub(super) published: Vec<(Region, Publish)>,
 }
 
 /// The regions that are enabled.

@@ -8,10 +8,11 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::words;
 use crate::config::diagnose::either;
+use crate::config::layer::URL_HINT;
 use crate::domain::span::Span;
 
 /// Values that may be written as they are, by the path of their key; the last parts must match.
-const EXAMPLES: [(&str, &str); 28] = [
+const EXAMPLES: [(&str, &str); 34] = [
     ("version", "1"),
     ("name", "\"servers\""),
     ("regions", "[\"eu-west-1\"]"),
@@ -40,6 +41,12 @@ const EXAMPLES: [(&str, &str); 28] = [
     ("max_deletes", "1000"),
     ("max_delete_percent", "60"),
     ("limits", "{ max_deletes = 1000 }"),
+    ("notify", "{ sns = { topic = \"arn:aws:sns:eu-west-1:123456789012:snapkeep\" } }"),
+    ("on", "[\"failure\"]"),
+    ("topic", "\"arn:aws:sns:eu-west-1:123456789012:snapkeep\""),
+    ("sns", "{ topic = \"arn:aws:sns:eu-west-1:123456789012:snapkeep\" }"),
+    ("webhook", "{ url_env = \"SNAPKEEP_WEBHOOK_URL\" }"),
+    ("run", "[\"/usr/local/bin/page\", \"--oncall\"]"),
 ];
 
 /// Returns what to write for the key at `path`, which lacks it or holds something else.
@@ -170,10 +177,25 @@ impl Mistyped<'_, '_> {
             }
             ([.., "copy"], DeValue::String(_)) => format!("write `copy = [{{ to = {written} }}]`"),
             ([.., "copy"], DeValue::Boolean(_)) => example(key),
+            // What stands there may be the secret itself.
+            (["notify", "webhook"], _) => URL_HINT.to_owned(),
+            (["notify", "sns"], DeValue::String(_)) => {
+                format!("write `sns = {{ topic = {written} }}`")
+            }
+            (["notify", "command", "run"], DeValue::String(text)) => argv(text),
+            (["notify", "command"], DeValue::String(text)) => {
+                format!("{}, in `[notify.command]`", argv(text))
+            }
             _ => return None,
         };
         Some(hint)
     }
+}
+
+/// Returns what to write instead of a command line.
+fn argv(text: &str) -> String {
+    let words: Vec<String> = text.split_whitespace().map(|word| format!("\"{word}\"")).collect();
+    format!("no shell takes it apart; write `run = [{}]`", words.join(", "))
 }
 
 /// Returns what to write instead of a retention that names no tier.

@@ -3,6 +3,8 @@
 //! Only those that are not like the right ones, or more like others: what is spelled alike is found
 //! without a list.
 
+use crate::config::layer::URL_HINT;
+
 /// A table in which keys go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Table {
@@ -12,10 +14,18 @@ enum Table {
     Copy,
     /// `encrypt`.
     Encrypt,
+    /// `notify`.
+    Notify,
+    /// One of its channels.
+    Sns,
+    /// Another.
+    Webhook,
+    /// Another.
+    Command,
 }
 
 /// Keys and what is meant by them.
-const SYNONYMS: [(Table, &str, Meant); 19] = [
+const SYNONYMS: [(Table, &str, Meant); 28] = [
     (Table::Copy, "region", Meant::Key("to")),
     (Table::Copy, "regions", Meant::Key("to")),
     (Table::Copy, "destination", Meant::Key("to")),
@@ -43,6 +53,19 @@ const SYNONYMS: [(Table, &str, Meant); 19] = [
         "no_reboot",
         Meant::Text("an instance is rebooted only where `reboot = true` says so"),
     ),
+    (Table::Notify, "slack", Meant::Key("webhook")),
+    (Table::Notify, "events", Meant::Key("on")),
+    (
+        Table::Notify,
+        "email",
+        Meant::Text("subscribe the address to an SNS topic, and name that in `[notify.sns]`"),
+    ),
+    (Table::Notify, "url", Meant::Text(URL_HINT)),
+    (Table::Sns, "arn", Meant::Key("topic")),
+    (Table::Sns, "topic_arn", Meant::Key("topic")),
+    (Table::Webhook, "url", Meant::Text(URL_HINT)),
+    (Table::Webhook, "env", Meant::Key("url_env")),
+    (Table::Command, "argv", Meant::Key("run")),
 ];
 
 /// What is meant by a key.
@@ -62,6 +85,10 @@ pub(super) fn meant(path: &str, key: &str, holds_policy_keys: bool) -> Option<Me
         _ if holds_policy_keys => Table::Policy,
         [.., "copy", n] if n.bytes().all(|b| b.is_ascii_digit()) => Table::Copy,
         [.., "encrypt"] => Table::Encrypt,
+        ["notify"] => Table::Notify,
+        ["notify", "sns"] => Table::Sns,
+        ["notify", "webhook"] => Table::Webhook,
+        ["notify", "command"] => Table::Command,
         _ => return None,
     };
     let mut synonyms = SYNONYMS.iter();

@@ -23,6 +23,8 @@ pub(super) fn collect(config: &Config) -> Rights {
         collector.policy(policy);
     }
     let mut rights = collector.rights;
+    let topic = config.notify.as_ref().and_then(|notify| notify.sns.as_ref());
+    rights.topics.extend(topic.map(|topic| Arc::clone(&topic.arn)));
     for (own, adopted, operation) in [
         (Purpose::DeleteOwn, Purpose::DeleteAdopted, "DeleteSnapshot"),
         (Purpose::DeregisterOwn, Purpose::DeregisterAdopted, "DeregisterImage"),

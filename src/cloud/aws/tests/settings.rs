@@ -54,6 +54,14 @@ async fn an_endpoint_on_this_machine_is_recognised_wherever_it_is_configured() {
             "endpoint_url = https://example.com\nservices = here\n\
              [services here]\nec2 =\n  endpoint_url = http://127.0.0.1:5000\n\
              kms =\n  endpoint_url = http://127.0.0.1:5000",
+            // SNS is elsewhere.
+            false,
+        ),
+        (
+            "endpoint_url = https://example.com\nservices = here\n\
+             [services here]\nec2 =\n  endpoint_url = http://127.0.0.1:5000\n\
+             kms =\n  endpoint_url = http://127.0.0.1:5000\n\
+             sns =\n  endpoint_url = http://127.0.0.1:5000",
             true,
         ),
         (
@@ -97,7 +105,11 @@ async fn nothing_leaves_this_machine_for_kms_where_only_ec2_is_on_it() {
 
 #[tokio::test]
 async fn an_endpoint_that_is_no_url_is_named_with_where_it_may_come_from() {
-    for (service, variable) in [("ec2", "AWS_ENDPOINT_URL_EC2"), ("kms", "AWS_ENDPOINT_URL_KMS")] {
+    for (service, variable) in [
+        ("ec2", "AWS_ENDPOINT_URL_EC2"),
+        ("kms", "AWS_ENDPOINT_URL_KMS"),
+        ("sns", "AWS_ENDPOINT_URL_SNS"),
+    ] {
         let profile = format!(
             "[default]\nregion = eu-west-1\nservices = here\n\
              [services here]\n{service} =\n  endpoint_url = nowhere"
