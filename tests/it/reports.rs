@@ -5,6 +5,7 @@ use serde_json::Value;
 use snapbox::{assert_data_eq, file};
 use snapkeep::cloud::sandbox::Sandbox;
 use snapkeep::config::parse;
+use snapkeep::domain::failure::Failure;
 use snapkeep::domain::inventory::{ImageState, SnapshotState};
 use snapkeep::execute::Outcome;
 use snapkeep::plan::{Plan, Request, explain, plan};
@@ -73,7 +74,7 @@ fn a_withheld_deletion_is_told_and_exits_with_three() {
 fn a_failure_comes_before_a_limit_in_the_exit_code() {
     let plan = demo_plan("", Some(3));
     let mut outcomes = vec![Outcome::Done(Vec::new()); plan.actions.len()];
-    outcomes[0] = Outcome::Failed("UnauthorizedOperation".to_owned());
+    outcomes[0] = Outcome::Failed(Failure::lasting("UnauthorizedOperation"));
     assert_eq!(ExitCode::of_run(&plan, &outcomes), [ExitCode::Failed, ExitCode::Withheld]);
     let mut out = Vec::new();
     json::write_runs(&mut out, &[(&plan, &outcomes)], &ExitCode::of_run(&plan, &outcomes)).unwrap();

@@ -40,7 +40,7 @@ impl GapJson {
         Self {
             region: gap.region.as_ref().map(ToString::to_string),
             call: gap.operation,
-            error: gap.error.clone(),
+            error: gap.error.why.clone(),
         }
     }
 }
