@@ -37,6 +37,11 @@ impl Accounts {
         Ok(Self { first, others: Vec::new() })
     }
 
+    /// Takes one account that is open already.
+    pub fn of(account: Account) -> Self {
+        Self { first: account, others: Vec::new() }
+    }
+
     /// Returns each account, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Account> {
         std::iter::once(&self.first).chain(&self.others)
@@ -45,6 +50,16 @@ impl Accounts {
     /// Returns the instant to plan for when a command starts.
     pub fn begun_at(&self) -> DateTime<Utc> {
         self.first.world.begun_at()
+    }
+
+    /// Returns the present instant, also long after the accounts were opened.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.first.world.now()
+    }
+
+    /// Waits until `at` by the accounts' clock; not at all if that has passed.
+    pub async fn sleep_until(&self, at: DateTime<Utc>) {
+        self.first.world.sleep_until(at).await;
     }
 
     /// Returns true if nothing real is changed by acting at another instant than the present.
