@@ -1,4 +1,4 @@
-//! The adapter to the real EC2 and KMS, and the only place that names their SDKs.
+//! The adapter to the real EC2, KMS and Systems Manager, and the only place that names their SDKs.
 //!
 //! It turns each call of the port into one request and each reply into nouns of the domain. It
 //! decides nothing: pages, pace and the retries of what changes something are the caller's. An
@@ -23,6 +23,7 @@ mod endpoint;
 mod error;
 mod image;
 mod keys;
+mod parameter;
 mod permissions;
 mod presign;
 mod read;
@@ -31,6 +32,7 @@ mod replies;
 mod write;
 
 pub use client::{AwsCloud, ConnectError};
+pub use parameter::SsmParameter;
 
 /// What a call knows of itself, for its errors.
 #[derive(Debug, Clone, Copy)]

@@ -13,6 +13,8 @@ mod iam;
 #[cfg(test)]
 mod import_direction;
 #[cfg(test)]
+mod lambda;
+#[cfg(test)]
 #[cfg(feature = "aws")]
 mod moto;
 #[cfg(test)]
