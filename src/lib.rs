@@ -13,7 +13,7 @@
 //! | [`plan`] | configuration, inventory, now → a [`plan::Plan`]; its check | config, domain |
 //! | [`cloud`] | the port to EC2; the real one, the sandbox, saved inventories | domain |
 //! | [`execute`] | a plan → outcomes: order, pace, looking again | cloud, plan, domain |
-//! | [`report`] | plans and outcomes → text, JSON, exit codes | execute, plan, domain |
+//! | [`report`] | plans and outcomes → text, JSON, metrics, exit codes | execute, plan, domain |
 //! | [`run`] | one cycle, and the clocks | all above |
 //! | [`cli`] | the command line | run, report, execute, plan, config, cloud, domain |
 //! | [`lambda`] | the AWS Lambda function | run, report, config, cloud, domain |

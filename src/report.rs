@@ -1,15 +1,18 @@
-//! Reports: plans, outcomes and explanations as text and JSON.
+//! Reports: plans, outcomes and explanations as text and JSON, and metrics.
 //!
 //! Decides nothing and prints nothing: everything here returns or writes text, which is the same
 //! for the same input. What comes from outside is escaped before a terminal sees it.
 
+pub mod emf;
 pub mod exit;
 pub mod explain_text;
 pub mod iam;
 pub mod json;
+pub mod metrics;
 pub mod plan_text;
 pub mod preflight_text;
 pub mod run_text;
+pub mod status;
 pub mod text;
 
 pub use exit::ExitCode;

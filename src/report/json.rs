@@ -18,16 +18,21 @@ mod action;
 mod keep;
 mod note;
 mod params;
+mod protection;
 mod room;
+mod status;
 mod summary;
 mod waiting;
 
 use action::{ActionJson, WithheldJson};
 use keep::KeepJson;
 use note::{GapJson, NoteJson};
+use protection::ProtectionJson;
 use room::{LeftOutJson, Room};
 use summary::SummaryJson;
 use waiting::WaitingJson;
+
+pub use status::{status_schema, write_status};
 
 /// A plan: what a run would do now, and why.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -55,6 +60,8 @@ pub struct PlanJson {
     notes: Vec<NoteJson>,
     /// What could not be observed.
     gaps: Vec<GapJson>,
+    /// What every selected source has in each place, against what is asked of it by now.
+    protection: Vec<ProtectionJson>,
     /// How many items of each list are left out; absent where all are there. Only Lambda's answers,
     /// which may be only so long, leave anything out.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -252,7 +259,7 @@ impl PlanJson {
         room: &mut Room,
     ) -> (Self, Vec<OutcomeJson>) {
         let Plan { now, account, config_digest, actions, withheld, .. } = plan;
-        let Plan { keeps, waiting, notes, gaps, n_points: _, .. } = plan;
+        let Plan { keeps, waiting, notes, gaps, protection, n_points: _, .. } = plan;
         let (gaps, n_gaps) = room.take(gaps.iter().map(GapJson::new));
         let (notes, n_notes) = room.take(notes.iter().map(NoteJson::new));
         let (waiting, n_waiting) = room.take(waiting.iter().map(WaitingJson::new));
@@ -263,6 +270,7 @@ impl PlanJson {
         });
         let (ended, n_actions) = room.take(ended);
         let (actions, outcomes): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
+        let (protection, n_protection) = room.take(protection.iter().map(ProtectionJson::new));
         let (withheld, n_withheld) = room.take(withheld.iter().map(WithheldJson::new));
         let (keeps, n_keeps) = room.take(keeps.iter().map(KeepJson::new));
         let left_out = LeftOutJson {
@@ -272,6 +280,7 @@ impl PlanJson {
             waiting: n_waiting,
             notes: n_notes,
             gaps: n_gaps,
+            protection: n_protection,
         };
         let plan = Self {
             format: "snapkeep.plan/1",
@@ -285,6 +294,7 @@ impl PlanJson {
             waiting,
             notes,
             gaps,
+            protection,
             left_out: left_out.if_any(),
             exit_codes: numbers(codes),
         };

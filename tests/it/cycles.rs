@@ -22,6 +22,7 @@ mod images_uses;
 mod lambda;
 mod limits;
 mod orphans;
+mod protection;
 mod reviewed;
 mod reviewed_images;
 mod runners;

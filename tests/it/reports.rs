@@ -12,6 +12,7 @@ use snapkeep::plan::{Plan, Request, explain, plan};
 use snapkeep::report::{ExitCode, explain_text, json, plan_text, run_text};
 
 mod images;
+mod metrics;
 
 fn demo_plan(more: &str, max_deletes: Option<u32>) -> Plan {
     let now: DateTime<Utc> = "2026-11-20T03:10:00Z".parse().unwrap();
@@ -144,10 +145,11 @@ fn plans_and_runs_conform_to_their_schemas() {
 }
 
 #[test]
-fn the_schemas_of_plan_and_run_are_published() {
+fn the_schemas_of_what_commands_print_are_published() {
     let pretty = |schema| serde_json::to_string_pretty(&schema).unwrap() + "\n";
     assert_data_eq!(pretty(json::plan_schema()), file!["../schema/plan.json"].raw());
     assert_data_eq!(pretty(json::run_schema()), file!["../schema/run.json"].raw());
+    assert_data_eq!(pretty(json::status_schema()), file!["../schema/status.json"].raw());
 }
 
 /// Returns how many of each list a document has, and how many it says are left out.
@@ -175,6 +177,7 @@ fn what_does_not_fit_into_an_answer_is_left_out_from_the_end_and_counted() {
             ("waiting", plan.waiting.len()),
             ("notes", plan.notes.len()),
             ("gaps", plan.gaps.len()),
+            ("protection", plan.protection.len()),
         ];
         for (list, n_all) in all {
             let (n, n_left_out) = lengths(plan_json, left_out, list);

@@ -24,6 +24,7 @@ pub(super) struct LeftOutJson {
     pub(super) waiting: usize,
     pub(super) notes: usize,
     pub(super) gaps: usize,
+    pub(super) protection: usize,
 }
 
 impl LeftOutJson {
