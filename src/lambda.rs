@@ -35,6 +35,7 @@ pub mod configuration;
 pub mod deadline;
 pub mod event;
 pub mod handler;
+pub mod metrics;
 pub mod settings;
 
 #[cfg(feature = "aws")]

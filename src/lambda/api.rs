@@ -2,6 +2,7 @@
 //!
 //! Clients are made once and live as long as the process. Nothing here decides what is done.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::lambda::configuration::{Configuration, ConfigurationError, Parameters
 use crate::lambda::deadline::Deadline;
 use crate::lambda::handler::{Ended, handle};
 use crate::lambda::logs;
+use crate::lambda::metrics;
 use crate::lambda::settings::{Settings, SettingsError};
 use crate::run::{Accounts, Choice, Clock as _, OpenError, SystemClock};
 
@@ -60,8 +62,8 @@ async fn serve(settings: Result<Settings, SettingsError>) -> Result<(), lambda_r
         async move {
             let LambdaEvent { payload, context } = event;
             let span = logs::invocation(&context.request_id);
-            let ended = async { function.lock().await.invoke(payload, context.deadline).await };
-            ended.instrument(span).await.answer
+            let invoked = async { function.lock().await.invoke(payload, context.deadline).await };
+            invoked.instrument(span).await
         }
     });
     Runtime::new(handler).run().await
@@ -86,8 +88,20 @@ impl Function {
         }
     }
 
-    async fn invoke(&mut self, payload: Payload, deadline_ms: u64) -> Ended {
-        let deadline = Deadline::of(deadline_ms, self.clock.now());
+    async fn invoke(&mut self, payload: Payload, deadline_ms: u64) -> Result<Value, Retry> {
+        let begun_at = self.clock.now();
+        let deadline = Deadline::of(deadline_ms, begun_at);
+        let mut ended = self.handle(payload, deadline).await;
+        // What was wrong with it is logged already.
+        ended.is_refused |= self.settings.as_ref().is_ok_and(Configuration::is_stale);
+        let lines = metrics::lines(&ended, begun_at, self.clock.now());
+        if let Err(err) = std::io::stdout().write_all(lines.as_bytes()) {
+            tracing::warn!("the metrics could not be written: {err}");
+        }
+        ended.answer
+    }
+
+    async fn handle(&mut self, payload: Payload, deadline: Option<Deadline>) -> Ended {
         let event = match payload.0 {
             Ok(event) => event,
             Err(err) => return Ended::refused(&format!("the event is no JSON: {err}")),

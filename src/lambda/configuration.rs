@@ -37,12 +37,13 @@ pub enum ConfigurationError {
 pub struct Configuration {
     source: Source,
     read: Option<(Config, DateTime<Utc>)>,
+    is_stale: bool,
 }
 
 impl Configuration {
     /// Returns the configuration of `source`, which is not read yet.
     pub fn new(source: Source) -> Self {
-        Self { source, read: None }
+        Self { source, read: None, is_stale: false }
     }
 
     /// Returns the configuration as of `now`.
@@ -54,8 +55,12 @@ impl Configuration {
         let read = match self.read.take() {
             Some(read) if self.is_fresh(&read, now) => read,
             before => match (read(&self.source, parameters).await, before) {
-                (Ok(config), _) => (config, now),
+                (Ok(config), _) => {
+                    self.is_stale = false;
+                    (config, now)
+                }
                 (Err(err), Some((config, _))) => {
+                    self.is_stale = true;
                     tracing::error!("the configuration that was read before stays: {err}");
                     (config, now)
                 }
@@ -63,6 +68,12 @@ impl Configuration {
             },
         };
         Ok(&self.read.insert(read).0)
+    }
+
+    /// Returns true if what it is by now could not be read or understood, so that the one that was
+    /// read before stays.
+    pub fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     /// Files of a package and variables do not change while the process lives.

@@ -21,7 +21,8 @@ pub struct Ended {
     pub answer: Result<Value, Retry>,
     /// What was done in each account, where it came to that.
     pub reports: Vec<Report>,
-    /// Whether an event was refused.
+    /// Whether something was refused: the event, the configuration, or a new one while the one
+    /// that was read before stays.
     pub is_refused: bool,
 }
 

@@ -68,8 +68,11 @@ async fn what_was_read_stays_while_it_cannot_be_read_again_or_is_wrong() {
     let denied = Err(Failure::lasting("denied"));
     let store = Store::of(&[Ok("first"), denied, Ok(""), Ok("second")]);
     let mut configuration = parameter();
-    for (minutes, expected) in [(0, "first"), (60, "first"), (120, "first"), (180, "second")] {
+    for (minutes, expected, is_stale) in
+        [(0, "first", false), (60, "first", true), (120, "first", true), (180, "second", false)]
+    {
         assert_eq!(name(&mut configuration, minutes, &store).await.unwrap(), expected);
+        assert_eq!(configuration.is_stale(), is_stale);
     }
 }
 

@@ -431,7 +431,8 @@ fn logs_are_json_with_the_id_of_the_invocation() {
     let mut function = Function::with_env(&scene(), CONFIG, &[("SNAPKEEP_LOG_LEVEL", "info")]);
     function.invoke(&json!({ "policies": ["servers"] })).response();
     function.invoke(&json!({ "dry-run": true })).response();
-    let (_, stderr) = function.end();
+    let (stdout, stderr) = function.end();
+    assert_metrics(&stdout);
     let lines: Vec<Value> =
         stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |id: &str| {
@@ -444,6 +445,20 @@ fn logs_are_json_with_the_id_of_the_invocation() {
     let second = of("request-2");
     assert!(second[0].starts_with("\"ERROR\" \"the event says `dry-run`"), "{stderr}");
     assert_eq!(second.len(), 1);
+}
+
+/// Of a cycle, of what the cycle did in each of two regions, and of a refusal.
+#[track_caller]
+fn assert_metrics(stdout: &str) {
+    let lines: Vec<Value> =
+        stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().all(|line| line["_aws"]["CloudWatchMetrics"].is_array()), "{stdout}");
+    let of_cycle = &lines[0];
+    let counted = ["Cycles", "ActionsDone", "Failed", "Refused"].map(|name| &of_cycle[name]);
+    assert_eq!(counted, [&json!(1), &json!(2), &json!(0), &json!(0)], "{stdout}");
+    assert!(lines[1..].iter().any(|line| line["Region"] == "eu-west-1"), "{stdout}");
+    let refusal = lines.last().unwrap();
+    assert_eq!((&refusal["Refused"], &refusal["Cycles"]), (&json!(1), &Value::Null));
 }
 
 #[test]
