@@ -138,7 +138,35 @@ fn what_cannot_be_meant_is_refused() {
     ];
     let refusals: Vec<String> =
         events.iter().map(|event| format!("{}\n", check(event).unwrap_err())).collect();
-    assert_data_eq!(refusals.concat(), str![[r#""#]]);
+    assert_data_eq!(
+        refusals.concat(),
+        str![[r#"
+the event must be an object such as {"dry_run": true}, or empty; it is `"run"`
+the event must be an object such as {"dry_run": true}, or empty; it is `[]`
+the event must be an object such as {"dry_run": true}, or empty; it is `true`
+the event says `dry-run`, which means nothing here; it may say dry_run, policies, regions, time
+the event says `Dry_Run`, which means nothing here; it may say dry_run, policies, regions, time
+`dry_run` in the event must be true or false; it is `"true"`
+`dry_run` in the event must be true or false; it is `1`
+`policies` in the event must be a list of names of policies, such as ["servers"]; it is `"servers"`
+`policies` in the event must be a list of names of policies, such as ["servers"]; it is `[["servers"]]`
+the event names what is not there: no policy is called `server`; the configuration has servers
+the event names what is not there: no policy is called ``; the configuration has servers
+`regions` in the event must be a list of regions, such as ["eu-west-1"]; it is `["Ireland"]`
+the event names what is not there: no policy applies in eu-central-1, and none copies to it
+`time` in the event must be an instant such as "2026-11-20T03:00:00Z" (<aws.scheduler.scheduled-time> is replaced by EventBridge Scheduler only); it is `"<aws.scheduler.scheduled-time>"`
+`time` in the event must be an instant such as "2026-11-20T03:00:00Z" (<aws.scheduler.scheduled-time> is replaced by EventBridge Scheduler only); it is `"2026-11-20 03:00"`
+`time` in the event must be an instant such as "2026-11-20T03:00:00Z" (<aws.scheduler.scheduled-time> is replaced by EventBridge Scheduler only); it is `1763607600`
+`time` in the event is 2026-11-21T03:00:00Z, which has not come yet: it is 2026-11-20T03:00:30Z
+`time` in the event must be an instant such as "2026-11-20T03:00:00Z" (<aws.scheduler.scheduled-time> is replaced by EventBridge Scheduler only); it is `"soon"`
+the event must be an object such as {"dry_run": true}, or empty; it is `"{/"dry_run/": true}"`
+the event says `detail`, which means nothing here; it may say dry_run, policies, regions, time
+the event says `detail`, which means nothing here; it may say dry_run, policies, regions, time
+the event says `a/u{1b}[31m`, which means nothing here; it may say dry_run, policies, regions, time
+the event must be an object such as {"dry_run": true}, or empty; it is `"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`
+
+"#]]
+    );
 }
 
 /// JSON as anybody may send it, with our own keys among others.
