@@ -32,6 +32,13 @@ pub enum ConfigurationError {
     Unread(Failure),
 }
 
+impl ConfigurationError {
+    /// Returns true if it may go better although nobody changes anything.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unread(failure) if failure.may_pass)
+    }
+}
+
 /// The configuration as it was last read.
 #[derive(Debug)]
 pub struct Configuration {
@@ -60,7 +67,7 @@ impl Configuration {
                     (config, now)
                 }
                 (Err(err), Some((config, _))) => {
-                    self.is_stale = true;
+                    self.is_stale = !err.may_pass();
                     tracing::error!("the configuration that was read before stays: {err}");
                     (config, now)
                 }
@@ -70,8 +77,8 @@ impl Configuration {
         Ok(&self.read.insert(read).0)
     }
 
-    /// Returns true if what it is by now could not be read or understood, so that the one that was
-    /// read before stays.
+    /// Returns true if the one that was read before stays because of something that only a person
+    /// can change.
     pub fn is_stale(&self) -> bool {
         self.is_stale
     }

@@ -66,11 +66,16 @@ async fn a_parameter_is_read_again_after_five_minutes() {
 #[tokio::test]
 async fn what_was_read_stays_while_it_cannot_be_read_again_or_is_wrong() {
     let denied = Err(Failure::lasting("denied"));
-    let store = Store::of(&[Ok("first"), denied, Ok(""), Ok("second")]);
+    let throttled = Err(Failure::passing("throttled"));
+    let store = Store::of(&[Ok("first"), denied, Ok(""), throttled, Ok("second")]);
     let mut configuration = parameter();
-    for (minutes, expected, is_stale) in
-        [(0, "first", false), (60, "first", true), (120, "first", true), (180, "second", false)]
-    {
+    for (minutes, expected, is_stale) in [
+        (0, "first", false),
+        (60, "first", true),
+        (120, "first", true),
+        (180, "first", false),
+        (240, "second", false),
+    ] {
         assert_eq!(name(&mut configuration, minutes, &store).await.unwrap(), expected);
         assert_eq!(configuration.is_stale(), is_stale);
     }

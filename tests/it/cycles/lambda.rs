@@ -8,8 +8,8 @@ use snapbox::{assert_data_eq, str};
 use snapkeep::cloud::sandbox::{Fault, Rule, Sandbox};
 use snapkeep::lambda::answer::Retry;
 use snapkeep::lambda::deadline::Deadline;
-use snapkeep::lambda::{Ended, handle};
-use snapkeep::run::{Account, Accounts, World as AnyWorld};
+use snapkeep::lambda::{Ended, handle, metrics};
+use snapkeep::run::{Account, Accounts, Outcome, World as AnyWorld};
 
 use super::world::{DAILY, World, config, eu, t};
 
@@ -193,7 +193,7 @@ async fn what_failed_for_now_is_repeated_and_what_was_done_stays_done() {
     let retry = ended.answer.unwrap_err();
     assert_eq!(retry.kind, "Failed");
     assert!(retry.why.contains("InternalError"), "{retry}");
-    assert!(ended.reports[0].outcomes.iter().any(|outcome| outcome.is_done()));
+    assert!(ended.reports[0].outcomes.iter().any(Outcome::is_done));
     let answer = function.answer(&json!({})).await;
     assert_eq!(answer["exit_codes"], json!([0]));
     assert_eq!(function.n_snapshots(), 6);
@@ -291,4 +291,31 @@ limits = { max_deletes = 2 }
     let answer = function.answer(&json!({})).await;
     assert_eq!(answer["exit_codes"], json!([3]));
     assert_eq!(answer["plan"]["summary"]["withheld"], 6);
+}
+
+#[tokio::test]
+async fn each_cycle_and_each_refusal_is_counted() {
+    let function = Function::new(with_history(), DAILY);
+    let at = function.now();
+    let counted = |ended: &Ended| {
+        let lines = metrics::lines(ended, at, at + TimeDelta::seconds(3));
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let first = lines.take(1);
+        first.map(|line| (line["Cycles"].clone(), line["Refused"].clone())).collect::<Vec<_>>()
+    };
+    let refused = function.invoke(&json!({ "dry-run": true }), None).await;
+    assert_eq!(counted(&refused), [(Value::Null, json!(1))]);
+    let dry_run = function.invoke(&json!({ "dry_run": true }), None).await;
+    assert_eq!(counted(&dry_run), []);
+    let done = function.invoke(&json!({}), None).await;
+    assert_eq!(counted(&done), [(json!(1), json!(0))]);
+    // A cycle that Lambda repeats was one all the same; one that came to no end was none.
+    function.sandbox().fail(Rule::next("DescribeSnapshots"), Fault::ErrorBefore);
+    let incomplete = function.invoke(&json!({}), None).await;
+    assert!(incomplete.answer.is_err());
+    assert_eq!(counted(&incomplete), [(json!(1), json!(0))]);
+    let slow = Fault::Slow(TimeDelta::hours(1));
+    function.sandbox().fail(Rule::next("DescribeSnapshots"), slow);
+    let unfinished = function.invoke(&json!({}), Some(60)).await;
+    assert_eq!(counted(&unfinished), []);
 }
