@@ -5,6 +5,7 @@
 pub mod api_calls;
 pub mod calendar;
 pub mod event;
+pub mod failure;
 pub mod id_map;
 pub mod ids;
 pub mod intern;

@@ -16,9 +16,11 @@
 //! | [`report`] | plans and outcomes → text, JSON, metrics, exit codes | execute, plan, domain |
 //! | [`run`] | one cycle, and the clocks | all above |
 //! | [`cli`] | the command line | run, report, execute, plan, config, cloud, domain |
+//! | [`lambda`] | the AWS Lambda function | run, report, config, cloud, domain |
 //!
 //! `cloud::aws` is the only place that names the SDK, `run::clock` the only one that reads the
-//! wall clock, and `cli` the only one that reads the environment and prints.
+//! wall clock, and `cli` and `lambda`, which know nothing of each other, the only ones that read the
+//! environment and print.
 //!
 //! # Invariants
 //!
@@ -54,6 +56,7 @@ pub mod cloud;
 pub mod config;
 pub mod domain;
 pub mod execute;
+pub mod lambda;
 pub mod plan;
 pub mod report;
 pub mod run;

@@ -1,5 +1,5 @@
 //! The binary `snapkeep`: everything is in the library.
 
 fn main() -> std::process::ExitCode {
-    snapkeep::cli::main()
+    if snapkeep::lambda::is_lambda() { snapkeep::lambda::main() } else { snapkeep::cli::main() }
 }

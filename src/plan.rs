@@ -91,7 +91,7 @@ use scene::{Scene, World};
 use verdict::JudgedLineage;
 
 /// What a plan is asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The instant of judgement.
     pub now: DateTime<Utc>,

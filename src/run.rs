@@ -10,6 +10,7 @@ pub mod cycle;
 pub mod notify;
 pub mod observe;
 pub mod preflight;
+pub mod scope;
 pub mod wait;
 pub mod world;
 
@@ -18,10 +19,11 @@ pub use clock::{SandboxClock, SystemClock};
 pub use cycle::{Report, run};
 pub use observe::{observe, observe_saved};
 pub use preflight::preflight;
+pub use scope::ScopeError;
 pub use wait::run_until_settled;
 pub use world::{Choice, OpenError, World, WorldError};
 
 pub use crate::execute::{Clock, Outcome, Progress, Stop};
 pub use crate::plan::preflight::Preflight;
 pub use crate::plan::rights::rights;
-pub use crate::plan::{Action, Plan, Request, explain, plan};
+pub use crate::plan::{Action, Plan, Request, Severity, explain, plan};

@@ -9,6 +9,7 @@ use crate::cli::args::{Global, Scope};
 use crate::cli::usage;
 use crate::config::{AccountName, Config, load};
 use crate::run::accounts::OWN;
+use crate::run::scope::request as request_for;
 use crate::run::{Accounts, Choice, Request};
 
 /// Where a configuration is looked for, in this order.
@@ -70,21 +71,5 @@ pub(super) fn request(
     scope: &Scope,
     now: DateTime<Utc>,
 ) -> anyhow::Result<Request> {
-    for name in &scope.policy {
-        if !config.policies.iter().any(|policy| policy.name.as_ref() == name) {
-            let names: Vec<&str> = config.policies.iter().map(|p| p.name.as_ref()).collect();
-            return Err(usage(format!(
-                "no policy is called `{name}`; the configuration has {}",
-                names.join(", ")
-            )));
-        }
-    }
-    for region in &scope.region {
-        let is_destination = config.named_regions().contains(region);
-        if !is_destination && !config.policies.iter().any(|policy| policy.applies_in(region)) {
-            return Err(usage(format!("no policy applies in {region}, and none copies to it")));
-        }
-    }
-    let (policies, regions) = (scope.policy.clone(), scope.region.clone());
-    Ok(Request { policies, regions, ..Request::at(now) })
+    request_for(config, &scope.policy, &scope.region, now).map_err(|err| usage(err.to_string()))
 }

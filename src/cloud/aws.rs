@@ -1,4 +1,5 @@
-//! The adapter to the real EC2, KMS and SNS, and the only place that names their SDKs.
+//! The adapter to the real EC2, KMS, SNS and Systems Manager, and the only place that names their
+//! SDKs.
 //!
 //! It turns each call of the port into one request and each reply into nouns of the domain. It
 //! decides nothing: pages, pace and the retries of what changes something are the caller's. An
@@ -24,6 +25,7 @@ mod endpoint;
 mod error;
 mod image;
 mod keys;
+mod parameter;
 mod permissions;
 mod presign;
 mod read;
@@ -34,6 +36,7 @@ mod sns;
 mod write;
 
 pub use client::{AwsCloud, ConnectError, Defaults};
+pub use parameter::SsmParameter;
 pub use role::AssumeRole;
 
 /// What a call knows of itself, for its errors.

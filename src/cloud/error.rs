@@ -1,5 +1,6 @@
 //! How calls to EC2 fail, and what a caller should make of it.
 
+use crate::domain::failure::Failure;
 use crate::domain::region::Region;
 
 /// What a caller should make of a failed call. The message is for people, this is for branching.
@@ -33,6 +34,26 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Returns true if the same call may succeed later although nobody changes anything.
+    ///
+    /// Credentials count: they expire, and come from a service that may be down.
+    pub fn may_pass(self) -> bool {
+        match self {
+            Self::Throttled
+            | Self::VolumeRate
+            | Self::Busy
+            | Self::Credentials
+            | Self::Ambiguous => true,
+            Self::AccountLimit
+            | Self::NotFound
+            | Self::InUse
+            | Self::Protected
+            | Self::Denied
+            | Self::Unsupported
+            | Self::Refused => false,
+        }
+    }
+
     /// Returns the kind for an EC2 error code, its message and the status of the HTTP reply.
     ///
     /// Codes as in the EC2 API reference, "Error codes for the Amazon EC2 API".
@@ -103,6 +124,11 @@ pub struct CloudError {
 }
 
 impl CloudError {
+    /// Returns code and message, and whether a later try may succeed.
+    pub fn failure(&self) -> Failure {
+        Failure { why: self.reason(), may_pass: self.kind.may_pass() }
+    }
+
     /// Returns code and message, for where operation and region are known.
     pub fn reason(&self) -> String {
         format!("{}: {}", self.code, self.message)

@@ -11,6 +11,7 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::cloud::observe::settle_account;
+use crate::domain::failure::Failure;
 use crate::domain::ids::SnapshotId;
 use crate::domain::intern::Interner;
 use crate::domain::inventory::{
@@ -142,7 +143,7 @@ fn load_listing<T: Document, K: Eq + std::hash::Hash>(
         Err(Unread::Missing) => Some(format!("`{}` does not exist", path.display())),
         Err(Unread::Failed(error)) => Some(error),
     };
-    gaps.extend(error.map(|error| Gap { listing, error }));
+    gaps.extend(error.map(|why| Gap { listing, error: Failure::lasting(why) }));
     let mut seen = HashSet::new();
     items.retain(|item| seen.insert(id(item)));
     items.shrink_to_fit();

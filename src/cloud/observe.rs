@@ -8,6 +8,7 @@ use std::hash::Hash;
 use futures_util::future::{join_all, join5};
 
 use crate::cloud::{Cloud, CloudError, FILTER_VALUES_MAX, ImageFilter, Page, SnapshotFilter};
+use crate::domain::failure::Failure;
 use crate::domain::ids::{InstanceId, SnapshotId, VolumeId};
 use crate::domain::inventory::{
     Gap, Image, Instance, InstanceState, Inventory, Listing, RegionInventory, Snapshot, Volume,
@@ -49,7 +50,7 @@ async fn observe_region<C: Cloud>(cloud: &C, region: &Region) -> RegionInventory
         list(|id: &SnapshotId| *id, |token| cloud.describe_locked_snapshots(region, token)),
     )
     .await;
-    let gap = |listing, error: Option<String>| error.map(|error| Gap { listing, error });
+    let gap = |listing, error: Option<Failure>| error.map(|error| Gap { listing, error });
     let gaps = [
         gap(Listing::Instances, instances.error),
         gap(Listing::Volumes, volumes.error),
@@ -59,7 +60,7 @@ async fn observe_region<C: Cloud>(cloud: &C, region: &Region) -> RegionInventory
     let gaps: Vec<Gap> = gaps.into_iter().flatten().collect();
     // Never a gap: few may make this call, and EC2 itself refuses to delete what is locked. What
     // fails everything, such as missing credentials, is told by the gaps already.
-    let is_news = |error: &String| gaps.iter().all(|gap| gap.error != *error);
+    let is_news = |error: &Failure| gaps.iter().all(|gap| gap.error != *error);
     let note = locked.error.filter(is_news);
     let note = note.map(|error| format!("DescribeLockedSnapshots: {error}"));
     RegionInventory {
@@ -107,7 +108,7 @@ impl Answer {
         operation: &str,
         ids: &[I],
         alive: &HashSet<I>,
-        error: Option<String>,
+        error: Option<Failure>,
         source: fn(I) -> Source,
     ) {
         if let Some(error) = error {
@@ -152,7 +153,7 @@ async fn ask_in_region<C: Cloud>(cloud: &C, region: &Region, sources: &BTreeSet<
 /// A listing as far as it could be read, and why no further.
 struct Listed<T> {
     items: Vec<T>,
-    error: Option<String>,
+    error: Option<Failure>,
 }
 
 /// Reads pages until one has no token. An item that two pages show is taken once.
@@ -171,7 +172,7 @@ where
         let page = match next_page(token).await {
             Ok(page) => page,
             Err(err) => {
-                listed.error = Some(err.reason());
+                listed.error = Some(err.failure());
                 return listed;
             }
         };
@@ -180,12 +181,12 @@ where
         // A page may be empty although more follow (boto/boto3#1776): only the token tells.
         let Some(next) = page.next_token else { return listed };
         if !seen_tokens.insert(next.clone()) {
-            listed.error = Some("EC2 gave the same page token twice".to_owned());
+            listed.error = Some(Failure::lasting("EC2 gave the same page token twice"));
             return listed;
         }
         token = Some(next);
     }
-    listed.error = Some(format!("no end after {PAGES_MAX} pages"));
+    listed.error = Some(Failure::lasting(format!("no end after {PAGES_MAX} pages")));
     listed
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::domain::failure::Failure;
 use crate::domain::ids::{ImageId, InstanceId, SnapshotId, VolumeId};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
@@ -22,7 +23,7 @@ pub struct Inventory {
     /// What was found in each region that was asked.
     pub regions: BTreeMap<Region, RegionInventory>,
     /// Why DescribeRegions failed, where a policy names all regions.
-    pub regions_error: Option<String>,
+    pub regions_error: Option<Failure>,
     /// The local clock minus EC2's, by the `Date` header of its replies; none if no reply had one.
     pub clock_skew: Option<TimeDelta>,
 }
@@ -92,8 +93,8 @@ impl Listing {
 pub struct Gap {
     /// Which listing.
     pub listing: Listing,
-    /// Why, in one line.
-    pub error: String,
+    /// Why.
+    pub error: Failure,
 }
 
 impl fmt::Display for Gap {

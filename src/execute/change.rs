@@ -55,7 +55,7 @@ async fn change<C: Cloud, K: Clock>(run: &RegionRun<'_, C, K>, action: &Action) 
         | ErrorKind::Credentials
         | ErrorKind::Unsupported
         | ErrorKind::Ambiguous
-        | ErrorKind::Refused => Outcome::Failed(err.reason()),
+        | ErrorKind::Refused => Outcome::Failed(err.failure()),
     }
 }
 

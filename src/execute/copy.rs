@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use crate::cloud::{self, Cloud, CloudError, ErrorKind};
+use crate::domain::failure::Failure;
 use crate::domain::ids::{ImageId, ResourceId, SnapshotId};
 use crate::execute::clock::Clock;
 use crate::execute::create::NAME_IS_TAKEN;
@@ -44,7 +45,8 @@ pub(super) async fn copy_all<C: Cloud, K: Clock>(
 async fn copy<C: Cloud, K: Clock>(run: &RegionRun<'_, C, K>, action: &Action) -> Outcome {
     let planned = action.as_copy().and_then(|copy| Some((copy, Call::of(copy)?)));
     let Some((copy, call)) = planned else {
-        return Outcome::Failed(format!("{} has nothing to copy", action.operation()));
+        let why = format!("{} has nothing to copy", action.operation());
+        return Outcome::Failed(Failure::lasting(why));
     };
     match call.make(run).await {
         Ok(id) => Outcome::Done(vec![id]),
@@ -82,7 +84,7 @@ async fn after_error<C: Cloud, K: Clock>(
         (ErrorKind::NotFound, _) if is_of_source(err) => {
             Outcome::Skipped(format!("its source is gone: {}", err.reason()))
         }
-        _ => Outcome::Failed(err.reason()),
+        _ => Outcome::Failed(err.failure()),
     }
 }
 

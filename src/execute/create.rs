@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use crate::cloud::{self, Cloud, CloudError, ErrorKind};
+use crate::domain::failure::Failure;
 use crate::domain::ids::{ResourceId, VolumeId};
 use crate::execute::clock::Clock;
 use crate::execute::look::{Look, Wanted, not_found};
@@ -49,7 +50,8 @@ pub(super) async fn create_all<C: Cloud, K: Clock>(
 
 async fn create<C: Cloud, K: Clock>(run: &RegionRun<'_, C, K>, action: &Action) -> Outcome {
     let Some(call) = Call::of(action) else {
-        return Outcome::Failed(format!("{} is no creation", action.operation()));
+        let why = format!("{} is no creation", action.operation());
+        return Outcome::Failed(Failure::lasting(why));
     };
     let mut pauses = VOLUME_RATE_PAUSES.into_iter();
     loop {
@@ -95,11 +97,11 @@ async fn after_error<C: Cloud, K: Clock>(
         },
         ErrorKind::Refused if err.code == NAME_IS_TAKEN => match call.wanted().look(run).await {
             Look::Found(ids) => Outcome::Found(ids),
-            Look::Nothing | Look::Unknown(_) => Outcome::Failed(err.reason()),
+            Look::Nothing | Look::Unknown(_) => Outcome::Failed(err.failure()),
         },
         ErrorKind::AccountLimit => {
             run.is_full(err.reason());
-            Outcome::Failed(err.reason())
+            Outcome::Failed(err.failure())
         }
         ErrorKind::NotFound => Outcome::Skipped(format!("its source is gone: {}", err.reason())),
         ErrorKind::Throttled
@@ -109,7 +111,7 @@ async fn after_error<C: Cloud, K: Clock>(
         | ErrorKind::Denied
         | ErrorKind::Credentials
         | ErrorKind::Unsupported
-        | ErrorKind::Refused => Outcome::Failed(err.reason()),
+        | ErrorKind::Refused => Outcome::Failed(err.failure()),
     }
 }
 

@@ -231,6 +231,6 @@ fn after_error(err: &CloudError) -> Outcome {
         | ErrorKind::Credentials
         | ErrorKind::Unsupported
         | ErrorKind::Ambiguous
-        | ErrorKind::Refused => Outcome::Failed(err.reason()),
+        | ErrorKind::Refused => Outcome::Failed(err.failure()),
     }
 }

@@ -5,6 +5,7 @@
 use chrono::TimeDelta;
 
 use crate::cloud::{Cloud, CloudError, ImageFilter, SnapshotFilter};
+use crate::domain::failure::Failure;
 use crate::domain::ids::{ResourceId, VolumeId};
 use crate::domain::tags;
 use crate::execute::clock::Clock;
@@ -117,17 +118,17 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Returns in words that a call was not answered and that a long look did not help.
-pub(super) fn not_found(err: &CloudError, unknown: Option<String>) -> String {
+/// Returns that a call was not answered and that a long look did not help.
+pub(super) fn not_found(err: &CloudError, unknown: Option<String>) -> Failure {
     let reason = err.reason();
-    match unknown {
+    err.failure().said(match unknown {
         None => format!(
             "no answer ({reason}), and nothing was found for a minute; the next run looks again"
         ),
         Some(why) => format!(
             "no answer ({reason}), and looking for it failed: {why}; the next run looks again"
         ),
-    }
+    })
 }
 
 fn chosen(pairs: &Pairs, keys: &[&str]) -> Vec<(String, String)> {

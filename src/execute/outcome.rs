@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::failure::Failure;
 use crate::domain::ids::ResourceId;
 use crate::plan::Action;
 
@@ -19,7 +20,7 @@ pub enum Outcome {
     /// Not done now; the next cycle sees to it.
     Waits(String),
     /// It failed.
-    Failed(String),
+    Failed(Failure),
     /// Not begun, because something else stopped the run.
     NotStarted(String),
 }
@@ -73,9 +74,8 @@ impl Outcome {
     /// Returns the reason, where there is one.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Skipped(why) | Self::Waits(why) | Self::Failed(why) | Self::NotStarted(why) => {
-                Some(why)
-            }
+            Self::Skipped(why) | Self::Waits(why) | Self::NotStarted(why) => Some(why),
+            Self::Failed(failure) => Some(&failure.why),
             Self::Done(_) | Self::Found(_) | Self::AlreadyGone => None,
         }
     }

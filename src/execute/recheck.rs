@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 
 use crate::cloud::{Cloud, FILTER_VALUES_MAX, ImageFilter, SnapshotFilter};
+use crate::domain::failure::Failure;
 use crate::domain::ids::{ImageId, RegionalId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, Snapshot};
 use crate::domain::region::Region;
@@ -38,7 +39,7 @@ fn image_of_leftover(delete: &Delete) -> Option<ImageId> {
 pub(super) struct Seen {
     things: HashMap<RegionalId, Thing>,
     /// Regions that could not be read, and why.
-    unread: BTreeMap<Region, String>,
+    unread: BTreeMap<Region, Failure>,
 }
 
 /// What a deletion is compared with.
@@ -98,7 +99,7 @@ impl Seen {
                 Ok(()) => {}
                 Err(CallEnd::Interrupted) => return Err(Interrupted),
                 Err(CallEnd::Error(err)) => {
-                    seen.unread.insert(region, err.reason());
+                    seen.unread.insert(region, err.failure());
                 }
             }
         }
@@ -148,11 +149,11 @@ impl Seen {
     }
 
     /// Returns why `delete` cannot be judged: something that it relies on could not be read.
-    pub(super) fn why_unread(&self, delete: &Delete, region: Region) -> Option<String> {
+    pub(super) fn why_unread(&self, delete: &Delete, region: Region) -> Option<Failure> {
         let mut regions = read_again(delete, region).map(|id| id.region);
         let (unread, why) = regions.find_map(|region| self.unread.get_key_value(&region))?;
         let place = if *unread == region { String::new() } else { format!(" in {unread}") };
-        Some(format!("could not be read again{place}: {why}"))
+        Some(why.said(format!("could not be read again{place}: {why}")))
     }
 
     /// Returns true if what `delete` is about is gone already.

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::cloud::{Cloud, CloudError, ErrorKind, Page};
+use crate::domain::failure::Failure;
 use crate::domain::ids::VolumeId;
 use crate::domain::region::Region;
 use crate::execute::clock::{Clock, Stop};
@@ -209,7 +210,7 @@ impl<'r, C: Cloud, K: Clock> RegionRun<'r, C, K> {
             Outcome::NotStarted(why) => {
                 tracing::debug!(action = %id, policy = %action.policy, outcome = word, why, "action ended");
             }
-            Outcome::Failed(why) => {
+            Outcome::Failed(Failure { why, .. }) => {
                 tracing::warn!(action = %id, policy = %action.policy, outcome = word, why, "action ended");
             }
         }

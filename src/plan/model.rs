@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::failure::Failure;
 use crate::domain::ids::{ResourceId, VolumeId};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
@@ -127,7 +128,7 @@ pub struct PlanGap {
     /// EC2's name of the call.
     pub operation: &'static str,
     /// Why it failed.
-    pub error: String,
+    pub error: Failure,
 }
 
 /// How much a note matters.

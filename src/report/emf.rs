@@ -52,6 +52,12 @@ pub fn lines(cycle: &Cycle<'_>) -> String {
     out
 }
 
+/// Returns one line for an invocation that was refused before any cycle: its event or its
+/// configuration is wrong.
+pub fn refused(at: DateTime<Utc>) -> String {
+    format!("{}\n", object(at, &[], &[("Refused", "Count", 1)]))
+}
+
 /// Returns what is said of a cycle as a whole only.
 fn of_cycle(cycle: &Cycle<'_>) -> Vec<Metric> {
     let is_refused = cycle.plan.notes.iter().any(|note| note.severity == Severity::Fatal);

@@ -11,7 +11,7 @@ use schemars::generate::SchemaSettings;
 use serde::Serialize;
 
 use crate::execute::Outcome;
-use crate::plan::Plan;
+use crate::plan::{Action, Plan};
 use crate::report::ExitCode;
 
 mod action;
@@ -19,6 +19,7 @@ mod keep;
 mod note;
 mod params;
 mod protection;
+mod room;
 mod status;
 mod summary;
 mod waiting;
@@ -27,6 +28,7 @@ use action::{ActionJson, WithheldJson};
 use keep::KeepJson;
 use note::{GapJson, NoteJson};
 use protection::ProtectionJson;
+use room::{LeftOutJson, Room};
 use summary::SummaryJson;
 use waiting::WaitingJson;
 
@@ -62,6 +64,10 @@ pub struct PlanJson {
     gaps: Vec<GapJson>,
     /// What every selected source has in each place, against what is asked of it by now.
     protection: Vec<ProtectionJson>,
+    /// How many items of each list are left out; absent where all are there. Only Lambda's answers,
+    /// which may be only so long, leave anything out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<LeftOutJson>,
     /// All exit codes that apply, the one of the command first.
     exit_codes: Vec<u8>,
 }
@@ -115,21 +121,13 @@ struct OutcomeJson {
 
 /// Writes `plan` as JSON.
 pub fn write_plan(out: impl io::Write, plan: &Plan, codes: &[ExitCode]) -> io::Result<()> {
-    Ok(serde_json::to_writer_pretty(out, &PlanJson::new(plan, codes))?)
+    let plan = PlanJson::new(plan, codes, &mut Room::unlimited());
+    Ok(serde_json::to_writer_pretty(out, &plan)?)
 }
 
 /// Writes the plans of several accounts as JSON; a single one as itself.
 pub fn write_plans(out: impl io::Write, plans: &[Plan], codes: &[ExitCode]) -> io::Result<()> {
-    if let [plan] = plans {
-        return write_plan(out, plan, codes);
-    }
-    let plans = plans.iter().map(|plan| PlanJson::new(plan, &ExitCode::of_plan(plan, false)));
-    let plans = PlansJson {
-        format: "snapkeep.plans/1",
-        plans: plans.collect(),
-        exit_codes: numbers(codes),
-    };
-    Ok(serde_json::to_writer_pretty(out, &plans)?)
+    Ok(serde_json::to_writer_pretty(out, &Document::of_plans(plans, codes, Room::unlimited()))?)
 }
 
 /// Writes the runs of several accounts as JSON, each a plan with what became of its actions; a
@@ -139,15 +137,26 @@ pub fn write_runs(
     runs: &[(&Plan, &[Outcome])],
     codes: &[ExitCode],
 ) -> io::Result<()> {
-    if let [(plan, outcomes)] = runs {
-        return Ok(serde_json::to_writer_pretty(out, &RunJson::new(plan, outcomes))?);
-    }
-    let runs = RunsJson {
-        format: "snapkeep.runs/1",
-        runs: runs.iter().map(|(plan, outcomes)| RunJson::new(plan, outcomes)).collect(),
-        exit_codes: numbers(codes),
-    };
-    Ok(serde_json::to_writer_pretty(out, &runs)?)
+    Ok(serde_json::to_writer_pretty(out, &Document::of_runs(runs, codes, Room::unlimited()))?)
+}
+
+/// Returns what [`write_plans`] writes, with lists of at most so many bytes in all: those that say
+/// what is wrong come first, and what is kept goes first.
+pub fn plans_within(
+    plans: &[Plan],
+    codes: &[ExitCode],
+    n_bytes_max: usize,
+) -> impl Serialize + use<> {
+    Document::of_plans(plans, codes, Room::of(n_bytes_max / plans.len().max(1)))
+}
+
+/// Returns what [`write_runs`] writes, with lists of at most so many bytes in all.
+pub fn runs_within(
+    runs: &[(&Plan, &[Outcome])],
+    codes: &[ExitCode],
+    n_bytes_max: usize,
+) -> impl Serialize + use<> {
+    Document::of_runs(runs, codes, Room::of(n_bytes_max / runs.len().max(1)))
 }
 
 /// Returns the JSON Schema of a plan.
@@ -179,46 +188,121 @@ fn texts<T: ToString>(items: impl IntoIterator<Item = T>) -> Vec<String> {
     items.into_iter().map(|item| item.to_string()).collect()
 }
 
+/// What several accounts had to say, or the only one.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Document {
+    Plan(PlanJson),
+    Plans(PlansJson),
+    Run(RunJson),
+    Runs(RunsJson),
+}
+
+impl Document {
+    /// `room` is for each of them.
+    fn of_plans(plans: &[Plan], codes: &[ExitCode], room: Room) -> Self {
+        if let [plan] = plans {
+            return Self::Plan(PlanJson::new(plan, codes, &mut { room }));
+        }
+        let plans = plans
+            .iter()
+            .map(|plan| PlanJson::new(plan, &ExitCode::of_plan(plan, false), &mut { room }));
+        Self::Plans(PlansJson {
+            format: "snapkeep.plans/1",
+            plans: plans.collect(),
+            exit_codes: numbers(codes),
+        })
+    }
+
+    /// `room` is for each of them.
+    fn of_runs(runs: &[(&Plan, &[Outcome])], codes: &[ExitCode], room: Room) -> Self {
+        if let [(plan, outcomes)] = runs {
+            return Self::Run(RunJson::new(plan, outcomes, room));
+        }
+        let runs = runs.iter().map(|(plan, outcomes)| RunJson::new(plan, outcomes, room));
+        Self::Runs(RunsJson {
+            format: "snapkeep.runs/1",
+            runs: runs.collect(),
+            exit_codes: numbers(codes),
+        })
+    }
+}
+
 impl RunJson {
-    fn new(plan: &Plan, outcomes: &[Outcome]) -> Self {
+    fn new(plan: &Plan, outcomes: &[Outcome], mut room: Room) -> Self {
         let codes = ExitCode::of_run(plan, outcomes);
-        let outcomes = plan.actions.iter().zip(outcomes).map(|(action, outcome)| OutcomeJson {
+        let (plan, outcomes) = PlanJson::with_outcomes(plan, outcomes, &codes, &mut room);
+        Self { format: "snapkeep.run/1", plan, outcomes, exit_codes: numbers(&codes) }
+    }
+}
+
+impl OutcomeJson {
+    fn new(action: &Action, outcome: &Outcome) -> Self {
+        Self {
             id: action.id(),
             outcome: outcome.word(),
             reason: outcome.reason().map(str::to_owned),
             made: texts(outcome.made()),
-        });
-        Self {
-            format: "snapkeep.run/1",
-            plan: PlanJson::new(plan, &codes),
-            outcomes: outcomes.collect(),
-            exit_codes: numbers(&codes),
         }
     }
 }
 
 impl PlanJson {
-    fn new(plan: &Plan, codes: &[ExitCode]) -> Self {
+    fn new(plan: &Plan, codes: &[ExitCode], room: &mut Room) -> Self {
+        Self::with_outcomes(plan, &[], codes, room).0
+    }
+
+    /// Returns the plan, and the outcomes of those of its actions that it lists. What is wrong is
+    /// the last to be left out, what is kept the first.
+    fn with_outcomes(
+        plan: &Plan,
+        outcomes: &[Outcome],
+        codes: &[ExitCode],
+        room: &mut Room,
+    ) -> (Self, Vec<OutcomeJson>) {
         let Plan { now, account, account_name, config_digest, actions, withheld, .. } = plan;
         let Plan { keeps, waiting, notes, gaps, protection, n_points: _, .. } = plan;
-        Self {
+        let name = account_name.as_deref();
+        let (gaps, n_gaps) = room.take(gaps.iter().map(|gap| GapJson::new(name, gap)));
+        let (notes, n_notes) = room.take(notes.iter().map(NoteJson::new));
+        let (waiting, n_waiting) = room.take(waiting.iter().map(WaitingJson::new));
+        // Together, so that no outcome is there without its action.
+        let ended = actions.iter().enumerate().map(|(n, action)| {
+            let outcome = outcomes.get(n).map(|outcome| OutcomeJson::new(action, outcome));
+            (ActionJson::new(action), outcome)
+        });
+        let (ended, n_actions) = room.take(ended);
+        let (actions, outcomes): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
+        let (protection, n_protection) =
+            room.take(protection.iter().map(|p| ProtectionJson::new(name, p)));
+        let (withheld, n_withheld) = room.take(withheld.iter().map(WithheldJson::new));
+        let (keeps, n_keeps) = room.take(keeps.iter().map(KeepJson::new));
+        let left_out = LeftOutJson {
+            actions: n_actions,
+            withheld: n_withheld,
+            keeps: n_keeps,
+            waiting: n_waiting,
+            notes: n_notes,
+            gaps: n_gaps,
+            protection: n_protection,
+        };
+        let plan = Self {
             format: "snapkeep.plan/1",
             now: time(*now),
             account: account.as_deref().map(str::to_owned),
             account_name: account_name.as_deref().map(str::to_owned),
             config_digest: config_digest.clone(),
             summary: SummaryJson::new(plan),
-            actions: actions.iter().map(ActionJson::new).collect(),
-            withheld: withheld.iter().map(WithheldJson::new).collect(),
-            keeps: keeps.iter().map(KeepJson::new).collect(),
-            waiting: waiting.iter().map(WaitingJson::new).collect(),
-            notes: notes.iter().map(NoteJson::new).collect(),
-            gaps: gaps.iter().map(|gap| GapJson::new(account_name.as_deref(), gap)).collect(),
-            protection: protection
-                .iter()
-                .map(|p| ProtectionJson::new(account_name.as_deref(), p))
-                .collect(),
+            actions,
+            withheld,
+            keeps,
+            waiting,
+            notes,
+            gaps,
+            protection,
+            left_out: left_out.if_any(),
             exit_codes: numbers(codes),
-        }
+        };
+        (plan, outcomes.into_iter().flatten().collect())
     }
 }

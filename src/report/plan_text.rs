@@ -163,7 +163,7 @@ pub(super) fn gaps(out: &mut String, gaps: &[PlanGap]) {
     let mut by_error: BTreeMap<&str, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
     for gap in gaps {
         let region = gap.region.as_ref().map_or("all regions", Region::as_str);
-        by_error.entry(&gap.error).or_default().entry(region).or_default().push(gap.operation);
+        by_error.entry(&gap.error.why).or_default().entry(region).or_default().push(gap.operation);
     }
     let _ = writeln!(out, "\ncould not be read, so nothing is deleted that depends on it");
     for (error, regions) in by_error {

@@ -79,10 +79,11 @@ fn troubles(out: &mut String, plan: &Plan, outcomes: &[Outcome]) {
         match outcome {
             // One interruption leaves thousands of these.
             Outcome::NotStarted(why) => *not_started.entry(why).or_default() += 1,
-            Outcome::Skipped(why) | Outcome::Waits(why) | Outcome::Failed(why) => {
-                row(&mut lines, &format!("  {} {}", outcome.word(), action.id()), why);
+            outcome => {
+                if let Some(why) = outcome.reason() {
+                    row(&mut lines, &format!("  {} {}", outcome.word(), action.id()), why);
+                }
             }
-            Outcome::Done(_) | Outcome::Found(_) | Outcome::AlreadyGone => {}
         }
     }
     for (why, n) in not_started {

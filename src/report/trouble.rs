@@ -179,7 +179,7 @@ fn unread(cycle: &Cycle<'_>, found: &mut Found) {
     for gap in &cycle.plan.gaps {
         let region = gap.region.as_ref().map_or("any region", Region::as_str);
         let place = format!("{} in {}", gap.operation, cycle.place(region));
-        add(found, Kind::Unread, place, &gap.error, duty_of(&gap.error));
+        add(found, Kind::Unread, place, &gap.error.why, duty_of(&gap.error.why));
     }
 }
 
@@ -188,11 +188,11 @@ fn failed(cycle: &Cycle<'_>, found: &mut Found) {
     let last: BTreeMap<String, usize> =
         cycle.plan.actions.iter().enumerate().map(|(n, action)| (action.id(), n)).collect();
     for (n, (action, outcome)) in cycle.plan.actions.iter().zip(cycle.outcomes).enumerate() {
-        let Outcome::Failed(why) = outcome else { continue };
+        let Outcome::Failed(failure) = outcome else { continue };
         if last.get(&action.id()) == Some(&n) {
             let region = cycle.place(action.region.as_str());
             let place = format!("{} of {} in {region}", action.operation(), action.policy);
-            add(found, Kind::Failed, place, why, duty_of(why));
+            add(found, Kind::Failed, place, &failure.why, duty_of(&failure.why));
         }
     }
 }

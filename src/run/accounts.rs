@@ -68,6 +68,12 @@ impl Accounts {
         Ok(Self { first, others, own, are_some, are_named })
     }
 
+    /// Takes one account that is open already.
+    pub fn of(account: Account) -> Self {
+        let (others, are_named) = (Vec::new(), account.config.account.is_some());
+        Self { first: account, others, own: None, are_some: false, are_named }
+    }
+
     /// Returns each account, the own one first, then by name.
     pub fn iter(&self) -> impl Iterator<Item = &Account> {
         std::iter::once(&self.first).chain(&self.others)
@@ -92,6 +98,16 @@ impl Accounts {
     /// Returns the instant to plan for when a command starts.
     pub fn begun_at(&self) -> DateTime<Utc> {
         self.first.world.begun_at()
+    }
+
+    /// Returns the present instant, also long after the accounts were opened.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.first.world.now()
+    }
+
+    /// Waits until `at` by the accounts' clock; not at all if that has passed.
+    pub async fn sleep_until(&self, at: DateTime<Utc>) {
+        self.first.world.sleep_until(at).await;
     }
 
     /// Returns true if nothing real is changed by acting at another instant than the present.

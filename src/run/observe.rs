@@ -8,6 +8,7 @@ use crate::cloud::observe::{
     ask_about_images, ask_about_keys, ask_for_sources, observe as observe_regions,
 };
 use crate::config::{Config, Regions};
+use crate::domain::failure::Failure;
 use crate::domain::inventory::{Gap, Inventory, Listing, RegionInventory};
 use crate::domain::region::Region;
 use crate::plan::{Request, image_questions, key_questions, questions};
@@ -19,7 +20,7 @@ pub async fn observe<C: Cloud>(cloud: &C, config: &Config, request: &Request) ->
     if config.policies.iter().any(|policy| policy.regions == Regions::All) {
         match cloud.describe_regions().await {
             Ok(all) => regions.extend(all),
-            Err(err) => regions_error = Some(err.reason()),
+            Err(err) => regions_error = Some(err.failure()),
         }
     }
     let regions: Vec<Region> = regions.into_iter().collect();
@@ -46,7 +47,10 @@ pub fn observe_saved(files: &Files, config: &Config) -> Inventory {
     for region in named {
         inventory.regions.entry(region).or_insert_with(|| RegionInventory {
             gaps: Listing::ALL
-                .map(|listing| Gap { listing, error: "not in the saved inventory".to_owned() })
+                .map(|listing| Gap {
+                    listing,
+                    error: Failure::lasting("not in the saved inventory"),
+                })
                 .into(),
             ..RegionInventory::default()
         });

@@ -148,6 +148,7 @@ mod tests {
     use chrono::{DateTime, TimeDelta, Utc};
 
     use super::{Cycles, n_left, next_look};
+    use crate::domain::failure::Failure;
     use crate::domain::ids::SnapshotId;
     use crate::execute::Outcome;
     use crate::plan::{Action, Op, Plan, TagPurpose, Tagging, Waiting};
@@ -198,7 +199,7 @@ mod tests {
     }
 
     fn failed(why: &str) -> Outcome {
-        Outcome::Failed(why.to_owned())
+        Outcome::Failed(Failure::lasting(why))
     }
 
     fn waiting() -> Outcome {

@@ -13,7 +13,7 @@ use crate::cloud::{Cloud as _, Publish};
 use crate::config::{Config, Role};
 use crate::domain::inventory::Inventory;
 use crate::domain::region::Region;
-use crate::execute::{Progress, Stop};
+use crate::execute::{Clock as _, Progress, Stop};
 use crate::plan::Request;
 use crate::plan::preflight::Preflight;
 use crate::run::cycle::{Report, run};
@@ -165,6 +165,26 @@ impl World {
             Self::Files(_, clock) => clock.begun_at(),
             #[cfg(feature = "aws")]
             Self::Aws(_, clock) => clock.begun_at(),
+        }
+    }
+
+    /// Returns the present instant, also long after the world was opened.
+    pub fn now(&self) -> DateTime<Utc> {
+        match self {
+            Self::Sandbox(sandbox) => sandbox.time().now(),
+            Self::Files(_, clock) => clock.now(),
+            #[cfg(feature = "aws")]
+            Self::Aws(_, clock) => clock.now(),
+        }
+    }
+
+    /// Waits until `at` by the clock of the world; not at all if that has passed.
+    pub async fn sleep_until(&self, at: DateTime<Utc>) {
+        match self {
+            Self::Sandbox(sandbox) => sandbox.time().sleep_until(at).await,
+            Self::Files(_, clock) => clock.sleep_until(at).await,
+            #[cfg(feature = "aws")]
+            Self::Aws(_, clock) => clock.sleep_until(at).await,
         }
     }
 

@@ -6,6 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use snapkeep::cloud::sandbox::Sandbox;
 use snapkeep::config::{Config, parse};
+use snapkeep::domain::failure::Failure;
 use snapkeep::domain::inventory::{Gap, Inventory, Listing, Snapshot, SnapshotState};
 use snapkeep::domain::region::Region;
 use snapkeep::domain::source::Source;
@@ -196,7 +197,7 @@ fn deleting_twice_and_deleting_what_is_kept_is_found() {
 fn acting_on_a_gap_is_found() {
     for listing in [Listing::Snapshots, Listing::Images] {
         let mut scene = Scene::new();
-        let gap = Gap { listing, error: "cut off".to_owned() };
+        let gap = Gap { listing, error: Failure::lasting("cut off") };
         scene.inventory.regions.get_mut(&region()).unwrap().gaps.push(gap);
         scene.assert_broken(&format!("deletions although {} has a gap", listing.operation()));
         scene.assert_broken(&format!("creations although {} has a gap", listing.operation()));

@@ -19,6 +19,7 @@ mod images_foreign;
 mod images_kind;
 mod images_leftover;
 mod images_uses;
+mod lambda;
 mod limits;
 mod orphans;
 mod protection;

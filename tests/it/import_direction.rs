@@ -13,12 +13,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &["domain", "execute", "plan"]),
     ("run", &["cloud", "config", "domain", "execute", "plan", "report"]),
     ("cli", &["cloud", "config", "domain", "report", "run"]),
+    ("lambda", &["cloud", "config", "domain", "report", "run"]),
 ];
 
 /// Names that only some places may use, and those places.
 const CONFINED: &[(&str, &[&str])] = &[
     ("aws_sdk_ec2", &["cloud/aws.rs", "cloud/aws/"]),
     ("aws_config", &["cloud/aws.rs", "cloud/aws/"]),
+    ("aws_sdk_ssm", &["cloud/aws/parameter.rs"]),
+    ("lambda_runtime", &["lambda/api.rs"]),
     ("cron::", &["config/schedule.rs", "config/schedule/"]),
     ("Utc::now(", &["run/clock.rs"]),
     ("println!(", &[]),

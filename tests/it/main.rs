@@ -15,6 +15,8 @@ mod import;
 #[cfg(test)]
 mod import_direction;
 #[cfg(test)]
+mod lambda;
+#[cfg(test)]
 mod man;
 #[cfg(test)]
 #[cfg(feature = "aws")]

@@ -21,6 +21,7 @@ mod crashes;
 mod cycle;
 mod families;
 mod images;
+mod lambda;
 mod log;
 mod options;
 mod preflight;

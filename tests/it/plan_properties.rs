@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use snapkeep::config::{Config, parse};
+use snapkeep::domain::failure::Failure;
 use snapkeep::domain::ids::{ResourceId, SnapshotId, VolumeId};
 use snapkeep::domain::inventory::{
     AttachedVolume, Gap, Image, Instance, InstanceState, Inventory, Listing, RegionInventory,
@@ -348,7 +349,7 @@ proptest! {
         for listing in [Listing::Snapshots, Listing::Images] {
             let mut inventory = account(&seeds, true);
             let observed = inventory.regions.get_mut(&region()).unwrap();
-            observed.gaps.push(Gap { listing, error: "cut off".to_owned() });
+            observed.gaps.push(Gap { listing, error: Failure::lasting("cut off") });
             observed.snapshots.truncate(n_lost);
             prop_assert!(planned(&inventory).actions.is_empty());
         }
@@ -362,7 +363,7 @@ proptest! {
         for listing in [Listing::Instances, Listing::Volumes] {
             let mut inventory = account(&seeds, false);
             let observed = inventory.regions.get_mut(&region()).unwrap();
-            observed.gaps.push(Gap { listing, error: "cut off".to_owned() });
+            observed.gaps.push(Gap { listing, error: Failure::lasting("cut off") });
             let partial = deleted(&planned(&inventory));
             // What makes room for an attempt that is not planned now is not deleted either.
             prop_assert!(partial.iter().all(|id| full.contains(id)), "{partial:?} {full:?}");

@@ -5,6 +5,7 @@ use serde_json::Value;
 use snapbox::{assert_data_eq, file};
 use snapkeep::cloud::sandbox::Sandbox;
 use snapkeep::config::parse;
+use snapkeep::domain::failure::Failure;
 use snapkeep::domain::inventory::{ImageState, SnapshotState};
 use snapkeep::execute::Outcome;
 use snapkeep::plan::{Plan, Request, explain, plan};
@@ -74,7 +75,7 @@ fn a_withheld_deletion_is_told_and_exits_with_three() {
 fn a_failure_comes_before_a_limit_in_the_exit_code() {
     let plan = demo_plan("", Some(3));
     let mut outcomes = vec![Outcome::Done(Vec::new()); plan.actions.len()];
-    outcomes[0] = Outcome::Failed("UnauthorizedOperation".to_owned());
+    outcomes[0] = Outcome::Failed(Failure::lasting("UnauthorizedOperation"));
     assert_eq!(ExitCode::of_run(&plan, &outcomes), [ExitCode::Failed, ExitCode::Withheld]);
     let mut out = Vec::new();
     json::write_runs(&mut out, &[(&plan, &outcomes)], &ExitCode::of_run(&plan, &outcomes)).unwrap();
@@ -149,4 +150,62 @@ fn the_schemas_of_what_commands_print_are_published() {
     assert_data_eq!(pretty(json::plan_schema()), file!["../schema/plan.json"].raw());
     assert_data_eq!(pretty(json::run_schema()), file!["../schema/run.json"].raw());
     assert_data_eq!(pretty(json::status_schema()), file!["../schema/status.json"].raw());
+}
+
+/// Returns how many of each list a document has, and how many it says are left out.
+fn lengths(document: &Value, left_out: &Value, list: &str) -> (usize, usize) {
+    let n = document[list].as_array().unwrap().len();
+    (n, left_out[list].as_u64().unwrap_or_default().try_into().unwrap())
+}
+
+#[test]
+fn what_does_not_fit_into_an_answer_is_left_out_from_the_end_and_counted() {
+    let plan = demo_plan("", None);
+    let outcomes = vec![Outcome::Done(Vec::new()); plan.actions.len()];
+    let codes = ExitCode::of_run(&plan, &outcomes);
+    let mut n_keeps_before = 0;
+    for n_bytes in [0, 10_000, 100_000, 1_000_000] {
+        let document = json::runs_within(&[(&plan, &outcomes)], &codes, n_bytes);
+        let text = serde_json::to_string(&document).unwrap();
+        assert!(text.len() < n_bytes + 1000, "{} bytes of {n_bytes}", text.len());
+        let run: Value = serde_json::from_str(&text).unwrap();
+        let (plan_json, left_out) = (&run["plan"], &run["plan"]["left_out"]);
+        let all = [
+            ("actions", plan.actions.len()),
+            ("withheld", plan.withheld.len()),
+            ("keeps", plan.keeps.len()),
+            ("waiting", plan.waiting.len()),
+            ("notes", plan.notes.len()),
+            ("gaps", plan.gaps.len()),
+            ("protection", plan.protection.len()),
+        ];
+        for (list, n_all) in all {
+            let (n, n_left_out) = lengths(plan_json, left_out, list);
+            assert_eq!(n + n_left_out, n_all, "{list} in {n_bytes} bytes");
+        }
+        // No action is without its outcome.
+        let (n_actions, _) = lengths(plan_json, left_out, "actions");
+        assert_eq!(run["outcomes"].as_array().unwrap().len(), n_actions);
+        let (n_keeps, n_keeps_left_out) = lengths(plan_json, left_out, "keeps");
+        assert!(n_keeps == 0 || n_actions == plan.actions.len(), "keeps before actions");
+        assert!(n_keeps_before <= n_keeps);
+        n_keeps_before = n_keeps;
+        // What is left out is counted in the summary all the same.
+        assert_eq!(plan_json["summary"]["keep"], plan.keeps.len());
+        assert_eq!(left_out.is_null(), n_keeps_left_out == 0);
+        assert!(run["exit_codes"].is_array());
+    }
+    assert_eq!(n_keeps_before, plan.keeps.len());
+}
+
+#[test]
+fn several_accounts_share_the_room_of_an_answer() {
+    let plan = demo_plan("", None);
+    let plans = [plan.clone(), plan];
+    let document = json::plans_within(&plans, &[ExitCode::Done], 100_000);
+    let text = serde_json::to_string(&document).unwrap();
+    assert!(text.len() < 102_000);
+    let plans: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(plans["plans"][0], plans["plans"][1]);
+    assert_ne!(plans["plans"][0]["left_out"], Value::Null);
 }

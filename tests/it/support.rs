@@ -2,3 +2,7 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod moto;
+#[cfg(feature = "aws")]
+pub(crate) mod python;
+#[cfg(feature = "aws")]
+pub(crate) mod runtime_api;

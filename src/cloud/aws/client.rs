@@ -31,7 +31,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the account is asked for its regions if the configuration names none.
-const FALLBACK_REGION: &str = "us-east-1";
+pub(super) const FALLBACK_REGION: &str = "us-east-1";
 
 /// The standard AWS configuration is unusable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -245,7 +245,7 @@ impl fmt::Debug for AwsCloud {
     }
 }
 
-fn timeouts(sdk_config: &SdkConfig) -> TimeoutConfig {
+pub(super) fn timeouts(sdk_config: &SdkConfig) -> TimeoutConfig {
     let mut timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)

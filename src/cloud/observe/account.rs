@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::domain::failure::Failure;
 use crate::domain::inventory::{Gap, Inventory, Listing};
 
 /// Sets the account from the owners that resources name, and drops what other accounts own.
@@ -54,9 +55,10 @@ fn mark_snapshots_as_mixed(inventory: &mut Inventory) {
     for region in with_snapshots {
         region.gaps.push(Gap {
             listing: Listing::Snapshots,
-            error: "resources of several accounts, and nothing says which is meant; \
-                    save snapshots with `--owner-ids self`"
-                .to_owned(),
+            error: Failure::lasting(
+                "resources of several accounts, and nothing says which is meant; \
+                 save snapshots with `--owner-ids self`",
+            ),
         });
     }
 }

@@ -7,6 +7,7 @@ use super::{Listed, ask_about_images, ask_about_keys, ask_for_sources, list, obs
 use crate::cloud::sandbox::tests::{DATA, region, sandbox, snapshot};
 use crate::cloud::sandbox::{ACCOUNT, Fault, Rule, Sandbox};
 use crate::cloud::{Cloud as _, CloudError, ErrorKind, Page};
+use crate::domain::failure::Failure;
 use crate::domain::ids::{ImageId, InstanceId};
 use crate::domain::inventory::{
     Image, Instance, InstanceState, KeyAnswer, Listing, RegionInventory, SnapshotState,
@@ -58,15 +59,15 @@ async fn pages_are_read_until_none_follows() {
 async fn what_was_read_before_a_failure_is_kept() {
     let listed = check(|n| if n == 1 { Ok((vec![1], Some(token(1)))) } else { Err(()) }).await;
     assert_eq!(listed.items, [1]);
-    assert_eq!(listed.error.as_deref(), Some("UnauthorizedOperation: no"));
+    assert_eq!(listed.error, Some(Failure::lasting("UnauthorizedOperation: no")));
 }
 
 #[tokio::test]
 async fn a_listing_without_end_is_an_error() {
     let listed = check(|n| Ok((vec![], Some(token(n % 2))))).await;
-    assert_eq!(listed.error.as_deref(), Some("EC2 gave the same page token twice"));
+    assert_eq!(listed.error, Some(Failure::lasting("EC2 gave the same page token twice")));
     let listed = check(|n| Ok((vec![], Some(token(n))))).await;
-    assert_eq!(listed.error.as_deref(), Some("no end after 10000 pages"));
+    assert_eq!(listed.error, Some(Failure::lasting("no end after 10000 pages")));
 }
 
 #[tokio::test]

@@ -274,7 +274,9 @@ fn behind_a_gap_nothing_is_protected_or_unprotected() {
         for points in [&[("11-20 03:00", DONE)][..], &[]] {
             let mut account = account(Facts { points, ..NOBODY_KNOWS });
             let observed = account.regions.values_mut().next().unwrap();
-            observed.gaps.push(Gap { listing, error: "denied".to_owned() });
+            observed
+                .gaps
+                .push(Gap { listing, error: crate::domain::failure::Failure::lasting("denied") });
             let plan = plan(&config(DAILY), &account, &Request::at(at("11-20 12:00")));
             let found = lines(&plan);
             let unknown = format!("unknown {}: denied", listing.operation());

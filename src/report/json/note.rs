@@ -43,7 +43,7 @@ impl GapJson {
             account_name: account.map(str::to_owned),
             region: gap.region.as_ref().map(ToString::to_string),
             call: gap.operation,
-            error: gap.error.clone(),
+            error: gap.error.why.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use snapkeep::config::Config;
+use snapkeep::domain::failure::Failure;
 use snapkeep::domain::ids::{ImageId, RegionalId, ResourceId};
 use snapkeep::domain::inventory::{
     Gap, Image, ImageState, ImageUse, Instance, InstanceState, Listing, RegionInventory, Snapshot,
@@ -382,7 +383,7 @@ fn copying_onto_a_gap_or_without_tags_is_found() {
     let (action, _) = copying().copy(|_, _| true);
     for listing in [Listing::Snapshots, Listing::Images] {
         let mut scene = copying();
-        let gap = Gap { listing, error: "cut off".to_owned() };
+        let gap = Gap { listing, error: Failure::lasting("cut off") };
         scene.observed(action.region).gaps.push(gap);
         scene.assert_broken(&format!("copies although {} has a gap", listing.operation()));
     }

@@ -6,6 +6,7 @@ use snapbox::{assert_data_eq, str};
 use snapkeep::cloud::sandbox::Sandbox;
 use snapkeep::config::parse;
 use snapkeep::domain::event::Event;
+use snapkeep::domain::failure::Failure;
 use snapkeep::execute::Outcome;
 use snapkeep::plan::model::PlanGap;
 use snapkeep::plan::{Note, Plan, Request, Severity, plan};
@@ -33,7 +34,7 @@ fn done(_: &str) -> Outcome {
 }
 
 fn gap(region: &str, operation: &'static str, error: &str) -> PlanGap {
-    PlanGap { region: Some(region.parse().unwrap()), operation, error: error.to_owned() }
+    PlanGap { region: Some(region.parse().unwrap()), operation, error: Failure::lasting(error) }
 }
 
 fn of_troubles((plan, outcomes): &(Plan, Vec<Outcome>), before: Before) -> Message {
@@ -48,9 +49,9 @@ fn shown(message: &Message) -> String {
 #[test]
 fn a_failure_says_first_what_to_do() {
     let mut demo = demo(None, &|operation| match operation {
-        "DeleteSnapshot" => Outcome::Failed(
-            "UnauthorizedOperation: You are not authorized to perform this operation.".to_owned(),
-        ),
+        "DeleteSnapshot" => Outcome::Failed(Failure::lasting(
+            "UnauthorizedOperation: You are not authorized to perform this operation.",
+        )),
         operation => done(operation),
     });
     demo.0.gaps = vec![gap("us-east-1", "DescribeVolumes", "Timeout: no reply")];
@@ -208,7 +209,7 @@ fn what_was_made_good_and_what_was_interrupted_is_no_trouble() {
     let (mut plan, mut outcomes) = demo(None, &done);
     let first = plan.actions[0].clone();
     plan.actions.insert(0, first);
-    outcomes.insert(0, Outcome::Failed("Timeout: no reply".to_owned()));
+    outcomes.insert(0, Outcome::Failed(Failure::passing("Timeout: no reply")));
     let last = outcomes.len() - 1;
     outcomes[last] = Outcome::NotStarted("interrupted".to_owned());
     let found = |outcomes: &[Outcome]| troubles(&[Cycle { account: None, plan: &plan, outcomes }]);
@@ -238,7 +239,7 @@ proptest! {
         account in "\\PC{1,200}",
     ) {
         let gaps = (0..n).map(|n| PlanGap {
-            error: format!("{n} {error}"),
+            error: Failure::lasting(format!("{n} {error}")),
             ..gap(&format!("eu-west-{}", 1 + n % 99), "DescribeImages", "")
         });
         let plan = Plan { gaps: gaps.collect(), account: Some(account.as_str().into()), ..Plan::default() };

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use snapkeep::config::{Config, CopyRule, Tier, TierRule, Window};
+use snapkeep::domain::failure::Failure;
 use snapkeep::domain::ids::RegionalId;
 use snapkeep::domain::inventory::{Gap, ImageState, Inventory, Listing, SnapshotState};
 use snapkeep::domain::region::Region;
@@ -151,7 +152,7 @@ pub(super) fn with_gap(
 ) -> Account {
     let mut account = account.clone();
     let observed = account.region(region);
-    observed.gaps.push(Gap { listing, error: "cut off".to_owned() });
+    observed.gaps.push(Gap { listing, error: Failure::lasting("cut off") });
     match listing {
         Listing::Images => observed.images.truncate(n_seen),
         _ => observed.snapshots.truncate(n_seen),

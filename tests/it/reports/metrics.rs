@@ -12,6 +12,7 @@ use snapkeep::cloud::counted::Counted;
 use snapkeep::cloud::sandbox::{Fault, Rule, Sandbox};
 use snapkeep::config::parse;
 use snapkeep::domain::api_calls::{ApiCalls, CallEnd};
+use snapkeep::domain::failure::Failure;
 use snapkeep::execute::{Outcome, Stop};
 use snapkeep::plan::{Plan, PlanGap, Protection, ProtectionState, Request, Waiting};
 use snapkeep::report::metrics::{Cycle, Gauges, Totals, render};
@@ -236,8 +237,16 @@ fn plan_of(policy: &str) -> Plan {
             ends_by_itself: true,
         }],
         gaps: vec![
-            PlanGap { region: None, operation: "DescribeRegions", error: "denied".to_owned() },
-            PlanGap { region: Some(region), operation: "DescribeImages", error: "x".to_owned() },
+            PlanGap {
+                region: None,
+                operation: "DescribeRegions",
+                error: Failure::lasting("denied"),
+            },
+            PlanGap {
+                region: Some(region),
+                operation: "DescribeImages",
+                error: Failure::lasting("x"),
+            },
         ],
         ..Plan::default()
     }

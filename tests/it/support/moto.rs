@@ -1,10 +1,8 @@
 //! An EC2 API server that others wrote, on this machine, one per test.
 //!
-//! `tests/moto/server.py` says what a scene is and where moto is corrected. moto is installed once
-//! into a virtual environment under `target/`; a machine that cannot is a failure, never a skip.
+//! `tests/moto/server.py` says what a scene is and where moto is corrected.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -16,6 +14,8 @@ use aws_sdk_ec2::config::Credentials;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use snapkeep::cloud::aws::AwsCloud;
+
+use crate::support::python;
 
 /// A running server; it ends with the value.
 #[derive(Debug)]
@@ -102,6 +102,26 @@ impl Moto {
         self.ask(&format!("/_now/{now}"));
     }
 
+    /// Puts a parameter of Systems Manager, encrypted.
+    pub(crate) fn put_parameter(&self, region: &str, name: &str, value: &str) {
+        let body = serde_json::json!({ "Name": name, "Value": value, "Type": "SecureString" });
+        let body = body.to_string();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        write!(
+            stream,
+            "POST / HTTP/1.0\r\n\
+             Content-Type: application/x-amz-json-1.1\r\n\
+             X-Amz-Target: AmazonSSM.PutParameter\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential=testing/20261120/{region}/ssm/aws4_request\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.contains("\"Version\""), "{reply}");
+    }
+
     fn ask(&self, path: &str) -> Vec<Call> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
@@ -130,43 +150,7 @@ fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/moto")
 }
 
-/// Returns the virtual environment with moto in it, made if need be.
-///
-/// Tests of one binary run in threads, those under nextest in processes: a lock on a file holds
-/// for both. What was left half done is made again, as is what has other requirements.
+/// Returns the virtual environment with moto in it.
 fn installed() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    fs::create_dir_all(target).unwrap();
-    let lock = File::create(target.join("moto-venv.lock")).unwrap();
-    lock.lock().unwrap();
-
-    let venv = target.join("moto-venv");
-    let done = venv.join("installed-requirements.txt");
-    let requirements = sources().join("requirements.txt");
-    let wanted = fs::read_to_string(&requirements).unwrap();
-    if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
-        return venv;
-    }
-    run(
-        Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv),
-        "install Python 3.10 or newer with its venv module (Debian: python3-venv)",
-    );
-    run(
-        Command::new(venv.join("bin/python"))
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .arg("--requirement")
-            .arg(&requirements),
-        "moto is installed from PyPI once: check the network, or pip's configuration",
-    );
-    fs::write(&done, wanted).unwrap();
-    venv
-}
-
-fn run(command: &mut Command, hint: &str) {
-    let status = command.status();
-    let is_success = status.as_ref().is_ok_and(std::process::ExitStatus::success);
-    assert!(
-        is_success,
-        "the tests against moto need Python: {command:?} failed ({status:?})\nhint: {hint}"
-    );
+    python::installed("moto", &sources().join("requirements.txt"))
 }
