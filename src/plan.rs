@@ -73,7 +73,8 @@ pub use explain::{Explanation, explain};
 pub use model::{
     Action, ChosenVolume, Copy, CreateImage, CreateOne, CreateSet, Delete, Deprecation,
     ExpireReason, ImageCopy, Keep, KeepReason, NewPoint, Note, Op, Pairs, Plan, PlanGap,
-    ResourceState, Severity, Share, TagPurpose, Tagging, Waiting, Withheld,
+    Protection, ProtectionState, ResourceState, Severity, Share, TagPurpose, Tagging, Waiting,
+    Withheld,
 };
 pub use questions::{Questions, image_questions, key_questions, questions};
 

@@ -24,6 +24,7 @@ use crate::config::schedule::{Schedule, dialect};
 use crate::config::select::Adopt;
 use crate::config::shape::{At, KindShape, LimitsShape, OverrideShape, PolicyShape};
 use crate::domain::region::Region;
+use crate::domain::span::Span;
 
 pub(super) use copies::{CopyDraft, CopyKeys, EncryptDraft};
 pub(super) use keys::is_managed_by_aws;
@@ -72,6 +73,7 @@ pub(super) struct Layer {
     pub(super) select: Key<Selection>,
     pub(super) volumes: Key<Volumes>,
     pub(super) retention: Key<Rules>,
+    pub(super) point_grace: Key<Span>,
     pub(super) copying: CopyKeys,
     pub(super) images: ImageKeys,
     pub(super) adopt: Key<Adopt>,
@@ -109,6 +111,7 @@ impl Layer {
             select: Key::Broken,
             volumes: Key::Broken,
             retention: Key::Broken,
+            point_grace: Key::Broken,
             copying: CopyKeys::unknown(),
             images: ImageKeys::unknown(),
             adopt: Key::Broken,
@@ -172,6 +175,7 @@ impl<'a, 'f> Reader<'a, 'f> {
             None if self.broken.touches(&overrides_path) => Key::Broken,
             None => Key::Absent,
         };
+        let point_grace = self.span_key(path, "point_grace", shape.point_grace.as_ref());
         let copying = self.copy_keys(shape, path);
         let images = self.image_keys(shape, path);
         Layer {
@@ -184,6 +188,7 @@ impl<'a, 'f> Reader<'a, 'f> {
             select: self.key(path, "select", select),
             volumes: self.key(path, "volumes", volumes),
             retention: self.key(path, "retention", retention),
+            point_grace,
             copying,
             images,
             adopt: self.key(path, "adopt", adopt),

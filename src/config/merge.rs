@@ -19,6 +19,7 @@ use crate::config::policy::{Kind, Limits, RegionalPolicy, Regions};
 use crate::config::region_keys::RegionKeys;
 use crate::config::select::{Resource, VolumeChoice};
 use crate::domain::region::Region;
+use crate::domain::span::Span;
 
 /// Where a policy applies, what it says, and what it says elsewhere.
 pub(super) type Parts = (Regions, RegionalPolicy, BTreeMap<Region, RegionalPolicy>);
@@ -202,6 +203,7 @@ impl<'a> Merge<'a> {
         let limits = self.or(variant, Limits::default(), |layer| &layer.limits);
         let schedule = self.optional(variant, |layer| &layer.schedule);
         let images = self.images(variant, subject);
+        let point_grace = self.or(variant, Span::hours(6), |layer| &layer.point_grace);
         let (timezone, (copy_grace, copy_give_up)) = (timezone?, patience?);
         // What is said above about making points, or about volumes, is for other policies.
         let is_made_here = select.resource != Resource::Image;
@@ -220,6 +222,7 @@ impl<'a> Merge<'a> {
             images: images?,
             copies: copies?,
             encrypt: encrypt.ok()?,
+            point_grace: point_grace?,
             copy_grace,
             copy_give_up,
             adopt: adopt.ok()?.cloned(),

@@ -121,6 +121,8 @@ pub struct RegionalPolicy {
     pub copies: Vec<CopyRule>,
     /// How unencrypted points become encrypted ones, if at all.
     pub encrypt: Option<Encrypt>,
+    /// How long after its slot a point may be unfinished or missing before that is an alarm.
+    pub point_grace: Span,
     /// How long a copy may be unfinished or missing before that is an alarm, from the time of the
     /// point.
     pub copy_grace: Span,

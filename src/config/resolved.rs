@@ -60,6 +60,7 @@ fn render_regional(out: &mut String, path: &str, policy: &RegionalPolicy) {
         images,
         copies,
         encrypt,
+        point_grace,
         copy_grace,
         copy_give_up,
         adopt,
@@ -79,6 +80,7 @@ fn render_regional(out: &mut String, path: &str, policy: &RegionalPolicy) {
         // Not those of the policy, where this is one of its overrides.
         entry(out, "copy", Value::Array(Vec::new()));
     }
+    entry(out, "point_grace", point_grace.to_string());
     entry(out, "copy_grace", copy_grace.to_string());
     entry(out, "copy_give_up", copy_give_up.to_string());
     if retention.forever {

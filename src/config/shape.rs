@@ -78,6 +78,10 @@ pub(super) struct PolicyShape {
     /// Unencrypted points are replaced by encrypted copies in their own region; `{}` does it with
     /// the region's key.
     pub(super) encrypt: Option<At<EncryptShape>>,
+    /// How long after its slot a point may be missing or unfinished before `status` and the alarms
+    /// say so. Default `6 hours`.
+    #[schemars(extend("examples" = ["6 hours"]))]
+    pub(super) point_grace: Option<At<String>>,
     /// How long a copy may be missing or unfinished before that is an alarm. Default `3 days`.
     #[schemars(extend("examples" = ["3 days"]))]
     pub(super) copy_grace: Option<At<String>>,

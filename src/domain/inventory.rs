@@ -117,6 +117,8 @@ pub struct Instance {
     pub is_instance_store: bool,
     /// The image that it was launched from.
     pub image_id: Option<ImageId>,
+    /// EC2's LaunchTime, which every start renews.
+    pub launched_at: Option<DateTime<Utc>>,
     /// Its EBS volumes.
     pub volumes: Vec<AttachedVolume>,
     /// Its tags.
@@ -130,6 +132,17 @@ pub struct AttachedVolume {
     pub device: Arc<str>,
     /// The volume.
     pub volume_id: VolumeId,
+    /// EC2's AttachTime.
+    pub attached_at: Option<DateTime<Utc>>,
+}
+
+impl Instance {
+    /// Returns since when it has been there, as far as EC2 tells: a start renews LaunchTime, but
+    /// not when volumes were attached.
+    pub fn known_since(&self) -> Option<DateTime<Utc>> {
+        let attached = self.volumes.iter().filter_map(|volume| volume.attached_at);
+        attached.chain(self.launched_at).min()
+    }
 }
 
 /// EC2's states of an instance.
@@ -182,6 +195,8 @@ pub struct Volume {
     pub volume_type: Arc<str>,
     /// Its size in GiB.
     pub size_gib: u32,
+    /// EC2's CreateTime.
+    pub created_at: Option<DateTime<Utc>>,
     /// Its tags.
     pub tags: Tags,
 }

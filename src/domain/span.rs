@@ -42,6 +42,11 @@ pub struct InvalidSpan {
 const COUNT_MAX: u32 = 36_500;
 
 impl Span {
+    /// Returns so many hours.
+    pub const fn hours(count: u32) -> Self {
+        Self { count, unit: Unit::Hour }
+    }
+
     /// Returns so many days.
     pub const fn days(count: u32) -> Self {
         Self { count, unit: Unit::Day }

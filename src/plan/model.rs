@@ -17,6 +17,7 @@ use crate::plan::retention::Holds;
 mod action;
 mod delete;
 mod params;
+mod protection;
 
 pub use action::{Action, Op};
 pub use delete::{Delete, ExpireReason, ResourceState};
@@ -24,6 +25,7 @@ pub use params::{
     ChosenVolume, Copy, CreateImage, CreateOne, CreateSet, Deprecation, ImageCopy, NewPoint, Pairs,
     Share, TagPurpose, Tagging,
 };
+pub use protection::{Protection, ProtectionState};
 
 /// What a run would do now.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +52,9 @@ pub struct Plan {
     pub gaps: Vec<PlanGap>,
     /// Recovery points of each policy and region before now, whatever becomes of them.
     pub n_points: BTreeMap<(Arc<str>, Region), u32>,
+    /// What every selected source has in each place, against what is asked of it: by its region,
+    /// policy and source, copies after what they are of.
+    pub protection: Vec<Protection>,
 }
 
 /// A deletion that a limit forbids.

@@ -144,6 +144,10 @@ struct Point<'b> {
     started_at: DateTime<Utc>,
 }
 
+fn attached(device: Arc<str>, volume_id: VolumeId) -> AttachedVolume {
+    AttachedVolume { device, volume_id, attached_at: None }
+}
+
 impl<'b> Build<'b> {
     fn instance(&mut self, n: usize) -> Option<(Source, String, Vec<AttachedVolume>)> {
         let devices = ["/dev/xvda", "/dev/sdf", "/dev/sdg"];
@@ -151,7 +155,7 @@ impl<'b> Build<'b> {
         let mut volumes = Vec::new();
         for device in devices {
             let volume_id = self.volume(&name)?;
-            volumes.push(AttachedVolume { device: self.interner.share(device), volume_id });
+            volumes.push(attached(self.interner.share(device), volume_id));
         }
         let instance = Instance {
             id: self.random.id("i-").parse().ok()?,
@@ -160,6 +164,7 @@ impl<'b> Build<'b> {
             root_device: Some(self.interner.share(devices[0])),
             is_instance_store: false,
             image_id: None,
+            launched_at: None,
             volumes: volumes.clone(),
             tags: self.user_tags(&name).into_iter().collect(),
         };
@@ -171,7 +176,7 @@ impl<'b> Build<'b> {
     fn database(&mut self, n: usize) -> Option<(Source, String, Vec<AttachedVolume>)> {
         let name = format!("database-{n:04}");
         let volume_id = self.volume(&name)?;
-        let volumes = vec![AttachedVolume { device: self.interner.share(""), volume_id }];
+        let volumes = vec![attached(self.interner.share(""), volume_id)];
         Some((Source::Volume(volume_id), name, volumes))
     }
 
@@ -179,7 +184,14 @@ impl<'b> Build<'b> {
         let id = self.random.id("vol-").parse().ok()?;
         let tags = self.user_tags(name).into_iter().collect();
         let (state, volume_type) = (self.interner.share("in-use"), self.interner.share("gp3"));
-        self.found.volumes.push(Volume { id, state, volume_type, size_gib: 100, tags });
+        self.found.volumes.push(Volume {
+            id,
+            state,
+            volume_type,
+            size_gib: 100,
+            created_at: None,
+            tags,
+        });
         Some(id)
     }
 

@@ -203,7 +203,7 @@ fn what_cannot_be_read_names_its_path() {
 
 /// Keys that may stand in the defaults, in a policy and in an override; of each line one is taken,
 /// or none.
-const CHOICES: [&[&str]; 11] = [
+const CHOICES: [&[&str]; 12] = [
     &[
         "kind = 'snapshots'\nselect = { resource = 'instance' }",
         "kind = 'snapshots'\nselect = { resource = 'volume' }",
@@ -224,6 +224,7 @@ const CHOICES: [&[&str]; 11] = [
         "copy = [{ to = 'us-west-2', kms_key = 'alias/a', complete_within = '1 day' }]",
     ],
     &["encrypt = {}", "encrypt = { kms_key = 'alias/b', retire_unencrypted = true }"],
+    &["point_grace = '90 hours'"],
     &["copy_grace = '1 week'", "copy_give_up = '1 week'"],
 ];
 

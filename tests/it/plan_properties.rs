@@ -166,11 +166,13 @@ fn account(seeds: &[Seed], has_sources: bool) -> Inventory {
         root_device: Some("/dev/xvda".into()),
         is_instance_store: false,
         image_id: None,
+        launched_at: None,
         volumes: volumes
             .iter()
             .map(|n| AttachedVolume {
                 device: format!("/dev/sd{n}").into(),
                 volume_id: volume_id(*n),
+                attached_at: None,
             })
             .collect(),
         tags: [("Name", "x")].into_iter().collect(),
@@ -180,6 +182,7 @@ fn account(seeds: &[Seed], has_sources: bool) -> Inventory {
         state: "in-use".into(),
         volume_type: if n == 2 { "st1" } else { "gp3" }.into(),
         size_gib: 8,
+        created_at: None,
         tags: [("Disk", if n < 3 { "off" } else { "on" })].into_iter().collect(),
     });
     let snapshots: Vec<Snapshot> = seeds.iter().enumerate().map(|(n, s)| snapshot(n, s)).collect();

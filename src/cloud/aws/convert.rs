@@ -38,6 +38,7 @@ pub(super) fn instance(
             device: interner
                 .share(mapping.device_name().ok_or_else(|| is_bad("device name of a volume"))?),
             volume_id: parsed(ebs.volume_id()).ok_or_else(|| is_bad("id of a volume"))?,
+            attached_at: ebs.attach_time().and_then(instant),
         });
     }
     Ok(Instance {
@@ -49,6 +50,7 @@ pub(super) fn instance(
         root_device: item.root_device_name().map(|name| interner.share(name)),
         is_instance_store: item.root_device_type() == Some(&types::DeviceType::InstanceStore),
         image_id: parsed(item.image_id()),
+        launched_at: item.launch_time().and_then(instant),
         volumes,
         tags: tags(item.tags(), interner),
     })
@@ -62,6 +64,7 @@ pub(super) fn volume(item: &types::Volume, interner: &mut Interner) -> Result<Vo
         state: interner.share(item.state().map_or("", types::VolumeState::as_str)),
         volume_type: interner.share(item.volume_type().map_or("", types::VolumeType::as_str)),
         size_gib: gib(item.size()),
+        created_at: item.create_time().and_then(instant),
         tags: tags(item.tags(), interner),
     })
 }

@@ -54,6 +54,8 @@ struct InstanceShape<'a> {
     root_device_type: Option<Text<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     image_id: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    launch_time: Option<Text<'a>>,
     #[serde(default)]
     block_device_mappings: Vec<InstanceDeviceShape<'a>>,
     #[serde(default)]
@@ -77,6 +79,8 @@ struct InstanceDeviceShape<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct AttachedShape<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attach_time: Option<Text<'a>>,
     volume_id: Text<'a>,
 }
 
@@ -90,6 +94,8 @@ pub(crate) struct VolumeShape<'a> {
     volume_type: Text<'a>,
     #[serde(default)]
     size: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    create_time: Option<Text<'a>>,
     #[serde(default)]
     tags: Vec<TagShape<'a>>,
 }
@@ -149,7 +155,10 @@ impl<'a> From<&'a Instance> for ReservationShape<'a> {
     fn from(instance: &'a Instance) -> Self {
         let devices = instance.volumes.iter().map(|volume| InstanceDeviceShape {
             device_name: volume.device.as_ref().into(),
-            ebs: Some(AttachedShape { volume_id: volume.volume_id.to_string().into() }),
+            ebs: Some(AttachedShape {
+                attach_time: volume.attached_at.map(written),
+                volume_id: volume.volume_id.to_string().into(),
+            }),
         });
         let shape = InstanceShape {
             instance_id: instance.id.to_string().into(),
@@ -157,6 +166,7 @@ impl<'a> From<&'a Instance> for ReservationShape<'a> {
             root_device_name: instance.root_device.as_deref().map(Cow::Borrowed),
             root_device_type: Some(root_device_type(instance.is_instance_store)),
             image_id: instance.image_id.map(|id| id.to_string().into()),
+            launch_time: instance.launched_at.map(written),
             block_device_mappings: devices.collect(),
             tags: tag_shapes(&instance.tags),
         };
@@ -174,7 +184,11 @@ impl InstanceShape<'_> {
         for device in self.block_device_mappings {
             let Some(ebs) = device.ebs else { continue };
             let volume_id = of(&self.instance_id, ebs.volume_id.parse())?;
-            volumes.push(AttachedVolume { device: interner.share(&device.device_name), volume_id });
+            volumes.push(AttachedVolume {
+                device: interner.share(&device.device_name),
+                volume_id,
+                attached_at: known(ebs.attach_time.as_deref()),
+            });
         }
         Ok(Instance {
             id,
@@ -183,6 +197,7 @@ impl InstanceShape<'_> {
             root_device: self.root_device_name.map(|name| interner.share(&name)),
             is_instance_store: self.root_device_type.as_deref() == Some(INSTANCE_STORE),
             image_id: self.image_id.map(|id| of(&self.instance_id, id.parse())).transpose()?,
+            launched_at: known(self.launch_time.as_deref()),
             volumes,
             tags: tags(&self.tags, interner),
         })
@@ -197,6 +212,7 @@ impl VolumeShape<'_> {
             state: interner.share(&self.state),
             volume_type: interner.share(&self.volume_type),
             size_gib: self.size,
+            created_at: known(self.create_time.as_deref()),
             tags: tags(&self.tags, interner),
         })
     }
@@ -209,6 +225,7 @@ impl<'a> From<&'a Volume> for VolumeShape<'a> {
             state: volume.state.as_ref().into(),
             volume_type: volume.volume_type.as_ref().into(),
             size: volume.size_gib,
+            create_time: volume.created_at.map(written),
             tags: tag_shapes(&volume.tags),
         }
     }
@@ -240,14 +257,13 @@ impl SnapshotShape<'_> {
 
 impl<'a> From<&'a Snapshot> for SnapshotShape<'a> {
     fn from(snapshot: &'a Snapshot) -> Self {
-        let start_time = snapshot.started_at.to_rfc3339_opts(SecondsFormat::AutoSi, false);
         Self {
             snapshot_id: snapshot.id.to_string().into(),
             volume_id: snapshot.volume_id.map(|id| id.to_string().into()),
             owner_id: snapshot.owner_id.as_deref().map(Cow::Borrowed),
             state: snapshot.state.name().into(),
             state_message: snapshot.state_message.as_deref().map(Cow::Borrowed),
-            start_time: start_time.into(),
+            start_time: written(snapshot.started_at),
             volume_size: snapshot.volume_size_gib,
             encrypted: snapshot.is_encrypted,
             kms_key_id: snapshot.kms_key_id.as_deref().map(Cow::Borrowed),
@@ -284,6 +300,16 @@ fn tags(shapes: &[TagShape<'_>], interner: &mut Interner) -> Tags {
 
 fn tag_shapes(tags: &Tags) -> Vec<TagShape<'_>> {
     tags.iter().map(|(key, value)| TagShape { key: key.into(), value: value.into() }).collect()
+}
+
+/// Returns an instant as the AWS CLI prints it.
+fn written(at: DateTime<Utc>) -> Text<'static> {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, false).into()
+}
+
+/// Reads an instant that nothing but reports depends on: one that cannot be read is none.
+fn known(text: Option<&str>) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text?).ok().map(|at| at.with_timezone(&Utc))
 }
 
 fn of<T, E: std::fmt::Display>(item: &str, parsed: Result<T, E>) -> Result<T, String> {

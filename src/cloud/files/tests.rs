@@ -16,6 +16,7 @@ const INSTANCES: &str = r#"{
                     "InstanceId": "i-0123456789abcdef0",
                     "State": { "Code": 16, "Name": "running" },
                     "ImageId": "ami-00000001",
+                    "LaunchTime": "2024-05-02T00:00:00+00:00",
                     "RootDeviceName": "/dev/xvda",
                     "RootDeviceType": "ebs",
                     "BlockDeviceMappings": [
@@ -40,7 +41,8 @@ const INSTANCES: &str = r#"{
 }"#;
 
 const VOLUMES: &str = r#"{ "Volumes": [
-    { "VolumeId": "vol-00000001", "State": "in-use", "VolumeType": "gp3", "Size": 8, "Iops": 3000 }
+    { "VolumeId": "vol-00000001", "State": "in-use", "VolumeType": "gp3", "Size": 8, "Iops": 3000,
+      "CreateTime": "2024-04-30T23:59:59.123000+00:00" }
 ] }"#;
 
 const SNAPSHOTS: &str = r#"{ "Snapshots": [
@@ -137,6 +139,12 @@ fn what_the_aws_cli_prints_is_read() {
     assert_eq!(web.image_id, "ami-00000001".parse().ok());
     assert_eq!(web.volumes[0].device.as_ref(), "/dev/xvda");
     assert_eq!(web.tags.get("Name"), Some("web"));
+    let web_times = [web.launched_at, web.volumes[0].attached_at, web.known_since()];
+    let days = web_times.map(|at| at.unwrap().format("%F").to_string());
+    assert_eq!(days, ["2024-05-02", "2024-05-01", "2024-05-01"]);
+    assert_eq!((terminated.launched_at, terminated.known_since()), (None, None));
+    let created_at = region.volumes[0].created_at.unwrap();
+    assert_eq!(created_at.to_rfc3339(), "2024-04-30T23:59:59.123+00:00");
     assert_eq!((region.volumes[0].size_gib, &*region.volumes[0].volume_type), (8, "gp3"));
 
     let [good, failed] = &region.snapshots[..] else { panic!("{:?}", region.snapshots) };

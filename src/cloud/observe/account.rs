@@ -78,6 +78,7 @@ mod tests {
             root_device: None,
             is_instance_store: false,
             image_id: None,
+            launched_at: None,
             volumes: vec![],
             tags: Tags::default(),
         });

@@ -116,6 +116,7 @@ impl Demo<'_> {
                 state: "in-use".into(),
                 volume_type: (*volume_type).into(),
                 size_gib: *size_gib,
+                created_at: None,
                 tags: [("Name", name)].into_iter().collect(),
             };
             self.sandbox.add_volume(region, volume.clone());
@@ -127,6 +128,7 @@ impl Demo<'_> {
         let attached = volumes.iter().map(|(device, volume)| AttachedVolume {
             device: (*device).into(),
             volume_id: volume.id,
+            attached_at: None,
         });
         let id = self.sandbox.new_instance_id();
         let instance = Instance {
@@ -136,6 +138,7 @@ impl Demo<'_> {
             root_device: volumes.first().map(|(device, _)| (*device).into()),
             is_instance_store: false,
             image_id: None,
+            launched_at: None,
             volumes: attached.collect(),
             tags: [("Name", name), ("Backup", backup)].into_iter().collect(),
         };

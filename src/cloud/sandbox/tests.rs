@@ -38,8 +38,14 @@ fn volume(id: &str, volume_type: &str) -> Volume {
         state: "in-use".into(),
         volume_type: volume_type.into(),
         size_gib: 8,
+        created_at: None,
         tags: [("Name", "data"), ("aws:system", "x")].into_iter().collect(),
     }
+}
+
+fn attached(device: &str, volume_id: &str) -> AttachedVolume {
+    let volume_id = volume_id.parse().unwrap();
+    AttachedVolume { device: device.into(), volume_id, attached_at: None }
 }
 
 pub(in crate::cloud) fn snapshot(id: &str, state: SnapshotState) -> Snapshot {
@@ -68,10 +74,8 @@ pub(in crate::cloud) fn sandbox() -> Sandbox {
         root_device: Some("/dev/xvda".into()),
         is_instance_store: false,
         image_id: None,
-        volumes: vec![
-            AttachedVolume { device: "/dev/xvda".into(), volume_id: ROOT.parse().unwrap() },
-            AttachedVolume { device: "/dev/sdf".into(), volume_id: DATA.parse().unwrap() },
-        ],
+        launched_at: None,
+        volumes: vec![attached("/dev/xvda", ROOT), attached("/dev/sdf", DATA)],
         tags: Tags::default(),
     };
     sandbox.add_instance(&region(), instance);

@@ -220,6 +220,7 @@ fn deregistering_what_is_used_or_not_known_to_be_unused_is_found() {
         root_device: None,
         is_instance_store: false,
         image_id: Some(id),
+        launched_at: None,
         volumes: vec![],
         tags: Tags::default(),
     };

@@ -115,8 +115,14 @@ impl World {
     pub(super) fn volume(&self, region: &Region, kind: &str) -> VolumeId {
         let id = self.sandbox.new_volume_id();
         let size_gib = if matches!(kind, "st1" | "sc1") { 500 } else { 8 };
-        let (state, volume_type) = ("in-use".into(), kind.into());
-        let volume = Volume { id, state, volume_type, size_gib, tags: Tags::default() };
+        let volume = Volume {
+            id,
+            state: "in-use".into(),
+            volume_type: kind.into(),
+            size_gib,
+            created_at: None,
+            tags: Tags::default(),
+        };
         self.sandbox.add_volume(region, volume);
         id
     }
@@ -136,7 +142,6 @@ impl World {
     pub(super) fn server_in(&self, region: &Region, kinds: &[&str]) -> Server {
         let id = self.sandbox.new_instance_id();
         let volumes: Vec<VolumeId> = kinds.iter().map(|kind| self.volume(region, kind)).collect();
-        let attached = volumes.iter().enumerate();
         let instance = Instance {
             id,
             owner_id: Some(ACCOUNT.into()),
@@ -144,9 +149,8 @@ impl World {
             root_device: Some(device(0)),
             is_instance_store: false,
             image_id: None,
-            volumes: attached
-                .map(|(n, id)| AttachedVolume { device: device(n), volume_id: *id })
-                .collect(),
+            launched_at: None,
+            volumes: volumes.iter().enumerate().map(|(n, id)| attached(n, *id)).collect(),
             tags: Tags::default(),
         };
         self.sandbox.add_instance(region, instance);
@@ -158,8 +162,7 @@ impl World {
         let volume_id = self.volume(&server.region, kind);
         let instances = self.sandbox.inventory().regions.remove(&server.region).unwrap().instances;
         let mut instance = instances.into_iter().find(|i| i.id == server.id).unwrap();
-        let device = device(instance.volumes.len());
-        instance.volumes.push(AttachedVolume { device, volume_id });
+        instance.volumes.push(attached(instance.volumes.len(), volume_id));
         self.sandbox.add_instance(&server.region, instance);
     }
 
@@ -407,6 +410,10 @@ impl World {
         let left: Vec<String> = again.actions.iter().map(Action::id).collect();
         assert!(left.is_empty(), "left: {left:#?}");
     }
+}
+
+fn attached(n: usize, volume_id: VolumeId) -> AttachedVolume {
+    AttachedVolume { device: device(n), volume_id, attached_at: None }
 }
 
 fn device(n: usize) -> Arc<str> {

@@ -647,12 +647,14 @@ fn empty(has_sources: bool) -> Inventory {
             root_device: Some("/dev/sda".into()),
             is_instance_store: false,
             image_id: None,
+            launched_at: None,
             volumes: volumes
                 .iter()
                 .enumerate()
                 .map(|(at, n)| AttachedVolume {
                     device: if at == 0 { "/dev/sda" } else { "/dev/sdb" }.into(),
                     volume_id: volume_id(*n),
+                    attached_at: None,
                 })
                 .collect(),
             tags: [("Keep", keep)].into_iter().collect(),
@@ -676,6 +678,7 @@ fn volume(n: u32, disk: &str) -> Volume {
         state: "in-use".into(),
         volume_type: "gp3".into(),
         size_gib: 8,
+        created_at: None,
         tags: [("Disk", disk)].into_iter().collect(),
     }
 }

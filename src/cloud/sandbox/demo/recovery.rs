@@ -195,6 +195,7 @@ impl Recovery<'_> {
                 state: "in-use".into(),
                 volume_type: (*volume_type).into(),
                 size_gib: *size_gib,
+                created_at: None,
                 tags: [("Name", name)].into_iter().collect(),
             };
             sandbox.add_volume(&self.home, volume.clone());
@@ -207,6 +208,7 @@ impl Recovery<'_> {
         let attached = volumes.iter().map(|(device, volume)| AttachedVolume {
             device: (*device).into(),
             volume_id: volume.id,
+            attached_at: None,
         });
         let (id, tags) = (sandbox.new_instance_id(), [("Name", name), ("Role", role)]);
         let tags: Tags = tags.into_iter().collect();
@@ -217,6 +219,7 @@ impl Recovery<'_> {
             root_device: volumes.first().map(|(device, _)| (*device).into()),
             is_instance_store: false,
             image_id,
+            launched_at: None,
             volumes: attached.collect(),
             tags: tags.clone(),
         };
