@@ -19,6 +19,7 @@ mod resolve;
 mod resolved;
 pub mod schedule;
 pub mod select;
+pub mod service;
 mod shape;
 mod syntax;
 
@@ -29,4 +30,5 @@ pub use policy::{
     Retention, Take, Tier, TierRule, Window,
 };
 pub use resolved::render_resolved;
+pub use service::Listen;
 pub use shape::schema;

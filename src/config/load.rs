@@ -115,8 +115,8 @@ fn parse_decoded(files: &[(String, String)], undecoded: &[Place]) -> Result<Conf
     if let Some(problems) = findings.into_problems() {
         return Err(problems);
     }
-    let Resolved { policies, region_keys, api_share } = resolved;
-    Ok(Config { policies, region_keys, api_share, digest: digest(files) })
+    let Resolved { policies, region_keys, api_share, listen } = resolved;
+    Ok(Config { policies, region_keys, api_share, listen, digest: digest(files) })
 }
 
 /// Returns what a file says, without what is wrong with it; none if it is no TOML.

@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 
 use crate::config::schedule::Schedule;
 use crate::config::select::{Adopt, Select, VolumeChoice};
+use crate::config::service::Listen;
 use crate::domain::region::Region;
 use crate::domain::span::Span;
 
@@ -20,6 +21,8 @@ pub struct Config {
     pub region_keys: BTreeMap<Region, Arc<str>>,
     /// Share of EC2's published request rates to use at most; above 0, at most 1.
     pub api_share: f64,
+    /// Where `serve` listens.
+    pub listen: Listen,
     /// `sha256:` and the hex digest of the files as they were read.
     pub digest: String,
 }

@@ -13,7 +13,8 @@ use crate::config::layer::{Key, Layer, Reader};
 use crate::config::merge::Merge;
 use crate::config::policy::Policy;
 use crate::config::region_keys::RegionKeys;
-use crate::config::shape::{At, FileShape, GlobalLimitsShape, PolicyShape};
+use crate::config::service::{InvalidListen, Listen};
+use crate::config::shape::{At, FileShape, GlobalLimitsShape, PolicyShape, ServiceShape};
 use crate::domain::region::Region;
 
 /// A file whose structure is sound, but for what was taken out of it.
@@ -46,6 +47,8 @@ pub(super) struct Resolved {
     pub(super) region_keys: BTreeMap<Region, Arc<str>>,
     /// Share of EC2's request rates.
     pub(super) api_share: f64,
+    /// Where `serve` listens.
+    pub(super) listen: Listen,
 }
 
 /// Returns what the files say; what is wrong goes to `findings`.
@@ -73,6 +76,8 @@ pub(super) fn resolve(
         None => None,
     };
     let api_share = limits.and_then(|(parsed, at)| api_share(parsed, at.value(), findings));
+    let service = one_of(files, "service", |shape| shape.service.as_ref(), findings);
+    let listen = service.and_then(|(parsed, at)| listen(parsed, at.value(), findings));
     let keys = RegionKeys::read(files, is_complete, findings);
 
     let mut placed = Vec::new();
@@ -97,6 +102,7 @@ pub(super) fn resolve(
         policies: placed.into_iter().filter_map(|placed| placed.policy).collect(),
         region_keys: keys.into_keys(),
         api_share: api_share.unwrap_or(1.0),
+        listen: listen.unwrap_or_default(),
     }
 }
 
@@ -146,6 +152,19 @@ fn api_share(
         hint,
     );
     None
+}
+
+fn listen(
+    parsed: &ParsedFile,
+    service: &ServiceShape,
+    findings: &mut Findings<'_>,
+) -> Option<Listen> {
+    let at = service.listen.as_ref()?;
+    let place = Place::new(parsed.file, at.span());
+    at.value().parse().inspect_err(|err: &InvalidListen| {
+        findings.report(&place, err.to_string(), err.hint());
+    })
+    .ok()
 }
 
 fn policy(
