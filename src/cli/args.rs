@@ -157,9 +157,37 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N")]
     pub(super) max_deletes: Option<u32>,
 
+    #[command(flatten)]
+    pub(super) lock: LockArgs,
+
     /// How the report looks
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LockArgs {
+    /// Keep the lock files in this directory, which keep cycles of several processes apart
+    /// [default: the first of $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR, /run/lock and the directory for
+    /// temporary files that can be written]
+    #[arg(long, env = "SNAPKEEP_LOCK_DIR", value_name = "DIR")]
+    lock_dir: Option<PathBuf>,
+}
+
+impl LockArgs {
+    /// Returns where lock files may be, in this order.
+    pub(super) fn dirs(&self) -> Vec<PathBuf> {
+        if let Some(dir) = &self.lock_dir {
+            return vec![dir.clone()];
+        }
+        let given = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].map(std::env::var_os);
+        let given = given.iter().flatten();
+        // systemd names several directories as in a search path.
+        let mut dirs: Vec<PathBuf> = given.flat_map(std::env::split_paths).collect();
+        dirs.retain(|dir| dir.is_absolute());
+        dirs.extend([PathBuf::from("/run/lock"), std::env::temp_dir()]);
+        dirs
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -10,6 +10,11 @@ pub(super) mod schema;
 
 use std::io::Write as _;
 
+/// Tells something on stderr; whether anybody hears it changes nothing.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Writes to stdout, which is data.
 fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();

@@ -38,7 +38,13 @@ pub(super) async fn open(
     config: &Config,
     inventory: Option<&Path>,
 ) -> anyhow::Result<Accounts> {
-    let choice = match (inventory, &global.sandbox) {
+    let choice = choice(global, inventory)?;
+    Ok(Accounts::open(config, &choice, global.now).await?)
+}
+
+/// Returns which EC2 the arguments name.
+pub(super) fn choice(global: &Global, inventory: Option<&Path>) -> anyhow::Result<Choice> {
+    Ok(match (inventory, &global.sandbox) {
         (Some(_), Some(_)) => return Err(usage("--inventory and --sandbox exclude each other")),
         (Some(dir), None) => Choice::Saved(dir.to_owned()),
         (None, Some(Some(path))) if path.as_os_str() != "memory" => {
@@ -46,8 +52,7 @@ pub(super) async fn open(
         }
         (None, Some(_)) => Choice::Sandbox,
         (None, None) => Choice::Aws,
-    };
-    Ok(Accounts::open(config, &choice, global.now).await?)
+    })
 }
 
 /// Returns the request for `scope` at `now`; refuses names that the configuration does not have.

@@ -100,6 +100,9 @@ impl Outcome {
 
 /// Is told how far execution is.
 pub trait Progress: Sync {
+    /// A cycle begins: the account is observed.
+    fn observes(&self) {}
+
     /// Execution begins, with so many actions.
     fn begins(&self, _n_actions: usize) {}
 

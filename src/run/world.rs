@@ -16,7 +16,7 @@ use crate::plan::Request;
 use crate::plan::preflight::Preflight;
 use crate::run::cycle::{Report, run};
 use crate::run::wait::run_until_settled;
-use crate::run::{SandboxClock, SystemClock, observe, observe_saved, preflight};
+use crate::run::{Locks, Present, SandboxClock, WorldClock, observe, observe_saved, preflight};
 
 #[cfg(feature = "aws")]
 use crate::cloud::aws::{AwsCloud, ConnectError};
@@ -39,10 +39,10 @@ pub enum World {
     /// The one in memory, kept in a file if one is named.
     Sandbox(Box<Sandbox>),
     /// A saved inventory; can only be looked at.
-    Files(Files, SystemClock),
+    Files(Files, WorldClock),
     /// The real one, or whatever endpoint stands for it.
     #[cfg(feature = "aws")]
-    Aws(Box<AwsCloud>, SystemClock),
+    Aws(Box<AwsCloud>, WorldClock),
 }
 
 /// A world cannot be opened.
@@ -91,14 +91,14 @@ pub enum WorldError {
 }
 
 impl World {
-    /// Opens what is wanted; with `now`, as if that were the present instant.
-    pub async fn open(choice: &Choice, now: Option<DateTime<Utc>>) -> Result<Self, OpenError> {
-        let clock = SystemClock::new(now);
+    /// Opens what is wanted; what is no sandbox has its instant from `present`.
+    pub async fn open(choice: &Choice, present: &Present) -> Result<Self, OpenError> {
+        let clock = WorldClock::new(present);
         match choice {
             Choice::Aws => connect(clock).await,
             Choice::Sandbox => Ok(Self::Sandbox(Box::new(Sandbox::demo(clock.begun_at())))),
             Choice::KeptSandbox(path) => {
-                Ok(Self::Sandbox(Box::new(kept_sandbox(path, now, clock)?)))
+                Ok(Self::Sandbox(Box::new(kept_sandbox(path, present, &clock)?)))
             }
             Choice::Saved(dir) => Ok(Self::Files(Files::open(dir)?, clock)),
         }
@@ -120,6 +120,19 @@ impl World {
             Self::Sandbox(_) | Self::Files(..) => true,
             #[cfg(feature = "aws")]
             Self::Aws(cloud, _) => cloud.endpoint_is_loopback(),
+        }
+    }
+
+    /// Returns what its clock shows; that of a sandbox is moved on to `present` before.
+    pub fn now(&self, present: DateTime<Utc>) -> DateTime<Utc> {
+        match self {
+            Self::Sandbox(sandbox) => {
+                sandbox.time().advance_to(present);
+                sandbox.time().now()
+            }
+            Self::Files(..) => present,
+            #[cfg(feature = "aws")]
+            Self::Aws(..) => present,
         }
     }
 
@@ -164,14 +177,16 @@ impl World {
         &self,
         config: &Config,
         request: &Request,
+        locks: &Locks,
         stop: &Stop,
         progress: &dyn Progress,
     ) -> Result<Report, WorldError> {
         match self {
             Self::Sandbox(sandbox) => {
                 let clock = SandboxClock(sandbox.time().clone());
+                let sandboxed = sandbox.as_ref();
                 let cycles =
-                    run_until_settled(sandbox.as_ref(), &clock, config, request, stop, progress);
+                    run_until_settled(sandboxed, &clock, config, request, locks, stop, progress);
                 let report = sandbox.time().drive(cycles).await;
                 sandbox.save().map_err(WorldError::Unkept)?;
                 Ok(report)
@@ -179,7 +194,10 @@ impl World {
             Self::Files(..) => Err(WorldError::OnlySaved),
             #[cfg(feature = "aws")]
             Self::Aws(cloud, clock) => {
-                Ok(run_until_settled(cloud.as_ref(), clock, config, request, stop, progress).await)
+                let cloud = cloud.as_ref();
+                let cycles =
+                    run_until_settled(cloud, clock, config, request, locks, stop, progress);
+                Ok(cycles.await)
             }
         }
     }
@@ -198,26 +216,22 @@ impl World {
 }
 
 /// Opens a sandbox's file; refuses to go back behind its own clock.
-fn kept_sandbox(
-    path: &Path,
-    now: Option<DateTime<Utc>>,
-    clock: SystemClock,
-) -> Result<Sandbox, OpenError> {
+fn kept_sandbox(path: &Path, present: &Present, clock: &WorldClock) -> Result<Sandbox, OpenError> {
     let sandbox = Sandbox::open(path, clock.begun_at())?;
     let reached = sandbox.time().now();
-    if now.is_some_and(|now| now < reached) {
+    if !matches!(present, Present::Machine) && clock.begun_at() < reached {
         return Err(OpenError::BackInTime { path: path.to_owned(), reached });
     }
     Ok(sandbox)
 }
 
 #[cfg(feature = "aws")]
-async fn connect(clock: SystemClock) -> Result<World, OpenError> {
+async fn connect(clock: WorldClock) -> Result<World, OpenError> {
     let cloud = AwsCloud::connect(crate::run::clock::machine_clock()).await?;
     Ok(World::Aws(Box::new(cloud), clock))
 }
 
 #[cfg(not(feature = "aws"))]
-fn connect(_: SystemClock) -> std::future::Ready<Result<World, OpenError>> {
+fn connect(_: WorldClock) -> std::future::Ready<Result<World, OpenError>> {
     std::future::ready(Err(OpenError::NoAws))
 }
