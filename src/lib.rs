@@ -13,9 +13,13 @@
 //! | [`plan`] | configuration, inventory, now → a [`plan::Plan`]; its check | config, domain |
 //! | [`cloud`] | the port to EC2; the real one, the sandbox, saved inventories | domain |
 //! | [`execute`] | a plan → outcomes: order, pace, looking again | cloud, plan, domain |
-//! | [`report`] | plans and outcomes → text, JSON, exit codes | execute, plan, domain |
+//! | [`report`] | plans and outcomes → text, JSON, a page, exit codes | execute, plan, domain |
 //! | [`run`] | one cycle, and the clocks | all above |
-//! | [`cli`] | the command line | run, report, execute, plan, config, cloud, domain |
+//! | [`service`] | cycles at their slots, for ever; a page about them | run, report, config, cloud, domain |
+//! | [`cli`] | the command line | service, run, report, config, cloud, domain |
+//!
+//! The ways of starting a cycle know nothing of each other; the command line starts the service, as
+//! it starts everything.
 //!
 //! `cloud::aws` is the only place that names the SDK, `run::clock` the only one that reads the
 //! wall clock, and `cli` the only one that reads the environment and prints.
@@ -57,3 +61,4 @@ pub mod execute;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod service;

@@ -1,4 +1,4 @@
-//! Reports: plans, outcomes and explanations as text and JSON.
+//! Reports: plans, outcomes and explanations as text, JSON and HTML.
 //!
 //! Decides nothing and prints nothing: everything here returns or writes text, which is the same
 //! for the same input. What comes from outside is escaped before a terminal sees it.
@@ -7,6 +7,7 @@ pub mod exit;
 pub mod explain_text;
 pub mod iam;
 pub mod json;
+pub mod page;
 pub mod plan_text;
 pub mod preflight_text;
 pub mod run_text;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::config::Listen;
+use crate::config::service::InvalidListen;
 use crate::domain::region::Region;
 
 /// Keeps the right EBS snapshots in the right regions, removes the rest, and shows beforehand what
@@ -82,6 +84,8 @@ pub(super) enum Command {
     Plan(PlanArgs),
     /// Make the recovery points that are due, and delete what no rule keeps
     Run(RunArgs),
+    /// Run as a service: a cycle whenever a slot is due or something is worth another look
+    Serve(ServeArgs),
     /// Tell why a snapshot or image is kept or goes, until when, and how to restore it
     Explain(ExplainArgs),
     /// Validate the configuration
@@ -191,6 +195,37 @@ impl LockArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct ServeArgs {
+    /// Plan only, and show what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Where page, health and metrics are: an address and port, or `off`; replaces `[service] listen`
+    #[arg(long, env = "SNAPKEEP_LISTEN", value_name = "ADDR:PORT|off", value_parser = listen)]
+    pub(super) listen: Option<Listen>,
+
+    #[command(flatten)]
+    pub(super) lock: LockArgs,
+
+    /// Be told the present instant: RFC 3339 lines on stdin; never with a real account
+    #[arg(
+        long,
+        env = "SNAPKEEP_CLOCK",
+        value_name = "SOURCE",
+        hide = true,
+        conflicts_with = "now"
+    )]
+    pub(super) clock: Option<ClockSource>,
+}
+
+/// Where the present instant comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ClockSource {
+    /// Lines on stdin
+    Stdin,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct ExplainArgs {
     /// The snapshot or image, as it is or as REGION/ID
     #[arg(value_name = "ID")]
@@ -255,6 +290,10 @@ fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     parsed.map(|at| at.with_timezone(&Utc)).map_err(|err| {
         format!("{err}; expected RFC 3339 with a zone, such as 2026-11-20T03:00:00Z")
     })
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    text.parse().map_err(|err: InvalidListen| format!("{err}; {}", err.hint()))
 }
 
 #[cfg(test)]

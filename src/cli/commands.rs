@@ -7,6 +7,7 @@ pub(super) mod inventory;
 pub(super) mod plan;
 pub(super) mod run;
 pub(super) mod schema;
+pub(super) mod serve;
 
 use std::io::Write as _;
 

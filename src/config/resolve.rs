@@ -161,10 +161,12 @@ fn listen(
 ) -> Option<Listen> {
     let at = service.listen.as_ref()?;
     let place = Place::new(parsed.file, at.span());
-    at.value().parse().inspect_err(|err: &InvalidListen| {
-        findings.report(&place, err.to_string(), err.hint());
-    })
-    .ok()
+    at.value()
+        .parse()
+        .inspect_err(|err: &InvalidListen| {
+            findings.report(&place, err.to_string(), err.hint());
+        })
+        .ok()
 }
 
 fn policy(

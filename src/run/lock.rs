@@ -194,8 +194,8 @@ fn file_name(owner: &str) -> String {
         return format!("snapkeep-{safe}.lock");
     }
     let digest = Sha256::digest(owner.as_bytes());
-    let digest: String = digest[..8].iter().map(|b| format!("{b:02x}")).collect();
-    format!("snapkeep-{}-{digest}.lock", &safe[..LENGTH_MAX])
+    let digest = digest[..8].iter().fold(0_u64, |digest, byte| digest << 8 | u64::from(*byte));
+    format!("snapkeep-{}-{digest:016x}.lock", &safe[..LENGTH_MAX])
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ async fn whoever_comes_second_is_told_whom_it_waits_for_and_may_give_up() {
     let (waits, told) = locks(&[dir.path().to_owned()]);
     let (sender, stop) = Stop::new();
     let taking = Box::pin(waits.take(&stop));
-    let Either::Right((_, taking)) = select(taking, Box::pin(tokio::task::yield_now())).await
+    let Either::Right(((), taking)) = select(taking, Box::pin(tokio::task::yield_now())).await
     else {
         panic!("it was locked twice");
     };
