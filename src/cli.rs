@@ -30,14 +30,16 @@ pub fn main() -> process::ExitCode {
         Err(err) => return fail(&anyhow::Error::new(err).context("could not start"), log),
     };
     match runtime.block_on(dispatch(args)) {
-        Ok(code) => code.number().into(),
+        Ok(code) => code.into(),
         Err(err) => fail(&err, log),
     }
 }
 
-async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
+/// Returns the exit code as a number, since `status` speaks that of monitoring plugins too.
+async fn dispatch(args: Args) -> anyhow::Result<u8> {
     let Args { global, command } = args;
-    match command {
+    let code = match command {
+        Command::Status(args) => return commands::status::status(&global, args).await,
         Command::Plan(args) => commands::plan::plan(&global, args).await,
         Command::Run(args) => commands::run::run(&global, args).await,
         Command::Serve(args) => commands::serve::serve(&global, args).await,
@@ -46,7 +48,8 @@ async fn dispatch(args: Args) -> anyhow::Result<ExitCode> {
         Command::Iam(args) => commands::iam::iam(&global, &args),
         Command::Inventory(args) => commands::inventory::inventory(&global, args).await,
         Command::Schema(args) => commands::schema::schema(&args),
-    }
+    }?;
+    Ok(code.number())
 }
 
 /// Something in the command line or the configuration is wrong: exit code 2.
@@ -56,6 +59,17 @@ struct UsageError(String);
 
 fn usage(message: impl Into<String>) -> anyhow::Error {
     UsageError(message.into()).into()
+}
+
+/// Returns an error with its causes as people read it.
+fn error_text(err: &anyhow::Error) -> String {
+    // Problems of the configuration come as finished, multi-line text with their own heading.
+    match err.downcast_ref::<LoadError>() {
+        Some(LoadError::Invalid(problems)) => problems.to_string(),
+        Some(LoadError::Io { .. }) | None => {
+            format!("error: {}", printable(&format!("{err:#}")))
+        }
+    }
 }
 
 /// Tells an error with its causes on stderr, as logs look; returns the exit code for it.
@@ -72,13 +86,7 @@ fn fail(err: &anyhow::Error, log: LogFormat) -> process::ExitCode {
         || err.is::<LoadError>()
         || err.is::<OpenError>()
         || matches!(err.downcast_ref(), Some(WorldError::OnlySaved));
-    // Problems of the configuration come as finished, multi-line text with their own heading.
-    let text = match err.downcast_ref::<LoadError>() {
-        Some(LoadError::Invalid(problems)) => problems.to_string(),
-        Some(LoadError::Io { .. }) | None => {
-            format!("error: {}", printable(&format!("{err:#}")))
-        }
-    };
+    let text = error_text(err);
     match log {
         LogFormat::Text => drop(writeln!(std::io::stderr(), "{}", text.trim_end())),
         LogFormat::Json => tracing::error!("{}", text.trim_end()),

@@ -12,6 +12,7 @@ use crate::domain::ids::{ImageId, InstanceId, ResourceId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, Instance, Key, Snapshot, Volume};
 use crate::domain::region::Region;
 
+pub mod counted;
 mod error;
 pub mod files;
 pub mod observe;

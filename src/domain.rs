@@ -2,6 +2,7 @@
 //!
 //! Nothing here talks to EC2, reads a clock or knows a policy, so every other room may use it.
 
+pub mod api_calls;
 pub mod calendar;
 pub mod id_map;
 pub mod ids;

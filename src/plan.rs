@@ -20,6 +20,7 @@
 //! | `expire`, `removal` | so what goes and how, what stays, and why? |
 //! | `leftovers` | which snapshots were left over of images that are gone? |
 //! | `alarm` | which copies are missing for too long? |
+//! | `protection` | has every source what is asked of it by now? |
 //! | `limits` | is that more than one run may delete? |
 //! | `rights`, `preflight` | which calls does a configuration need, and was each found to be allowed? |
 //! | `check` | does the finished plan keep every promise? Written without the code above |
@@ -58,6 +59,7 @@ pub mod period;
 pub mod point;
 pub mod point_tags;
 pub mod preflight;
+pub mod protection;
 pub mod questions;
 pub mod reason;
 pub mod removal;
@@ -79,10 +81,12 @@ pub use model::{
 pub use questions::{Questions, image_questions, key_questions, questions};
 
 use claims::Claims;
+use copies::Demands;
 use copy_queue::Queued;
 use create::{Occupied, Place};
 use expire::{Emitted, Stage};
 use lineage::{LineageKey, LineageKind};
+use protection::Pass;
 use scene::{Scene, World};
 use verdict::JudgedLineage;
 
@@ -149,7 +153,7 @@ fn plan_unchecked(config: &Config, inventory: &Inventory, request: &Request) -> 
         ..Plan::default()
     };
     let world = World::new(config, inventory, request);
-    let copies::Found { missing, debts } = copies::find(&world);
+    let copies::Found { missing, debts, demands } = copies::find(&world);
     let mut queued = copy_queue::queue(&world, missing, &mut plan);
     let being_copied = being_copied(&world, &queued);
     let stage = Stage {
@@ -161,7 +165,7 @@ fn plan_unchecked(config: &Config, inventory: &Inventory, request: &Request) -> 
     let mut all = Emitted::default();
     for scene in world.scenes.values() {
         let copies = queued.actions.remove(&scene.region).unwrap_or_default();
-        let emitted = plan_region(&world, scene, stage, copies, &mut plan);
+        let emitted = plan_region(&world, scene, stage, &demands, copies, &mut plan);
         all.creations.extend(emitted.creations);
         all.changes.extend(emitted.changes);
         all.deletions.extend(emitted.deletions);
@@ -186,12 +190,13 @@ fn plan_region(
     world: &World<'_>,
     scene: &Scene<'_>,
     stage: Stage<'_>,
+    demands: &Demands,
     copies: Vec<Action>,
     plan: &mut Plan,
 ) -> Emitted {
     let (region, observed) = (&scene.region, scene.observed);
     let mut emitted = Emitted::default();
-    plan_creations(world.config, scene, world.request, &mut emitted, plan);
+    plan_creations(world, scene, demands, &mut emitted, plan);
     emitted.creations.extend(copies);
     aftercare::aftercare(world, scene, &mut emitted, plan);
     let vetoes = guard::region_vetoes(world.inventory, observed);
@@ -220,40 +225,51 @@ fn being_copied(world: &World<'_>, queued: &Queued) -> BTreeSet<RegionalId> {
     parents
 }
 
-/// Plans the recovery points that are due in a region.
+/// Plans the recovery points that are due in a region, and tells what its sources have.
 fn plan_creations(
-    config: &Config,
+    world: &World<'_>,
     scene: &Scene<'_>,
-    request: &Request,
+    demands: &Demands,
     emitted: &mut Emitted,
     plan: &mut Plan,
 ) {
+    let World { config, request, .. } = *world;
     let (region, observed) = (&scene.region, scene.observed);
     let occupied = create::occupied(observed, request.now);
     let mut claims = Claims::default();
     for (index, policy) in config.policies.iter().enumerate() {
         let variant = policy.in_region(region);
-        if !policy.applies_in(region) || !variant.create {
+        if !policy.applies_in(region) {
+            continue;
+        }
+        let candidates = select::candidates(variant, observed);
+        let mut protection = Pass::new(world, scene, demands, index);
+        if !variant.create {
+            protection.copies_only(&candidates);
+            plan.protection.extend(protection.finish());
             continue;
         }
         let Some(slot) = due_slot(variant, request) else { continue };
         let (policy_name, now) = (&policy.name, request.now);
         let place = Place { policy_name, policy: variant, region, inventory: observed, slot, now };
-        let candidates = select::candidates(variant, observed);
         let is_covered = request.covers(policy_name, region);
         if is_covered {
             let names_region = policy.regions != Regions::All;
             note_selection(place, candidates.len(), names_region, plan);
         }
         for candidate in &candidates {
-            let is_first = claims.claim(candidate, policy_name);
-            if is_first && is_covered {
-                let (kind, source) = (LineageKind::Own, candidate.source);
-                let key = LineageKey { policy: index, kind, from: None, source };
-                let lineage = scene.lineage(key);
+            if !claims.claim(candidate, policy_name) {
+                continue;
+            }
+            let (kind, source) = (LineageKind::Own, candidate.source);
+            let key = LineageKey { policy: index, kind, from: None, source };
+            let lineage = scene.lineage(key);
+            protection.source(candidate, lineage);
+            if is_covered {
                 plan_creation(place, candidate, lineage, &occupied, emitted, plan);
             }
         }
+        plan.protection.extend(protection.finish());
     }
     for line in claims.lines() {
         note(plan, Severity::Warning, region, line);

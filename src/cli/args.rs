@@ -88,6 +88,8 @@ pub(super) enum Command {
     Serve(ServeArgs),
     /// Tell why a snapshot or image is kept or goes, until when, and how to restore it
     Explain(ExplainArgs),
+    /// Tell whether everything that a policy selects has its points and copies in time
+    Status(StatusArgs),
     /// Validate the configuration
     Check(CheckArgs),
     /// Print the least-privilege IAM policy for the configuration
@@ -237,6 +239,32 @@ pub(super) struct ExplainArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) scope: Scope,
+
+    /// How the status looks. `nagios` has the exit codes of monitoring plugins: 0 all is well, 2
+    /// something is unprotected, 3 not everything could be read, or the configuration is wrong
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: StatusFormat,
+
+    /// Look at a saved inventory, without credentials or network
+    #[arg(long, value_name = "DIR")]
+    pub(super) inventory: Option<PathBuf>,
+}
+
+/// How a status looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum StatusFormat {
+    /// For people: exits with 1 if something is unprotected, with 4 if not everything could be read
+    Text,
+    /// For scripts; see `snapkeep schema`; exits as text does
+    Json,
+    /// For Nagios, Icinga and what else runs monitoring plugins
+    Nagios,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct CheckArgs {
     /// Print the configuration with all defaults, per region
     #[arg(long)]
@@ -283,6 +311,8 @@ pub(super) enum Schema {
     Plan,
     /// What `run --format json` prints
     Run,
+    /// What `status --format json` prints
+    Status,
 }
 
 fn instant(text: &str) -> Result<DateTime<Utc>, String> {

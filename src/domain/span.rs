@@ -76,6 +76,25 @@ impl Span {
             instant(start.timezone(), wall, Repeated::Later)
         })
     }
+
+    /// Returns an instant after which no such span starts that ends by `end`.
+    ///
+    /// The latest such start is at most a day before it, of months and years a few days.
+    pub fn latest_start(self, end: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
+        let local = end.with_timezone(&zone).naive_local();
+        // Many days of one month may end on the last of a shorter one, and the other way round.
+        let months_before = |count: u32| {
+            local.checked_sub_months(Months::new(count))?.checked_add_days(Days::new(3))
+        };
+        let wall = match self.unit {
+            Unit::Hour => return end - TimeDelta::hours(self.count.into()),
+            Unit::Day => local.checked_sub_days(Days::new(self.count.into())),
+            Unit::Week => local.checked_sub_days(Days::new(7 * u64::from(self.count))),
+            Unit::Month => months_before(self.count),
+            Unit::Year => months_before(12 * self.count),
+        };
+        wall.map_or(DateTime::UNIX_EPOCH, |wall| instant(zone, wall, Repeated::Later))
+    }
 }
 
 impl FromStr for Span {
@@ -126,7 +145,10 @@ impl fmt::Display for Span {
 
 #[cfg(test)]
 mod tests {
-    use super::Span;
+    use chrono::{DateTime, TimeDelta, Utc};
+    use chrono_tz::Tz;
+
+    use super::{Span, Unit};
 
     fn end(span: &str, start: &str, zone: &str) -> String {
         let zone = zone.parse().unwrap();
@@ -159,6 +181,34 @@ mod tests {
         assert_eq!(end("1 day", "2026-10-31T05:30:00Z", zone), "2026-11-01T01:30:00-05:00");
         // Hours are elapsed hours.
         assert_eq!(end("24 hours", "2026-03-07T17:00:00Z", zone), "2026-03-08T13:00:00-04:00");
+    }
+
+    #[test]
+    fn nothing_that_starts_later_ends_in_time() {
+        for (span, end, zone) in [
+            ("6 hours", "2026-03-08T13:00:00Z", "America/New_York"),
+            ("1 day", "2026-03-08T07:00:00Z", "America/New_York"),
+            ("1 day", "2026-03-09T06:30:00Z", "America/New_York"),
+            ("1 day", "2026-11-01T05:30:00Z", "America/New_York"),
+            ("1 day", "2026-11-02T06:30:00Z", "America/New_York"),
+            ("2 weeks", "2026-04-01T00:30:00Z", "Europe/Berlin"),
+            ("1 month", "2026-03-30T10:00:00Z", "UTC"),
+            ("1 month", "2026-02-28T23:59:59Z", "Asia/Seoul"),
+            ("1 year", "2025-02-28T03:00:00Z", "UTC"),
+        ] {
+            let (zone, at): (Tz, DateTime<Utc>) = (zone.parse().unwrap(), end.parse().unwrap());
+            let span: Span = span.parse().unwrap();
+            let latest = span.latest_start(at, zone);
+            for minutes in 1..3 * 24 * 60 {
+                let later = latest + TimeDelta::minutes(minutes);
+                assert!(at < span.end(later, zone), "{span} from {later} by {at}");
+            }
+            let is_of_months = matches!(span.unit, Unit::Month | Unit::Year);
+            let earlier = latest - TimeDelta::hours(if is_of_months { 7 * 24 } else { 1 });
+            assert!(span.end(earlier, zone) <= at, "{span} from {earlier} by {at}");
+        }
+        let long: Span = "36500 years".parse().unwrap();
+        assert!(long.latest_start(DateTime::UNIX_EPOCH, Tz::UTC) < DateTime::UNIX_EPOCH);
     }
 
     #[test]

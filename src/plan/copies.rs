@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use chrono::{DateTime, Utc};
+
 use crate::config::{CopyRule, RegionalPolicy, Window};
 use crate::domain::ids::RegionalId;
 use crate::domain::inventory::Listing;
@@ -32,6 +34,20 @@ pub struct Owed {
 
 /// What the points of a region's lineages are owed.
 pub type Debts = HashMap<(Region, LineageKey, Identity), Owed>;
+
+/// What a rule asks of a lineage by now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The newest point of which a copy must be complete: `copy_grace` is over.
+    pub due: Option<DateTime<Utc>>,
+    /// When `copy_grace` was over for the oldest point that is newer than any complete copy.
+    pub missed_since: Option<DateTime<Utc>>,
+    /// When it is over for the oldest point of which nothing is asked yet.
+    pub first_due: Option<DateTime<Utc>>,
+}
+
+/// What is asked of the lineages of each region, by destination.
+pub type Demands = HashMap<(Region, LineageKey, Region), Asked>;
 
 /// A copy that is missing.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +78,8 @@ pub struct Found<'p, 'a> {
     pub missing: Vec<Missing<'p, 'a>>,
     /// What the originals are owed.
     pub debts: Debts,
+    /// What is asked by now.
+    pub demands: Demands,
 }
 
 /// Finds the copies that are missing everywhere.
@@ -135,6 +153,10 @@ impl<'p, 'a> Pass<'p, 'a> {
             given_up.extend(self::given_up(self.scene.region, Role::Encrypted, forms));
         }
         let wanted = self.wanted(rule, destination, there, &copies, &given_up);
+        if destination.is_some() {
+            let way = (self.scene.region, self.lineage.key, rule.to);
+            found.demands.insert(way, self.asked(&wanted, &copies));
+        }
         let mut asked = BTreeSet::new();
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
@@ -168,6 +190,27 @@ impl<'p, 'a> Pass<'p, 'a> {
             let is_first = |m: &Missing<'p, 'a>| asked.insert((point.identity, m.parent.volume_id));
             found.missing.extend(of_use.filter(is_first));
         }
+    }
+
+    /// Returns what is asked by now, where the rule wants copies of `wanted`, in order of time.
+    fn asked(self, wanted: &[&'p Point<'a>], copies: &Copies<'p, 'a>) -> Asked {
+        let (grace, zone) = (self.policy.copy_grace, self.policy.timezone);
+        let complete = copies.values().flatten().filter(|c| c.state == PointState::Complete);
+        let newest = complete.map(|copy| copy.time).max();
+        let mut asked = Asked::default();
+        for point in wanted.iter().rev() {
+            let end = grace.end(point.time, zone);
+            if self.world.request.now < end {
+                asked.first_due = Some(end);
+                continue;
+            }
+            asked.due = asked.due.or(Some(point.time));
+            if Some(point.time) <= newest {
+                break;
+            }
+            asked.missed_since = Some(end);
+        }
+        asked
     }
 
     /// Returns the complete points of which the rule wants a copy.

@@ -49,7 +49,7 @@ pub struct JudgedLineage<'a> {
 
 impl<'a> JudgedLineage<'a> {
     /// Returns its points that are no surplus, by time.
-    pub fn standing(&self) -> impl Iterator<Item = (&Point<'a>, &Verdict)> {
+    pub fn standing(&self) -> impl DoubleEndedIterator<Item = (&Point<'a>, &Verdict)> {
         let is_surplus =
             |verdict: &Verdict| matches!(verdict, Verdict::Expire(ExpireReason::Surplus, _));
         let points = self.points.iter().map(|(point, verdict)| (point, verdict));

@@ -18,14 +18,19 @@ pub(in crate::report) mod action;
 mod keep;
 mod note;
 mod params;
+mod protection;
+mod status;
 mod summary;
 mod waiting;
 
 use action::{ActionJson, WithheldJson};
 use keep::KeepJson;
 use note::{GapJson, NoteJson};
+use protection::ProtectionJson;
 use summary::SummaryJson;
 use waiting::WaitingJson;
+
+pub use status::{status_schema, write_status};
 
 /// A plan: what a run would do now, and why.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -53,6 +58,8 @@ pub struct PlanJson {
     notes: Vec<NoteJson>,
     /// What could not be observed.
     gaps: Vec<GapJson>,
+    /// What every selected source has in each place, against what is asked of it by now.
+    protection: Vec<ProtectionJson>,
     /// All exit codes that apply, the one of the command first.
     exit_codes: Vec<u8>,
 }
@@ -191,7 +198,7 @@ impl RunJson {
 impl PlanJson {
     fn new(plan: &Plan, codes: &[ExitCode]) -> Self {
         let Plan { now, account, config_digest, actions, withheld, .. } = plan;
-        let Plan { keeps, waiting, notes, gaps, n_points: _, .. } = plan;
+        let Plan { keeps, waiting, notes, gaps, protection, n_points: _, .. } = plan;
         Self {
             format: "snapkeep.plan/1",
             now: time(*now),
@@ -204,6 +211,7 @@ impl PlanJson {
             waiting: waiting.iter().map(WaitingJson::new).collect(),
             notes: notes.iter().map(NoteJson::new).collect(),
             gaps: gaps.iter().map(GapJson::new).collect(),
+            protection: protection.iter().map(ProtectionJson::new).collect(),
             exit_codes: numbers(codes),
         }
     }

@@ -21,6 +21,7 @@ mod images_leftover;
 mod images_uses;
 mod limits;
 mod orphans;
+mod protection;
 mod reviewed;
 mod reviewed_images;
 mod runners;

@@ -11,6 +11,7 @@ use snapkeep::plan::{Plan, Request, explain, plan};
 use snapkeep::report::{ExitCode, explain_text, json, plan_text, run_text};
 
 mod images;
+mod metrics;
 
 fn demo_plan(more: &str, max_deletes: Option<u32>) -> Plan {
     let now: DateTime<Utc> = "2026-11-20T03:10:00Z".parse().unwrap();
@@ -143,8 +144,9 @@ fn plans_and_runs_conform_to_their_schemas() {
 }
 
 #[test]
-fn the_schemas_of_plan_and_run_are_published() {
+fn the_schemas_of_what_commands_print_are_published() {
     let pretty = |schema| serde_json::to_string_pretty(&schema).unwrap() + "\n";
     assert_data_eq!(pretty(json::plan_schema()), file!["../schema/plan.json"].raw());
     assert_data_eq!(pretty(json::run_schema()), file!["../schema/run.json"].raw());
+    assert_data_eq!(pretty(json::status_schema()), file!["../schema/status.json"].raw());
 }

@@ -11,6 +11,7 @@ pub(in crate::cli) fn schema(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
         Schema::Config => config::schema(),
         Schema::Plan => json::plan_schema(),
         Schema::Run => json::run_schema(),
+        Schema::Status => json::status_schema(),
     };
     print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
     Ok(ExitCode::Done)

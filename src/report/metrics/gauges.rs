@@ -1,0 +1,197 @@
+//! How things stood when the last cycle ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::region::Region;
+use crate::plan::retention::{Hold, Holds};
+use crate::plan::{Keep, KeepReason, Plan, ProtectionState, Severity};
+use crate::report::ExitCode;
+use crate::report::metrics::Cycle;
+use crate::report::metrics::exposition::Exposition;
+
+/// A policy, where its points are, and of copies where they come from.
+type Place = (Arc<str>, Region, Option<Region>);
+
+/// What a plan and its execution come to, in a few numbers for each policy and region.
+#[derive(Debug, Clone)]
+pub struct Gauges {
+    /// Of the sources in each place: how many are in each state, and the oldest newest point.
+    sources: BTreeMap<Place, Sources>,
+    /// Points by what holds them.
+    points: BTreeMap<(Arc<str>, Region, &'static str), u64>,
+    /// What is waited for, and what a limit withholds.
+    queues: BTreeMap<(Arc<str>, Region), Queues>,
+    /// None is the list of the regions itself.
+    gaps: BTreeMap<Option<Region>, u64>,
+    notes: [(&'static str, u64); 3],
+    ended_at: DateTime<Utc>,
+    took: Duration,
+    exit_code: ExitCode,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Sources {
+    in_state: [u64; ProtectionState::NAMES.len()],
+    oldest_newest: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Queues {
+    n_waiting: u64,
+    n_withheld: u64,
+}
+
+/// Of each gauge of queues: its name, what it says, and which number it is.
+type QueueGauge = (&'static str, &'static str, fn(&Queues) -> u64);
+
+const QUEUE_GAUGES: [QueueGauge; 2] = [
+    ("snapkeep_waiting", "What is not decided or not complete yet.", |queues| queues.n_waiting),
+    ("snapkeep_withheld", "Deletions that a limit forbids.", |queues| queues.n_withheld),
+];
+
+impl Gauges {
+    /// Takes the numbers of a cycle.
+    pub fn of(cycle: &Cycle<'_>) -> Self {
+        let Cycle { plan, ended_at, took, exit_code, .. } = *cycle;
+        let sources = sources(plan);
+        let points = points(plan);
+        let mut queues: BTreeMap<(Arc<str>, Region), Queues> = BTreeMap::new();
+        let known = sources.keys().map(|(policy, region, _)| (policy, *region));
+        let known = known.chain(points.keys().map(|(policy, region, _)| (policy, *region)));
+        // A zero says more than nothing.
+        queues.extend(
+            known.map(|(policy, region)| ((Arc::clone(policy), region), Queues::default())),
+        );
+        for waiting in &plan.waiting {
+            let place = (Arc::clone(&waiting.policy), waiting.region);
+            queues.entry(place).or_default().n_waiting += 1;
+        }
+        for withheld in &plan.withheld {
+            let place = (Arc::clone(&withheld.action.policy), withheld.action.region);
+            queues.entry(place).or_default().n_withheld += 1;
+        }
+        let mut gaps: BTreeMap<Option<Region>, u64> = BTreeMap::new();
+        gaps.extend(queues.keys().map(|(_, region)| (Some(*region), 0)));
+        for gap in &plan.gaps {
+            *gaps.entry(gap.region).or_default() += 1;
+        }
+        let n_notes =
+            |severity| plan.notes.iter().filter(|n| n.severity == severity).count() as u64;
+        let notes = [
+            ("info", n_notes(Severity::Info)),
+            ("warning", n_notes(Severity::Warning)),
+            ("fatal", n_notes(Severity::Fatal)),
+        ];
+        Self { sources, points, queues, gaps, notes, ended_at, took, exit_code }
+    }
+
+    pub(super) fn render(&self, out: &mut Exposition) {
+        self.render_sources(out);
+        let help = "Recovery points that stay, by what holds them; some are held by several.";
+        out.family("snapkeep_points", "gauge", help);
+        for ((policy, region, tier), n) in &self.points {
+            out.sample(&[("policy", policy), ("region", region.as_str()), ("tier", tier)], n);
+        }
+        for (name, help, number) in QUEUE_GAUGES {
+            out.family(name, "gauge", help);
+            for ((policy, region), queues) in &self.queues {
+                out.sample(&[("policy", policy), ("region", region.as_str())], number(queues));
+            }
+        }
+        let help = "Listings that could not be read; without a region, that of the regions.";
+        out.family("snapkeep_gaps", "gauge", help);
+        for (region, n) in &self.gaps {
+            out.sample(&[("region", region.as_ref().map_or("", Region::as_str))], n);
+        }
+        out.family("snapkeep_notes", "gauge", "What the plan tells besides.");
+        for (severity, n) in self.notes {
+            out.sample(&[("severity", severity)], n);
+        }
+        let name = "snapkeep_last_cycle_timestamp_seconds";
+        out.family(name, "gauge", "When the last cycle ended.");
+        out.sample(&[], self.ended_at.timestamp());
+        let name = "snapkeep_last_cycle_duration_seconds";
+        out.family(name, "gauge", "How long the last cycle took.");
+        out.sample(&[], self.took.as_secs_f64());
+        let help = "What a run would have exited with after the last cycle.";
+        out.family("snapkeep_last_cycle_exit_code", "gauge", help);
+        out.sample(&[], self.exit_code.number());
+    }
+
+    fn render_sources(&self, out: &mut Exposition) {
+        let name = "snapkeep_newest_point_timestamp_seconds";
+        let help = "When the newest complete point was made, of the source where that is longest \
+                    ago; of copies, the time of what they are copies of.";
+        out.family(name, "gauge", help);
+        for (place, sources) in &self.sources {
+            if let Some(newest) = sources.oldest_newest {
+                out.sample(&labels(place), newest.timestamp());
+            }
+        }
+        let help = "Sources by whether they have what is asked of them; with copy_from, whether \
+                    their copies there are.";
+        out.family("snapkeep_sources", "gauge", help);
+        for (place, sources) in &self.sources {
+            for (state, n) in ProtectionState::NAMES.iter().zip(sources.in_state) {
+                let [policy, region, from] = labels(place);
+                out.sample(&[policy, region, from, ("state", state)], n);
+            }
+        }
+    }
+}
+
+fn labels((policy, region, from): &Place) -> [(&'static str, &str); 3] {
+    let from = from.as_ref().map_or("", Region::as_str);
+    [("policy", policy), ("region", region.as_str()), ("copy_from", from)]
+}
+
+fn sources(plan: &Plan) -> BTreeMap<Place, Sources> {
+    let mut all: BTreeMap<Place, Sources> = BTreeMap::new();
+    for protection in &plan.protection {
+        let place = (Arc::clone(&protection.policy), protection.region, protection.copy_from);
+        let sources = all.entry(place).or_default();
+        let state = protection.state.name();
+        for (name, n) in ProtectionState::NAMES.iter().zip(&mut sources.in_state) {
+            *n += u64::from(*name == state);
+        }
+        sources.oldest_newest =
+            [sources.oldest_newest, protection.newest].into_iter().flatten().min();
+    }
+    all
+}
+
+fn points(plan: &Plan) -> BTreeMap<(Arc<str>, Region, &'static str), u64> {
+    let mut all: BTreeMap<(Arc<str>, Region, &'static str), u64> = BTreeMap::new();
+    // The members of a point stand together.
+    let same = |a: &Keep, b: &Keep| {
+        (a.region, &a.policy, a.source, a.point_time)
+            == (b.region, &b.policy, b.source, b.point_time)
+    };
+    for point in plan.keeps.chunk_by(same) {
+        let holds = point.iter().filter_map(|keep| match keep.reason {
+            KeepReason::Held(holds) => Some(holds),
+            KeepReason::Vetoed(_) | KeepReason::Failed => None,
+        });
+        let first = &point[0];
+        for hold in holds.take(1).flat_map(Holds::iter) {
+            let place = (Arc::clone(&first.policy), first.region, word(hold));
+            *all.entry(place).or_default() += 1;
+        }
+    }
+    all
+}
+
+/// Returns what holds a point, as a word that stands in a label.
+fn word(hold: Hold) -> &'static str {
+    match hold {
+        Hold::Tier(tier) => tier.name(),
+        Hold::Last => "keep_last",
+        Hold::Forever => "forever",
+        Hold::NewestIncomplete => "newest_incomplete",
+        Hold::Future => "future",
+    }
+}
