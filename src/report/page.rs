@@ -165,7 +165,7 @@ fn codes(codes: &[u8]) -> String {
 
 fn account(view: &AccountView, is_dry_run: bool) -> Markup {
     let name = view.account.as_deref().map_or("Account".to_owned(), |id| format!("Account {id}"));
-    let actions = if is_dry_run { "Would be done" } else { "Done" };
+    let actions = if is_dry_run { "Would be done" } else { "Actions" };
     html! {
         section {
             h2 { (text(&name)) }
@@ -198,7 +198,7 @@ fn places(places: &[Place]) -> Markup {
                             (place.region)
                             @if let Some(from) = place.copy_from { " (copies from " (from) ")" }
                         }
-                        td data-label="Newest point" { (place.newest.map_or("none".to_owned(), minute)) }
+                        td data-label="Newest point" { (place.newest.map_or("–".to_owned(), minute)) }
                         td data-label="Sources" { (sources(place)) }
                         td data-label="Waiting" { (place.n_waiting) }
                         td data-label="Next slot" { (place.next_slot.map_or("–".to_owned(), minute)) }
@@ -212,7 +212,7 @@ fn places(places: &[Place]) -> Markup {
 /// Returns how many sources are in which state; each state in words, colour only helps.
 fn sources(place: &Place) -> Markup {
     html! {
-        @if place.states.is_empty() { "none selected" }
+        @if place.states.is_empty() { "–" }
         @for (n, (state, count)) in place.states.iter().enumerate() {
             @if 0 < n { ", " }
             span class=(state) { (count) " " (state) }

@@ -133,23 +133,27 @@ impl Place {
 /// after what they are of.
 fn places(plan: &Plan, expected: &[Expected]) -> Vec<Place> {
     type Key = (Arc<str>, Region, Option<Region>);
+    fn place(places: &mut BTreeMap<Key, Place>, key: Key) -> &mut Place {
+        let (policy, region, from) = (Arc::clone(&key.0), key.1, key.2);
+        places.entry(key).or_insert_with(|| Place::new(&policy, region, from))
+    }
     let mut places: BTreeMap<Key, Place> = BTreeMap::new();
-    let mut place =
-        |policy: &Arc<str>, region: Region, from: Option<Region>, change: &dyn Fn(&mut Place)| {
-            let key = (Arc::clone(policy), region, from);
-            change(places.entry(key).or_insert_with(|| Place::new(policy, region, from)));
-        };
     for known in expected {
-        place(&known.policy, known.region, None, &|place| place.next_slot = known.next_slot);
+        let key = (Arc::clone(&known.policy), known.region, None);
+        place(&mut places, key).next_slot = known.next_slot;
     }
     for protection in &plan.protection {
-        place(&protection.policy, protection.region, protection.copy_from, &|place| {
-            place.add(protection);
-        });
+        let Protection { policy, region, copy_from, .. } = protection;
+        place(&mut places, (Arc::clone(policy), *region, *copy_from)).add(protection);
     }
     for waiting in &plan.waiting {
-        // Lines do not say which copies of a destination they are about.
-        place(&waiting.policy, waiting.region, None, &|place| place.n_waiting += 1);
+        let (policy, region) = (Arc::clone(&waiting.policy), waiting.region);
+        // A line does not say which copies it is about; those of the first region, then.
+        let of_region = places.range((Arc::clone(&policy), region, None)..);
+        let mut of_region =
+            of_region.map(|(key, _)| key).take_while(|key| key.0 == policy && key.1 == region);
+        let key = of_region.next().cloned().unwrap_or((policy, region, None));
+        place(&mut places, key).n_waiting += 1;
     }
     let mut places: Vec<Place> = places.into_values().collect();
     let rank = |name: &str| ProtectionState::NAMES.iter().position(|known| *known == name);
