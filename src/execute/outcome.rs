@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::api_calls::ApiCalls;
 use crate::domain::ids::ResourceId;
 use crate::plan::Action;
 
@@ -111,6 +112,9 @@ pub trait Progress: Sync {
 
     /// Execution has ended.
     fn ends(&self) {}
+
+    /// A cycle has made these calls.
+    fn called(&self, _calls: &ApiCalls) {}
 
     /// Nothing is done before `until`, when the next cycle sees to so many things that are left.
     fn waits(&self, _n_left: usize, _until: DateTime<Utc>) {}

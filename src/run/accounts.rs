@@ -11,7 +11,7 @@ use crate::execute::{Clock as _, Progress, Stop};
 use crate::plan::{Plan, Request, plan};
 use crate::run::clock::{Present, WorldClock};
 use crate::run::cycle::Report;
-use crate::run::lock::Locks;
+use crate::run::lock::{Guard, Locks};
 use crate::run::world::{Choice, OpenError, World, WorldError};
 
 /// One account.
@@ -88,7 +88,17 @@ impl Accounts {
 
     /// Observes and plans for each account.
     pub async fn plan(&self, request: &Request) -> Vec<Plan> {
-        join_all(self.iter().map(|account| account.plan(request))).await
+        self.plan_telling(request, &()).await
+    }
+
+    /// Does the same, and tells `progress` what it asked.
+    pub async fn plan_telling(&self, request: &Request, progress: &dyn Progress) -> Vec<Plan> {
+        let plans = self.iter().map(async |account| {
+            let Account { config, world } = account;
+            let inventory = world.observe_telling(config, request, progress).await;
+            plan(config, &inventory, request)
+        });
+        join_all(plans).await
     }
 
     /// Runs one cycle in each account once no other process does; returns their reports in order.
@@ -98,8 +108,13 @@ impl Accounts {
         stop: &Stop,
         progress: &dyn Progress,
     ) -> Result<Vec<Report>, WorldError> {
-        let _lock = self.locks.take(stop).await;
-        let cycles = self.iter().map(|a| a.world.run(&a.config, request, stop, progress));
+        let lock = self.locks.take(stop).await;
+        let mut request = request.clone();
+        if lock.as_ref().is_some_and(Guard::has_waited) {
+            // What the other process made meanwhile is not of the future.
+            request.now = self.now().max(request.now);
+        }
+        let cycles = self.iter().map(|a| a.world.run(&a.config, &request, stop, progress));
         join_all(cycles).await.into_iter().collect()
     }
 
@@ -114,13 +129,5 @@ impl Accounts {
             .iter()
             .map(|a| a.world.run_until_settled(&a.config, request, &self.locks, stop, progress));
         join_all(cycles).await.into_iter().collect()
-    }
-}
-
-impl Account {
-    /// Observes and plans.
-    pub async fn plan(&self, request: &Request) -> Plan {
-        let inventory = self.world.observe(&self.config, request).await;
-        plan(&self.config, &inventory, request)
     }
 }

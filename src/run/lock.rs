@@ -36,12 +36,20 @@ pub struct Locks {
 #[derive(Debug, Clone)]
 #[must_use = "a lock that is dropped is free"]
 pub struct Guard {
-    _held: Arc<Held>,
+    held: Arc<Held>,
+}
+
+impl Guard {
+    /// Returns true if another process held a lock, so that time has passed since it was wanted.
+    pub fn has_waited(&self) -> bool {
+        self.held.has_waited
+    }
 }
 
 #[derive(Debug)]
 struct Held {
     _files: Vec<File>,
+    has_waited: bool,
 }
 
 impl Locks {
@@ -72,18 +80,20 @@ impl Locks {
     pub async fn take(&self, stop: &Stop) -> Option<Guard> {
         let mut known = self.held.lock().await;
         if let Some(held) = known.upgrade() {
-            return Some(Guard { _held: held });
+            return Some(Guard { held });
         }
-        let mut files = Vec::new();
+        let (mut files, mut has_waited) = (Vec::new(), false);
         for name in &self.names {
             match self.open(name) {
-                Ok((path, file)) => files.extend(self.lock(&path, file, stop).await?),
+                Ok((path, file)) => {
+                    files.extend(self.lock(&path, file, &mut has_waited, stop).await?);
+                }
                 Err(err) => self.complain(&format!("there is no lock file {name}: {err}")),
             }
         }
-        let held = Arc::new(Held { _files: files });
+        let held = Arc::new(Held { _files: files, has_waited });
         *known = Arc::downgrade(&held);
-        Some(Guard { _held: held })
+        Some(Guard { held })
     }
 
     /// Opens a lock file in the first directory where that can be done.
@@ -104,7 +114,13 @@ impl Locks {
     }
 
     /// Waits for one lock; none as soon as the wish to stop is set.
-    async fn lock(&self, path: &Path, file: File, stop: &Stop) -> Option<Option<File>> {
+    async fn lock(
+        &self,
+        path: &Path,
+        file: File,
+        has_waited: &mut bool,
+        stop: &Stop,
+    ) -> Option<Option<File>> {
         let mut file = match file.try_lock() {
             Ok(()) => file,
             Err(TryLockError::WouldBlock) => {
@@ -112,6 +128,7 @@ impl Locks {
                     .map_or("another process".to_owned(), |pid| format!("process {pid}"));
                 let path = path.display();
                 (self.tell)(&format!("waiting for {holder}, which has locked {path}"));
+                *has_waited = true;
                 match stop.unless_set(locked(file)).await? {
                     Ok(file) => file,
                     Err(err) => {

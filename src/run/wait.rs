@@ -13,7 +13,7 @@ use crate::domain::ids::ResourceId;
 use crate::execute::{Clock, Outcome, Progress, Stop};
 use crate::plan::{Action, Request};
 use crate::run::cycle::{Report, run};
-use crate::run::lock::Locks;
+use crate::run::lock::{Guard, Locks};
 use crate::run::look::{Pauses, done, is_going_on, is_waiting, next_look};
 
 /// The longest pause, unless it is known that nothing changes before.
@@ -40,6 +40,10 @@ pub async fn run_until_settled<C: Cloud, K: Clock>(
     let mut pauses = Pauses::up_to(PAUSE_MAX);
     loop {
         let lock = locks.take(stop).await;
+        if lock.as_ref().is_some_and(Guard::has_waited) {
+            // What the other process made meanwhile is not of the future.
+            request.now = clock.now().max(request.now);
+        }
         let report = run(cloud, clock, config, &request, stop, progress).await;
         drop(lock);
         let n_left = n_left(&report);

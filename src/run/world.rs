@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::cloud::counted::Counted;
 use crate::cloud::files::{Files, FilesError};
 use crate::cloud::sandbox::{Sandbox, SandboxError};
 use crate::config::Config;
@@ -138,13 +139,32 @@ impl World {
 
     /// Observes everything that `config` is about, for a plan that is asked for by `request`.
     pub async fn observe(&self, config: &Config, request: &Request) -> Inventory {
+        self.observe_telling(config, request, &()).await
+    }
+
+    /// Does the same, and tells `progress` what it asked.
+    pub async fn observe_telling(
+        &self,
+        config: &Config,
+        request: &Request,
+        progress: &dyn Progress,
+    ) -> Inventory {
+        progress.observes();
         match self {
             Self::Sandbox(sandbox) => {
-                sandbox.time().drive(observe(sandbox.as_ref(), config, request)).await
+                let cloud = Counted::new(sandbox.as_ref());
+                let inventory = sandbox.time().drive(observe(&cloud, config, request)).await;
+                progress.called(&cloud.into_calls());
+                inventory
             }
             Self::Files(files, _) => observe_saved(files, config),
             #[cfg(feature = "aws")]
-            Self::Aws(cloud, _) => observe(cloud.as_ref(), config, request).await,
+            Self::Aws(cloud, _) => {
+                let cloud = Counted::new(cloud.as_ref());
+                let inventory = observe(&cloud, config, request).await;
+                progress.called(&cloud.into_calls());
+                inventory
+            }
         }
     }
 
@@ -159,15 +179,20 @@ impl World {
         match self {
             Self::Sandbox(sandbox) => {
                 let clock = SandboxClock(sandbox.time().clone());
-                let cycle = run(sandbox.as_ref(), &clock, config, request, stop, progress);
+                let cloud = Counted::new(sandbox.as_ref());
+                let cycle = run(&cloud, &clock, config, request, stop, progress);
                 let report = sandbox.time().drive(cycle).await;
+                progress.called(&cloud.into_calls());
                 sandbox.save().map_err(WorldError::Unkept)?;
                 Ok(report)
             }
             Self::Files(..) => Err(WorldError::OnlySaved),
             #[cfg(feature = "aws")]
             Self::Aws(cloud, clock) => {
-                Ok(run(cloud.as_ref(), clock, config, request, stop, progress).await)
+                let cloud = Counted::new(cloud.as_ref());
+                let report = run(&cloud, clock, config, request, stop, progress).await;
+                progress.called(&cloud.into_calls());
+                Ok(report)
             }
         }
     }

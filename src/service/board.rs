@@ -9,6 +9,8 @@ use std::time::Instant;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
+use crate::domain::api_calls::ApiCalls;
+use crate::report::metrics::{self, Cycle, Gauges, Totals};
 use crate::report::page::{self, AccountView, LastCycle, Scene};
 use crate::run::{Accounts, Action, Clock as _, Outcome, Progress, WorldClock};
 use crate::service::health::Phase;
@@ -25,6 +27,10 @@ struct State {
     n_cycles: u64,
     last: Option<LastCycle>,
     accounts: Vec<AccountView>,
+    totals: Totals,
+    gauges: Option<Gauges>,
+    /// Calls of the cycle that is under way.
+    calls: ApiCalls,
     /// What is wrong with the configuration that was read last, and since when.
     reload_error: Option<(DateTime<Utc>, String)>,
 }
@@ -36,6 +42,9 @@ impl Board {
             n_cycles: 0,
             last: None,
             accounts: Vec::new(),
+            totals: Totals::default(),
+            gauges: None,
+            calls: ApiCalls::default(),
             reload_error: None,
         };
         Self { clock: accounts.clock().clone(), is_dry_run, state: Mutex::new(state) }
@@ -54,11 +63,18 @@ impl Board {
         self.lock().phase = Phase::LockedOut(text.to_owned());
     }
 
-    /// A cycle has ended; without views, what was seen before is still shown.
-    pub(super) fn ended(&self, last: LastCycle, accounts: Option<Vec<AccountView>>) {
+    /// A cycle has ended. Where there is no report of it, what was seen before is still shown.
+    pub(super) fn ended(&self, last: LastCycle, seen: Option<Vec<(AccountView, Cycle<'_>)>>) {
         let mut state = self.lock();
         state.last = Some(last);
-        state.accounts = accounts.unwrap_or_else(|| std::mem::take(&mut state.accounts));
+        let mut calls = std::mem::take(&mut state.calls);
+        let Some(seen) = seen else { return };
+        state.accounts.clear();
+        state.gauges = seen.first().map(|(_, cycle)| Gauges::of(cycle));
+        for (view, cycle) in seen {
+            state.totals.add(&cycle, &std::mem::take(&mut calls));
+            state.accounts.push(view);
+        }
     }
 
     /// Nothing happens until then.
@@ -126,6 +142,16 @@ impl Board {
         (is_well, body)
     }
 
+    /// Returns the metrics, as Prometheus reads them.
+    pub(super) fn metrics(&self) -> String {
+        let state = self.lock();
+        let next = match &state.phase {
+            Phase::Idle(until) => Some(*until),
+            Phase::Cycle(_) | Phase::LockedOut(_) => None,
+        };
+        metrics::render(&state.totals, state.gauges.as_ref(), next)
+    }
+
     fn sign_of_life(&self) {
         self.lock().phase = Phase::Cycle(Instant::now());
     }
@@ -151,6 +177,10 @@ impl Progress for Board {
 
     fn ends(&self) {
         self.sign_of_life();
+    }
+
+    fn called(&self, calls: &ApiCalls) {
+        self.lock().calls.add(calls);
     }
 }
 

@@ -110,7 +110,7 @@ async fn next_signal(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => {
             if signal.recv().await.is_none() {
-                std::future::pending().await;
+                std::future::pending::<()>().await;
             }
         }
         None => std::future::pending().await,

@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use crate::config::Listen;
-use crate::report::page;
+use crate::report::{metrics, page};
 use crate::service::board::Board;
 use crate::service::{Outlet, ServeError};
 
@@ -40,7 +40,7 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The open port; it is closed with the value.
+/// The open port.
 pub(super) struct Server {
     listen: Listen,
     task: Option<JoinHandle<()>>,
@@ -66,17 +66,17 @@ impl Server {
         Ok(Self { listen, task: Some(task) })
     }
 
+    /// Closes the port; answers that are under way are given.
+    pub(super) async fn close(self) {
+        if let Some(task) = self.task {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
     /// Returns where it was asked to listen.
     pub(super) fn listen(&self) -> Listen {
         self.listen
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
     }
 }
 
@@ -129,9 +129,13 @@ async fn converse(stream: TcpStream, board: Arc<Board>) -> hyper::Result<()> {
 
 /// Returns the answer to a request. To HEAD hyper sends it without its body.
 fn answer(method: &Method, path: &str, board: &Board) -> Response<Full<Bytes>> {
-    let is_known = matches!(path, "/" | "/healthz");
+    let is_known = matches!(path, "/" | "/healthz" | "/metrics");
     if !is_known {
-        return response(StatusCode::NOT_FOUND, TEXT, "not found; there are / and /healthz\n");
+        return response(
+            StatusCode::NOT_FOUND,
+            TEXT,
+            "not found; there are /, /healthz and /metrics\n",
+        );
     }
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut refusal = response(
@@ -148,6 +152,7 @@ fn answer(method: &Method, path: &str, board: &Board) -> Response<Full<Bytes>> {
             let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             response(status, "application/json", format!("{body:#}\n"))
         }
+        "/metrics" => response(StatusCode::OK, metrics::CONTENT_TYPE, board.metrics()),
         _ => response(StatusCode::OK, "text/html; charset=utf-8", board.page()),
     }
 }

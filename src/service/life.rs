@@ -8,6 +8,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 use crate::config::Config;
 use crate::domain::region::Region;
+use crate::report::metrics::Cycle;
 use crate::report::page::{AccountView, LastCycle};
 use crate::report::{ExitCode, plan_text, run_text};
 use crate::run::{Accounts, Looks, Plan, Present, Report, Request, Stop, WorldError};
@@ -71,7 +72,7 @@ impl Life {
         let listen = self.options.listen.unwrap_or(config.listen);
         if listen != self.server.listen() {
             match Server::start(listen, &self.board, &*self.options.outlet).await {
-                Ok(server) => self.server = server,
+                Ok(server) => std::mem::replace(&mut self.server, server).close().await,
                 Err(err) => {
                     let text = format!("{}; {} stays", chain(&err), self.server.listen());
                     self.options.outlet.tell(&text);
@@ -95,6 +96,9 @@ impl Life {
         systemd::status(&format!("cycle {number} of {}", time(now)));
         let request = Request::at(now);
         let reports = events.attend(self.reports(&request)).await;
+        // Later, if another process came first.
+        let judged = reports.iter().flatten().map(|report| report.plan.now);
+        let now = judged.max().unwrap_or(now);
         let ended_at = self.accounts.now();
         let mut last = LastCycle {
             number,
@@ -121,11 +125,11 @@ impl Life {
             }
         };
         // What came due during the cycle is due now.
-        let slot = wake::next_slot(&self.config, now);
+        let slot = wake::next_wake_up(&self.config, now);
         let wake_at = slot.into_iter().chain(look_at).min().unwrap_or(ended_at + LOOK_MAX);
         let wake_at = whole_second(wake_at);
-        let views = reports.ok().map(|reports| self.views(&reports, now));
-        self.board.ended(last, views);
+        let seen = reports.as_ref().ok().map(|reports| self.seen(reports, &last));
+        self.board.ended(last, seen);
         if self.stop.is_set() {
             self.options.outlet.tell(&format!("stopped, cycle {number} done"));
         } else {
@@ -139,19 +143,22 @@ impl Life {
         if !self.options.is_dry_run {
             return self.accounts.run(request, &self.stop, &*self.board).await;
         }
-        let plans = self.stop.unless_set(self.accounts.plan(request)).await;
+        let plans = self.stop.unless_set(self.accounts.plan_telling(request, &*self.board)).await;
         let report = |plan| Report { plan, outcomes: Vec::new() };
         Ok(plans.into_iter().flatten().map(report).collect())
     }
 
+    /// Returns all exit codes of a report, the first first.
+    fn codes_of(&self, Report { plan, outcomes }: &Report) -> Vec<ExitCode> {
+        if self.options.is_dry_run {
+            ExitCode::of_plan(plan, false)
+        } else {
+            ExitCode::of_run(plan, outcomes)
+        }
+    }
+
     fn exit_codes(&self, reports: &[Report]) -> Vec<u8> {
-        let codes = reports.iter().map(|Report { plan, outcomes }| {
-            if self.options.is_dry_run {
-                ExitCode::of_plan(plan, false)
-            } else {
-                ExitCode::of_run(plan, outcomes)
-            }
-        });
+        let codes = reports.iter().map(|report| self.codes_of(report));
         ExitCode::of_all(codes).into_iter().map(ExitCode::number).collect()
     }
 
@@ -174,12 +181,21 @@ impl Life {
         }
     }
 
-    fn views(&self, reports: &[Report], now: DateTime<Utc>) -> Vec<AccountView> {
-        let view = |Report { plan, outcomes }: &Report| {
-            let expected = wake::expected(&self.config, &seen(plan), now);
-            AccountView::new(plan, outcomes, &expected)
+    /// Returns what is shown of each account, and what is counted there.
+    fn seen<'r>(&self, reports: &'r [Report], last: &LastCycle) -> Vec<(AccountView, Cycle<'r>)> {
+        let seen = |report: &'r Report| {
+            let Report { plan, outcomes } = report;
+            let expected = wake::expected(&self.config, &regions_of(plan), last.begun_at);
+            let cycle = Cycle {
+                plan,
+                outcomes,
+                ended_at: last.ended_at,
+                took: last.took,
+                exit_code: self.codes_of(report).first().copied().unwrap_or(ExitCode::Done),
+            };
+            (AccountView::new(plan, outcomes, &expected), cycle)
         };
-        reports.iter().map(view).collect()
+        reports.iter().map(seen).collect()
     }
 
     /// Tells that nothing happens until then, in a line that programs may read.
@@ -195,7 +211,7 @@ impl Life {
 }
 
 /// Returns the regions that a plan says anything about.
-fn seen(plan: &Plan) -> BTreeSet<Region> {
+fn regions_of(plan: &Plan) -> BTreeSet<Region> {
     let protected = plan.protection.iter().map(|protection| protection.region);
     let with_points = plan.n_points.keys().map(|(_, region)| *region);
     let unread = plan.gaps.iter().filter_map(|gap| gap.region);

@@ -14,10 +14,11 @@ use crate::report::page::Expected;
 /// What makes no points has no slots; it is looked at at the start of every hour.
 const WITHOUT_SLOTS: TimeDelta = TimeDelta::hours(1);
 
-/// Returns the first slot after `now` of any policy in any of its regions.
-pub(super) fn next_slot(config: &Config, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+/// Returns the first slot after `now` of any policy in any of its regions, or the next look at what
+/// has none.
+pub(super) fn next_wake_up(config: &Config, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let variants = config.policies.iter().flat_map(variants);
-    variants.filter_map(|variant| slot_after(variant, now)).min()
+    variants.filter_map(|variant| wakes_after(variant, now)).min()
 }
 
 /// Returns what a policy says in its regions, each variant once.
@@ -31,11 +32,16 @@ fn variants(policy: &Policy) -> impl Iterator<Item = &RegionalPolicy> {
     has_base.then_some(&policy.base).into_iter().chain(policy.overrides.values())
 }
 
-fn slot_after(variant: &RegionalPolicy, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    match &variant.schedule {
-        Some(schedule) => schedule.slot_after(now),
+/// Returns the next slot, or the next look at what has none.
+fn wakes_after(variant: &RegionalPolicy, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    match variant.schedule {
+        Some(_) => next_slot_in(variant, now),
         None => Some(now.duration_trunc(WITHOUT_SLOTS).ok()? + WITHOUT_SLOTS),
     }
+}
+
+fn next_slot_in(variant: &RegionalPolicy, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    variant.schedule.as_ref()?.slot_after(now)
 }
 
 /// Returns where each policy applies, with its next slot there; of the regions that are `seen`,
@@ -54,7 +60,7 @@ pub(super) fn expected(
         all.extend(regions.into_iter().map(|region| Expected {
             policy: Arc::clone(&policy.name),
             region,
-            next_slot: slot_after(policy.in_region(&region), now),
+            next_slot: next_slot_in(policy.in_region(&region), now),
         }));
     }
     all
@@ -64,7 +70,7 @@ pub(super) fn expected(
 mod tests {
     use chrono::{DateTime, Utc};
 
-    use super::{expected, next_slot};
+    use super::{expected, next_wake_up};
     use crate::config::{Config, parse};
 
     fn t(text: &str) -> DateTime<Utc> {
@@ -111,7 +117,7 @@ mod tests {
             (berlin, "03-28T12:00", "03-29T01:00"),
         ] {
             assert_eq!(
-                next_slot(&config(&policies), t(now)),
+                next_wake_up(&config(&policies), t(now)),
                 Some(t(expected)),
                 "{policies} {now}"
             );

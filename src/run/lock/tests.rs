@@ -61,8 +61,27 @@ async fn whoever_comes_second_is_told_whom_it_waits_for_and_may_give_up() {
     assert!(taking.await.is_none());
 
     // Whoever gave up leaves nothing behind.
+    assert!(!guard.has_waited());
     drop(guard);
-    assert!(waits.take(&never).await.is_some());
+    assert!(!waits.take(&never).await.unwrap().has_waited());
+}
+
+#[tokio::test]
+async fn whoever_has_waited_knows_that_time_has_passed() {
+    let dir = TempDir::new().unwrap();
+    let (_sender, stop) = Stop::new();
+    let other = File::create(dir.path().join("snapkeep-b.lock")).unwrap();
+    other.lock().unwrap();
+    let (locks, told) = locks(&[dir.path().to_owned()]);
+    let taking = Box::pin(locks.take(&stop));
+    let Either::Right(((), taking)) = select(taking, Box::pin(tokio::task::yield_now())).await
+    else {
+        panic!("it was locked twice");
+    };
+    drop(other);
+    assert!(taking.await.unwrap().has_waited());
+    let told = told.lock().unwrap();
+    assert!(told[0].starts_with("waiting for another process, which has locked "), "{told:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! The page, health and metrics over HTTP.
 
+#![expect(clippy::float_cmp, reason = "counts are exact")]
+#![expect(clippy::cast_precision_loss, reason = "they are small, too")]
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
@@ -41,6 +44,9 @@ fn only_what_is_there_can_be_read_and_nothing_changed() {
         ("HEAD /", 200),
         ("GET /healthz", 200),
         ("HEAD /healthz", 200),
+        ("GET /metrics", 200),
+        ("HEAD /metrics", 200),
+        ("PUT /metrics", 405),
         ("GET /favicon.ico", 404),
         ("GET /healthz/", 404),
         ("GET /../etc/passwd", 404),
@@ -93,7 +99,7 @@ fn the_page_shows_policies_and_the_last_cycle() {
     let (status, page) = service.get("/");
     assert_eq!(status, 200);
     for part in [
-        "<title>snapkeep</title>",
+        "<title>snapkeep: 1 unprotected</title>",
         "Account 123456789012",
         "servers",
         "eu-west-1",
@@ -104,7 +110,37 @@ fn the_page_shows_policies_and_the_last_cycle() {
         "managed by AWS Backup",
         "0, all is done",
     ] {
-        assert!(page.contains(part), "{part}: {page}");
+        assert!(page.contains(part), "{part}");
     }
-    assert!(!page.contains("<script") && !page.contains("http://"), "{page}");
+    assert!(!page.contains("<script") && !page.contains("http://"));
+}
+
+#[test]
+fn metrics_count_what_the_cycles_did() {
+    let home = Home::new(DAILY);
+    let mut service = home.serve("--sandbox", "");
+    let n_cycles = service.pass_until("2026-11-20T12:00:00Z");
+    let ask = "GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n";
+    let (status, head, text) = service.ask(ask);
+    assert_eq!(status, 200);
+    assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+    let value = |text: &str, name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name}: {text}")).trim().parse().unwrap()
+    };
+    let created = r#"snapkeep_actions_total{operation="CreateSnapshots",outcome="done"}"#;
+    assert_eq!(value(&text, created), 4.0);
+    assert_eq!(value(&text, r#"snapkeep_cycles_total{exit_code="0"}"#), n_cycles as f64);
+    let call = r#"snapkeep_api_calls_total{region="us-east-1",operation="DescribeSnapshots"}"#;
+    let n_calls = value(&text, call);
+    assert!(n_cycles as f64 <= n_calls, "{text}");
+    let next = t("2026-11-21T03:00:00Z").timestamp() as f64;
+    assert_eq!(value(&text, "snapkeep_next_wakeup_timestamp_seconds"), next);
+
+    // They only grow.
+    service.feed("2026-11-21T03:00:00Z");
+    service.pass_until("2026-11-21T12:00:00Z");
+    let (_, text) = service.get("/metrics");
+    assert_eq!(value(&text, created), 9.0);
+    assert!(n_calls < value(&text, call));
 }
