@@ -24,6 +24,7 @@ mod resolve;
 mod resolved;
 pub mod schedule;
 pub mod select;
+pub mod service;
 mod shape;
 mod syntax;
 
@@ -36,4 +37,5 @@ pub use policy::{
     Retention, Take, Tier, TierRule, Window,
 };
 pub use resolved::render_resolved;
+pub use service::Listen;
 pub use shape::schema;

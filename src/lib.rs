@@ -13,10 +13,14 @@
 //! | [`plan`] | configuration, inventory, now → a [`plan::Plan`]; its check | config, domain |
 //! | [`cloud`] | the port to EC2; the real one, the sandbox, saved inventories | domain |
 //! | [`execute`] | a plan → outcomes: order, pace, looking again | cloud, plan, domain |
-//! | [`report`] | plans and outcomes → text, JSON, metrics, exit codes | execute, plan, domain |
+//! | [`report`] | plans and outcomes → text, JSON, metrics, a page, exit codes | execute, plan, domain |
 //! | [`run`] | one cycle, and the clocks | all above |
-//! | [`cli`] | the command line | run, report, execute, plan, config, cloud, domain |
+//! | [`service`] | cycles at their slots, for ever; a page about them | run, report, config, cloud, domain |
 //! | [`lambda`] | the AWS Lambda function | run, report, config, cloud, domain |
+//! | [`cli`] | the command line | service, run, report, config, cloud, domain |
+//!
+//! The ways of starting a cycle know nothing of each other; the command line starts the service, as
+//! it starts everything.
 //!
 //! `cloud::aws` is the only place that names the SDK, `run::clock` the only one that reads the
 //! wall clock, and `cli` and `lambda`, which know nothing of each other, the only ones that read the
@@ -60,3 +64,4 @@ pub mod lambda;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod service;

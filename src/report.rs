@@ -1,4 +1,4 @@
-//! Reports: plans, outcomes and explanations as text and JSON, and metrics.
+//! Reports: plans, outcomes and explanations as text, JSON and HTML, and metrics.
 //!
 //! Decides nothing and prints nothing: everything here returns or writes text, which is the same
 //! for the same input. What comes from outside is escaped before a terminal sees it.
@@ -10,6 +10,7 @@ pub mod iam;
 pub mod json;
 pub mod message;
 pub mod metrics;
+pub mod page;
 pub mod plan_text;
 pub mod preflight_text;
 pub mod run_text;

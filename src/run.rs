@@ -7,19 +7,28 @@
 pub mod accounts;
 pub mod clock;
 pub mod cycle;
+pub mod fed;
+pub mod lock;
+pub mod look;
 pub mod notify;
 pub mod observe;
 pub mod preflight;
 pub mod scope;
+pub mod signals;
+mod timer;
 pub mod wait;
 pub mod world;
 
 pub use accounts::{Account, Accounts};
-pub use clock::{SandboxClock, SystemClock};
+pub use clock::{Present, SandboxClock, SystemClock, WorldClock};
 pub use cycle::{Report, run};
+pub use fed::FedClock;
+pub use lock::{Locks, Tell};
+pub use look::Looks;
 pub use observe::{observe, observe_saved};
 pub use preflight::preflight;
 pub use scope::ScopeError;
+pub use signals::stop_on_signals;
 pub use wait::run_until_settled;
 pub use world::{Choice, OpenError, World, WorldError};
 

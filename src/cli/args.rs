@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::config::Listen;
+use crate::config::service::InvalidListen;
 use crate::domain::region::Region;
 
 /// Keeps the right EBS snapshots and AMIs in the right regions, removes the rest, and shows
@@ -101,6 +103,8 @@ pub(super) enum Command {
     Plan(PlanArgs),
     /// Make the recovery points that are due, and delete what no rule keeps
     Run(RunArgs),
+    /// Run as a service: a cycle whenever a slot is due or something is worth another look
+    Serve(ServeArgs),
     /// Tell why a snapshot or image is kept or goes, until when, and how to restore it
     Explain(ExplainArgs),
     /// Tell whether everything that a policy selects has its points and copies in time
@@ -190,6 +194,9 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "N")]
     pub(super) max_deletes: Option<u32>,
 
+    #[command(flatten)]
+    pub(super) lock: LockArgs,
+
     /// How the report looks
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: Format,
@@ -198,6 +205,62 @@ pub(super) struct RunArgs {
     /// $XDG_STATE_HOME/snapkeep, else ~/.local/state/snapkeep; with --sandbox nowhere]
     #[arg(long, env = "SNAPKEEP_STATE_DIR", value_name = "DIR")]
     pub(super) state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LockArgs {
+    /// Keep the lock files in this directory, which keep cycles of several processes apart
+    /// [default: the first of $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR, /run/lock and the directory for
+    /// temporary files that can be written]
+    #[arg(long, env = "SNAPKEEP_LOCK_DIR", value_name = "DIR")]
+    lock_dir: Option<PathBuf>,
+}
+
+impl LockArgs {
+    /// Returns where lock files may be, in this order.
+    pub(super) fn dirs(&self) -> Vec<PathBuf> {
+        if let Some(dir) = &self.lock_dir {
+            return vec![dir.clone()];
+        }
+        let given = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].map(std::env::var_os);
+        let given = given.iter().flatten();
+        // systemd names several directories as in a search path.
+        let mut dirs: Vec<PathBuf> = given.flat_map(std::env::split_paths).collect();
+        dirs.retain(|dir| dir.is_absolute());
+        dirs.extend([PathBuf::from("/run/lock"), std::env::temp_dir()]);
+        dirs
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ServeArgs {
+    /// Plan only, and show what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Where page, health and metrics are: an address and port, or `off`; replaces `[service] listen`
+    #[arg(long, env = "SNAPKEEP_LISTEN", value_name = "ADDR:PORT|off", value_parser = listen)]
+    pub(super) listen: Option<Listen>,
+
+    #[command(flatten)]
+    pub(super) lock: LockArgs,
+
+    /// Be told the present instant: RFC 3339 lines on stdin; never with a real account
+    #[arg(
+        long,
+        env = "SNAPKEEP_CLOCK",
+        value_name = "SOURCE",
+        hide = true,
+        conflicts_with = "now"
+    )]
+    pub(super) clock: Option<ClockSource>,
+}
+
+/// Where the present instant comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ClockSource {
+    /// Lines on stdin
+    Stdin,
 }
 
 #[derive(Debug, clap::Args)]
@@ -342,6 +405,10 @@ fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     parsed.map(|at| at.with_timezone(&Utc)).map_err(|err| {
         format!("{err}; expected RFC 3339 with a zone, such as 2026-11-20T03:00:00Z")
     })
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    text.parse().map_err(|err: InvalidListen| format!("{err}; {}", err.hint()))
 }
 
 #[cfg(test)]

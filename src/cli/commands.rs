@@ -11,9 +11,15 @@ pub(super) mod notify;
 pub(super) mod plan;
 pub(super) mod run;
 pub(super) mod schema;
+pub(super) mod serve;
 pub(super) mod status;
 
 use std::io::Write as _;
+
+/// Tells something on stderr; whether anybody hears it changes nothing.
+fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// Writes to stdout, which is data.
 fn print(text: &str) -> std::io::Result<()> {

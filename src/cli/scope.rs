@@ -42,7 +42,13 @@ pub(super) async fn open(
     inventory: Option<&Path>,
 ) -> anyhow::Result<Accounts> {
     let wanted = wanted.iter().map(|name| account(config, name)).collect::<Result<Vec<_>, _>>()?;
-    let choice = match (inventory, &global.sandbox) {
+    let choice = choice(global, inventory)?;
+    Ok(Accounts::open(config, &wanted, &choice, global.now).await?)
+}
+
+/// Returns which EC2 the arguments name.
+pub(super) fn choice(global: &Global, inventory: Option<&Path>) -> anyhow::Result<Choice> {
+    Ok(match (inventory, &global.sandbox) {
         (Some(_), Some(_)) => return Err(usage("--inventory and --sandbox exclude each other")),
         (Some(dir), None) => Choice::Saved(dir.to_owned()),
         (None, Some(Some(path))) if path.as_os_str() != "memory" => {
@@ -50,8 +56,7 @@ pub(super) async fn open(
         }
         (None, Some(_)) => Choice::Sandbox,
         (None, None) => Choice::Aws,
-    };
-    Ok(Accounts::open(config, &wanted, &choice, global.now).await?)
+    })
 }
 
 /// Returns the account that is called `name`; refuses those in which no policy applies.

@@ -10,6 +10,7 @@ use crate::config::accounts::{AccountName, Role};
 use crate::config::notify::Notify;
 use crate::config::schedule::Schedule;
 use crate::config::select::{Adopt, Select, VolumeChoice};
+use crate::config::service::Listen;
 use crate::domain::region::Region;
 use crate::domain::span::Span;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub api_share: f64,
     /// Who is told what, if anybody is.
     pub notify: Option<Notify>,
+    /// Where `serve` listens.
+    pub listen: Listen,
     /// `sha256:` and the hex digest of the files as they were read.
     pub digest: String,
 }

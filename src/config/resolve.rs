@@ -15,7 +15,8 @@ use crate::config::merge::Merge;
 use crate::config::notify::Notify;
 use crate::config::policy::Policy;
 use crate::config::region_keys::RegionKeys;
-use crate::config::shape::{At, FileShape, GlobalLimitsShape, PolicyShape};
+use crate::config::service::{InvalidListen, Listen};
+use crate::config::shape::{At, FileShape, GlobalLimitsShape, PolicyShape, ServiceShape};
 use crate::domain::region::Region;
 
 /// A file whose structure is sound, but for what was taken out of it.
@@ -52,6 +53,8 @@ pub(super) struct Resolved {
     pub(super) api_share: f64,
     /// Who is told what.
     pub(super) notify: Option<Notify>,
+    /// Where `serve` listens.
+    pub(super) listen: Listen,
 }
 
 /// Returns what the files say; what is wrong goes to `findings`.
@@ -84,6 +87,8 @@ pub(super) fn resolve(
         let zone = defaults.as_ref().and_then(|layer| layer.timezone.value()).copied();
         Reader::new(parsed.file, &parsed.broken, findings).notify(at, zone)
     });
+    let service = one_of(files, "service", |shape| shape.service.as_ref(), findings);
+    let listen = service.and_then(|(parsed, at)| listen(parsed, at.value(), findings));
     let keys = RegionKeys::read(files, is_complete, findings);
     let accounts = Accounts::read(files, is_complete, findings);
     let above = Above { defaults: defaults.as_ref(), keys: &keys, accounts: &accounts };
@@ -113,6 +118,7 @@ pub(super) fn resolve(
         region_keys: keys.into_keys(),
         api_share: api_share.unwrap_or(1.0),
         notify,
+        listen: listen.unwrap_or_default(),
     }
 }
 
@@ -170,6 +176,21 @@ struct Above<'a> {
     defaults: Option<&'a Layer>,
     keys: &'a RegionKeys,
     accounts: &'a Accounts,
+}
+
+fn listen(
+    parsed: &ParsedFile,
+    service: &ServiceShape,
+    findings: &mut Findings<'_>,
+) -> Option<Listen> {
+    let at = service.listen.as_ref()?;
+    let place = Place::new(parsed.file, at.span());
+    at.value()
+        .parse()
+        .inspect_err(|err: &InvalidListen| {
+            findings.report(&place, err.to_string(), err.hint());
+        })
+        .ok()
 }
 
 fn policy(

@@ -19,6 +19,8 @@ use crate::domain::region::Region;
 /// Returns what `config` says as TOML; regions with an override are written out in full.
 pub fn render_resolved(config: &Config) -> String {
     let mut out = format!("version = 1\n\n[limits]\napi_share = {:?}\n", config.api_share);
+    out.push_str("\n[service]\n");
+    entry(&mut out, "listen", config.listen.to_string());
     for (name, role) in &config.roles {
         let _ = write!(out, "\n[accounts.{name}]\n");
         entry(&mut out, "role_arn", role.arn.as_ref());

@@ -46,6 +46,8 @@ pub(super) struct FileShape {
     pub(super) limits: Option<At<GlobalLimitsShape>>,
     /// Who is told of failures, and of what else.
     pub(super) notify: Option<At<NotifyShape>>,
+    /// How `serve` runs.
+    pub(super) service: Option<At<ServiceShape>>,
 }
 
 /// One named block: what to protect, when, and how long to keep it.
@@ -273,4 +275,14 @@ pub(super) struct GlobalLimitsShape {
     /// Share of EC2's published request rates to use at most. Default 1.0.
     #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1))]
     pub(super) api_share: Option<At<f64>>,
+}
+
+/// How `serve` runs.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Service")]
+pub(super) struct ServiceShape {
+    /// Address and port on which page, health and metrics are, or `off`. Default `127.0.0.1:9546`.
+    #[schemars(extend("examples" = ["127.0.0.1:9546", "[::1]:9546", "off"]))]
+    pub(super) listen: Option<At<String>>,
 }

@@ -44,16 +44,23 @@ impl Stop {
         if at <= clock.now() {
             return true;
         }
+        self.unless_set(clock.sleep_until(at)).await.is_some()
+    }
+
+    /// Waits until the wish to stop is set.
+    pub async fn wished(&self) {
         let mut receiver = self.0.clone();
-        let is_set = async move {
-            // Without a sender the wish can never be set.
-            if receiver.wait_for(|is_set| *is_set).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        match select(std::pin::pin!(clock.sleep_until(at)), std::pin::pin!(is_set)).await {
-            Either::Left(_) => true,
-            Either::Right(_) => false,
+        // Without a sender the wish can never be set.
+        if receiver.wait_for(|is_set| *is_set).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Returns what `future` does; none, and the future is dropped, once the wish to stop is set.
+    pub async fn unless_set<F: Future>(&self, future: F) -> Option<F::Output> {
+        match select(std::pin::pin!(self.wished()), std::pin::pin!(future)).await {
+            Either::Left(_) => None,
+            Either::Right((output, _)) => Some(output),
         }
     }
 }

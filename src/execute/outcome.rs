@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::api_calls::ApiCalls;
 use crate::domain::failure::Failure;
 use crate::domain::ids::ResourceId;
 use crate::plan::Action;
@@ -100,6 +101,9 @@ impl Outcome {
 
 /// Is told how far execution is.
 pub trait Progress: Sync {
+    /// A cycle begins: the account is observed.
+    fn observes(&self) {}
+
     /// Execution begins, with so many actions.
     fn begins(&self, _n_actions: usize) {}
 
@@ -108,6 +112,9 @@ pub trait Progress: Sync {
 
     /// Execution has ended.
     fn ends(&self) {}
+
+    /// A cycle has made these calls.
+    fn called(&self, _calls: &ApiCalls) {}
 
     /// Nothing is done before `until`, when the next cycle sees to so many things that are left.
     fn waits(&self, _n_left: usize, _until: DateTime<Utc>) {}

@@ -118,7 +118,7 @@ impl Function {
         let config = configuration.at(self.clock.now(), &self.parameter).await?;
         let open = match self.open.take() {
             Some(open) if open.0 == config.digest => open,
-            _ => (config.digest.clone(), Accounts::open(config, &Choice::Aws, None).await?),
+            _ => (config.digest.clone(), Accounts::open(config, &[], &Choice::Aws, None).await?),
         };
         Ok((config, &self.open.insert(open).1))
     }

@@ -14,7 +14,7 @@ use crate::execute::Outcome;
 use crate::plan::{Action, Plan};
 use crate::report::ExitCode;
 
-mod action;
+pub(in crate::report) mod action;
 mod keep;
 mod note;
 mod params;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::execute::Outcome;
 use crate::execute::outcome::Tally;
 use crate::plan::reason::minute;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Severity};
 use crate::report::plan_text;
 use crate::report::text::{count, item, row};
 
@@ -23,7 +23,9 @@ pub fn render(plan: &Plan, outcomes: &[Outcome]) -> String {
     }
     if counts.is_empty() {
         // What could not be read may well hold something to do.
-        let text = if plan.gaps.is_empty() { "nothing to do" } else { "nothing done" };
+        let is_refused = plan.notes.iter().any(|note| note.severity == Severity::Fatal);
+        let is_known = plan.gaps.is_empty() && !is_refused;
+        let text = if is_known { "nothing to do" } else { "nothing done" };
         let _ = writeln!(out, "  {text}");
     }
     for ((operation, word), n) in counts {

@@ -3,11 +3,11 @@
 use crate::cloud::Cloud;
 use crate::config::Config;
 use crate::execute::{Clock, Outcome, Progress, Stop, execute};
-use crate::plan::{Plan, Request, plan};
+use crate::plan::{Note, Plan, Request, Severity, plan};
 use crate::run::observe::observe;
 
 /// What a cycle planned and did.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     /// The plan that was carried out; of several cycles the last one's, with the actions of all.
     pub plan: Plan,
@@ -15,10 +15,29 @@ pub struct Report {
     pub outcomes: Vec<Outcome>,
 }
 
+impl Report {
+    /// The report of a cycle that was stopped before it planned anything.
+    pub(super) fn interrupted(config: &Config, request: &Request) -> Self {
+        let note = Note {
+            severity: Severity::Fatal,
+            region: None,
+            message: "stopped before anything was planned; the next run plans anew".to_owned(),
+        };
+        let plan = Plan {
+            now: request.now,
+            config_digest: config.digest.clone(),
+            notes: vec![note],
+            ..Plan::default()
+        };
+        Self { plan, outcomes: Vec::new() }
+    }
+}
+
 /// Runs one cycle.
 ///
 /// A fatal note refuses its region, or everything if it names none: those actions are reported as
-/// not started, the others are carried out.
+/// not started, the others are carried out. If `stop` is set while the account is still observed,
+/// nothing is planned.
 pub async fn run<C: Cloud, K: Clock>(
     cloud: &C,
     clock: &K,
@@ -27,7 +46,11 @@ pub async fn run<C: Cloud, K: Clock>(
     stop: &Stop,
     progress: &dyn Progress,
 ) -> Report {
-    let inventory = observe(cloud, config, request).await;
+    progress.observes();
+    let observing = observe(cloud, config, request);
+    let Some(inventory) = stop.unless_set(observing).await else {
+        return Report::interrupted(config, request);
+    };
     let mut plan = plan(config, &inventory, request);
     drop(inventory);
     let actions = std::mem::take(&mut plan.actions);

@@ -7,18 +7,20 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::cloud::counted::Counted;
 use crate::cloud::files::{Files, FilesError};
 use crate::cloud::sandbox::{Sandbox, SandboxError};
 use crate::cloud::{Cloud as _, Publish};
-use crate::config::{Config, Role};
+use crate::config::{AccountName, Config, Role};
 use crate::domain::inventory::Inventory;
 use crate::domain::region::Region;
 use crate::execute::{Clock as _, Progress, Stop};
 use crate::plan::Request;
 use crate::plan::preflight::Preflight;
+use crate::run::accounts::OWN;
 use crate::run::cycle::{Report, run};
 use crate::run::wait::run_until_settled;
-use crate::run::{SandboxClock, SystemClock, observe, observe_saved, preflight};
+use crate::run::{Locks, Present, SandboxClock, WorldClock, observe, observe_saved, preflight};
 
 #[cfg(feature = "aws")]
 use tokio::sync::OnceCell;
@@ -44,7 +46,7 @@ pub enum Choice {
 /// Opens the EC2 of one account after the other.
 pub struct Opener {
     choice: Choice,
-    now: Option<DateTime<Utc>>,
+    present: Present,
     #[cfg(feature = "aws")]
     defaults: OnceCell<Defaults>,
 }
@@ -54,10 +56,10 @@ pub enum World {
     /// The one in memory, kept in a file if one is named.
     Sandbox(Box<Sandbox>),
     /// A saved inventory; can only be looked at.
-    Files(Files, SystemClock),
+    Files(Files, WorldClock),
     /// The real one, or whatever endpoint stands for it.
     #[cfg(feature = "aws")]
-    Aws(Box<AwsCloud>, SystemClock),
+    Aws(Box<AwsCloud>, WorldClock),
 }
 
 /// A world cannot be opened.
@@ -109,52 +111,56 @@ pub enum WorldError {
 }
 
 impl Opener {
-    /// Prepares to open what is wanted; with `now`, as if that were the present instant.
-    pub fn new(choice: &Choice, now: Option<DateTime<Utc>>) -> Self {
+    /// Prepares to open what is wanted; what is no sandbox has its instant from `present`.
+    pub fn new(choice: &Choice, present: &Present) -> Self {
         Self {
             choice: choice.clone(),
-            now,
+            present: present.clone(),
             #[cfg(feature = "aws")]
             defaults: OnceCell::new(),
         }
     }
 
-    /// Opens the EC2 of an account: with the role's credentials, or with those that snapkeep was
-    /// started with.
-    ///
-    /// `directory` is the account's part of an inventory that holds several.
-    pub async fn open(
-        &self,
-        account: Option<(&str, &Role)>,
-        directory: Option<&str>,
-    ) -> Result<World, OpenError> {
-        let clock = SystemClock::new(self.now);
+    /// Opens the EC2 of an account of `config`: with its role's credentials, or with those that
+    /// snapkeep was started with.
+    pub async fn open(&self, config: &Config, name: &AccountName) -> Result<World, OpenError> {
+        let clock = WorldClock::new(&self.present);
+        let role = name.as_ref().and_then(|name| config.roles.get(name));
         match &self.choice {
-            Choice::Aws => connect(self, account.map(|(_, role)| role), clock).await,
-            Choice::Sandbox => {
-                let sandbox = Sandbox::demo(clock.begun_at());
-                if let Some(id) = account.and_then(|(_, role)| role.account_id()) {
-                    sandbox.set_account(id);
-                }
-                Ok(World::Sandbox(Box::new(sandbox)))
-            }
+            Choice::Aws => connect(self, role, clock).await,
+            Choice::Sandbox => Ok(in_account(Sandbox::demo(clock.begun_at()), role)),
             Choice::KeptSandbox(path) => {
                 let mut path = path.clone().into_os_string();
-                if let Some((name, _)) = account {
+                if let Some(name) = name {
                     path.push(format!(".{name}"));
                 }
-                let sandbox = kept_sandbox(&PathBuf::from(path), self.now, clock)?;
-                if let Some(id) = account.and_then(|(_, role)| role.account_id()) {
-                    sandbox.set_account(id);
-                }
-                Ok(World::Sandbox(Box::new(sandbox)))
+                let sandbox = kept_sandbox(&PathBuf::from(path), &self.present, &clock)?;
+                Ok(in_account(sandbox, role))
             }
-            Choice::Saved(dir) => {
-                let dir = directory.map_or_else(|| dir.clone(), |name| dir.join(name));
+            Choice::Saved(dir) if config.account_names().iter().any(Option::is_some) => {
+                let dir = dir.join(name.as_deref().unwrap_or(OWN));
                 Ok(World::Files(Files::open(&dir)?, clock))
             }
+            Choice::Saved(dir) => Ok(World::Files(Files::open(dir)?, clock)),
         }
     }
+
+    /// Opens the EC2 of the own account although no policy applies in it; none but the real one is
+    /// any use then.
+    pub async fn open_own(&self, config: &Config) -> Result<Option<World>, OpenError> {
+        match self.choice {
+            Choice::Aws => self.open(config, &None).await.map(Some),
+            Choice::Sandbox | Choice::KeptSandbox(_) | Choice::Saved(_) => Ok(None),
+        }
+    }
+}
+
+/// Makes a sandbox that of the role's account.
+fn in_account(sandbox: Sandbox, role: Option<&Role>) -> World {
+    if let Some(id) = role.and_then(Role::account_id) {
+        sandbox.set_account(id);
+    }
+    World::Sandbox(Box::new(sandbox))
 }
 
 impl World {
@@ -165,16 +171,6 @@ impl World {
             Self::Files(_, clock) => clock.begun_at(),
             #[cfg(feature = "aws")]
             Self::Aws(_, clock) => clock.begun_at(),
-        }
-    }
-
-    /// Returns the present instant, also long after the world was opened.
-    pub fn now(&self) -> DateTime<Utc> {
-        match self {
-            Self::Sandbox(sandbox) => sandbox.time().now(),
-            Self::Files(_, clock) => clock.now(),
-            #[cfg(feature = "aws")]
-            Self::Aws(_, clock) => clock.now(),
         }
     }
 
@@ -197,15 +193,47 @@ impl World {
         }
     }
 
-    /// Observes everything that `config` is about, for a plan that is asked for by `request`.
-    pub async fn observe(&self, config: &Config, request: &Request) -> Inventory {
+    /// Returns what its clock shows; that of a sandbox is moved on to `present` before.
+    pub fn now(&self, present: DateTime<Utc>) -> DateTime<Utc> {
         match self {
             Self::Sandbox(sandbox) => {
-                sandbox.time().drive(observe(sandbox.as_ref(), config, request)).await
+                sandbox.time().advance_to(present);
+                sandbox.time().now()
+            }
+            Self::Files(..) => present,
+            #[cfg(feature = "aws")]
+            Self::Aws(..) => present,
+        }
+    }
+
+    /// Observes everything that `config` is about, for a plan that is asked for by `request`.
+    pub async fn observe(&self, config: &Config, request: &Request) -> Inventory {
+        self.observe_telling(config, request, &()).await
+    }
+
+    /// Does the same, and tells `progress` what it asked.
+    pub async fn observe_telling(
+        &self,
+        config: &Config,
+        request: &Request,
+        progress: &dyn Progress,
+    ) -> Inventory {
+        progress.observes();
+        match self {
+            Self::Sandbox(sandbox) => {
+                let cloud = Counted::new(sandbox.as_ref());
+                let inventory = sandbox.time().drive(observe(&cloud, config, request)).await;
+                progress.called(&cloud.into_calls());
+                inventory
             }
             Self::Files(files, _) => observe_saved(files, config),
             #[cfg(feature = "aws")]
-            Self::Aws(cloud, _) => observe(cloud.as_ref(), config, request).await,
+            Self::Aws(cloud, _) => {
+                let cloud = Counted::new(cloud.as_ref());
+                let inventory = observe(&cloud, config, request).await;
+                progress.called(&cloud.into_calls());
+                inventory
+            }
         }
     }
 
@@ -220,15 +248,20 @@ impl World {
         match self {
             Self::Sandbox(sandbox) => {
                 let clock = SandboxClock(sandbox.time().clone());
-                let cycle = run(sandbox.as_ref(), &clock, config, request, stop, progress);
+                let cloud = Counted::new(sandbox.as_ref());
+                let cycle = run(&cloud, &clock, config, request, stop, progress);
                 let report = sandbox.time().drive(cycle).await;
+                progress.called(&cloud.into_calls());
                 sandbox.save().map_err(WorldError::Unkept)?;
                 Ok(report)
             }
             Self::Files(..) => Err(WorldError::OnlySaved),
             #[cfg(feature = "aws")]
             Self::Aws(cloud, clock) => {
-                Ok(run(cloud.as_ref(), clock, config, request, stop, progress).await)
+                let cloud = Counted::new(cloud.as_ref());
+                let report = run(&cloud, clock, config, request, stop, progress).await;
+                progress.called(&cloud.into_calls());
+                Ok(report)
             }
         }
     }
@@ -238,14 +271,16 @@ impl World {
         &self,
         config: &Config,
         request: &Request,
+        locks: &Locks,
         stop: &Stop,
         progress: &dyn Progress,
     ) -> Result<Report, WorldError> {
         match self {
             Self::Sandbox(sandbox) => {
                 let clock = SandboxClock(sandbox.time().clone());
+                let sandboxed = sandbox.as_ref();
                 let cycles =
-                    run_until_settled(sandbox.as_ref(), &clock, config, request, stop, progress);
+                    run_until_settled(sandboxed, &clock, config, request, locks, stop, progress);
                 let report = sandbox.time().drive(cycles).await;
                 sandbox.save().map_err(WorldError::Unkept)?;
                 Ok(report)
@@ -253,7 +288,10 @@ impl World {
             Self::Files(..) => Err(WorldError::OnlySaved),
             #[cfg(feature = "aws")]
             Self::Aws(cloud, clock) => {
-                Ok(run_until_settled(cloud.as_ref(), clock, config, request, stop, progress).await)
+                let cloud = cloud.as_ref();
+                let cycles =
+                    run_until_settled(cloud, clock, config, request, locks, stop, progress);
+                Ok(cycles.await)
             }
         }
     }
@@ -294,14 +332,10 @@ impl World {
 }
 
 /// Opens a sandbox's file; refuses to go back behind its own clock.
-fn kept_sandbox(
-    path: &Path,
-    now: Option<DateTime<Utc>>,
-    clock: SystemClock,
-) -> Result<Sandbox, OpenError> {
+fn kept_sandbox(path: &Path, present: &Present, clock: &WorldClock) -> Result<Sandbox, OpenError> {
     let sandbox = Sandbox::open(path, clock.begun_at())?;
     let reached = sandbox.time().now();
-    if now.is_some_and(|now| now < reached) {
+    if !matches!(present, Present::Machine) && clock.begun_at() < reached {
         return Err(OpenError::BackInTime { path: path.to_owned(), reached });
     }
     Ok(sandbox)
@@ -311,7 +345,7 @@ fn kept_sandbox(
 async fn connect(
     opener: &Opener,
     role: Option<&Role>,
-    clock: SystemClock,
+    clock: WorldClock,
 ) -> Result<World, OpenError> {
     let role = role.map(|role| AssumeRole {
         arn: role.arn.as_ref().to_owned(),
@@ -326,7 +360,7 @@ async fn connect(
 fn connect(
     _: &Opener,
     _: Option<&Role>,
-    _: SystemClock,
+    _: WorldClock,
 ) -> std::future::Ready<Result<World, OpenError>> {
     std::future::ready(Err(OpenError::NoAws))
 }

@@ -12,8 +12,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("execute", &["cloud", "domain", "plan"]),
     ("report", &["domain", "execute", "plan"]),
     ("run", &["cloud", "config", "domain", "execute", "plan", "report"]),
-    ("cli", &["cloud", "config", "domain", "report", "run"]),
     ("lambda", &["cloud", "config", "domain", "report", "run"]),
+    ("service", &["cloud", "config", "domain", "report", "run"]),
+    ("cli", &["cloud", "config", "domain", "report", "run", "service"]),
 ];
 
 /// Names that only some places may use, and those places.

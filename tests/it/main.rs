@@ -33,6 +33,8 @@ mod preflight;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod transcripts;

@@ -53,6 +53,8 @@ impl Machine {
         let mut env: BTreeMap<_, _> = moto.env().into_iter().collect();
         env.insert("SNAPKEEP_CONFIG", "snapkeep.toml".to_owned());
         env.insert("HOME", home.path().display().to_string());
+        // Other tests run at the same time, and some hang on purpose.
+        env.insert("SNAPKEEP_LOCK_DIR", home.path().display().to_string());
         Self { moto, home, env }
     }
 

@@ -13,6 +13,7 @@ use snapkeep::report::{ExitCode, explain_text, json, plan_text, run_text};
 
 mod images;
 mod metrics;
+mod page;
 
 fn demo_plan(more: &str, max_deletes: Option<u32>) -> Plan {
     let now: DateTime<Utc> = "2026-11-20T03:10:00Z".parse().unwrap();

@@ -1,8 +1,7 @@
 //! `run`: one cycle, or as many as it takes until nothing is waited for.
 
-use std::io::{BufWriter, Write as _};
-
-use tokio::signal::unix::{SignalKind, signal};
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 
 use crate::cli::args::{Format, Global, RunArgs};
 use crate::cli::commands::plan::{exit_codes, show};
@@ -12,14 +11,14 @@ use crate::cli::telling;
 use crate::cli::usage;
 use crate::config::load;
 use crate::report::{ExitCode, json, run_text};
-use crate::run::{Outcome, Plan, Report, Request, Stop};
+use crate::run::{Choice, Locks, Outcome, Plan, Report, Request, stop_on_signals};
 
-use super::print;
+use super::tell;
 
 pub(in crate::cli) async fn run(global: &Global, args: RunArgs) -> anyhow::Result<ExitCode> {
     let path = scope::config_path(global)?;
     let config = load(&path)?;
-    let accounts = scope::open(global, &config, &args.scope.account, None).await?;
+    let mut accounts = scope::open(global, &config, &args.scope.account, None).await?;
     let base = scope::request(&config, &args.scope, accounts.begun_at())?;
     let request = Request { extra: args.extra, max_deletes: args.max_deletes, ..base };
     if args.dry_run {
@@ -34,7 +33,15 @@ pub(in crate::cli) async fn run(global: &Global, args: RunArgs) -> anyhow::Resul
              endpoint on loopback",
         ));
     }
-    let stop = stop_on_signals();
+    let stop = stop_on_signals(|| tell("stopping: what is under way is finished first"));
+    let locks = match scope::choice(global, None)? {
+        // Nobody else has it.
+        Choice::Sandbox => Locks::none(),
+        Choice::Aws | Choice::KeptSandbox(_) | Choice::Saved(_) => {
+            Locks::new(&config, args.lock.dirs(), Arc::new(tell))
+        }
+    };
+    accounts.set_locks(locks);
     let reports = if args.wait {
         accounts.run_until_settled(&request, &stop, &Bar::new()).await?
     } else {
@@ -53,43 +60,26 @@ fn show_reports(reports: &[Report], format: Format) -> anyhow::Result<ExitCode> 
         reports.iter().map(|report| (&report.plan, &report.outcomes[..])).collect();
     let codes =
         ExitCode::of_all(runs.iter().map(|(plan, outcomes)| ExitCode::of_run(plan, outcomes)));
-    match format {
+    let write = |out: &mut dyn Write| match format {
         Format::Text => {
             let texts: Vec<_> =
                 runs.iter().map(|(plan, outcomes)| run_text::render(plan, outcomes)).collect();
-            print(&texts.join("\n"))?;
+            out.write_all(texts.join("\n").as_bytes())
         }
         Format::Json => {
-            let mut out = BufWriter::new(std::io::stdout().lock());
-            json::write_runs(&mut out, &runs, &codes)?;
-            writeln!(out)?;
-            out.flush()?;
+            json::write_runs(&mut *out, &runs, &codes)?;
+            writeln!(out)
+        }
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = write(&mut out).and_then(|()| out.flush());
+    match written {
+        Ok(()) => Ok(codes[0]),
+        Err(err) if err.kind() == io::ErrorKind::BrokenPipe => Err(err.into()),
+        // What was done must not be lost with a full disk.
+        Err(err) => {
+            let _ = write(&mut io::stderr());
+            Err(anyhow::Error::new(err).context("could not write the report to stdout"))
         }
     }
-    Ok(codes[0])
-}
-
-/// Sets the wish to stop at the first SIGINT or SIGTERM; at the second the program ends at once.
-fn stop_on_signals() -> Stop {
-    let (sender, stop) = Stop::new();
-    // Registered here, not in the task: from now on no signal ends the program by itself.
-    let signals = signal(SignalKind::interrupt()).and_then(|interrupt| {
-        let terminate = signal(SignalKind::terminate())?;
-        Ok((interrupt, terminate))
-    });
-    let Ok((mut interrupt, mut terminate)) = signals else { return stop };
-    tokio::spawn(async move {
-        let mut next = async || {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        };
-        next().await;
-        let _ = writeln!(std::io::stderr(), "stopping: what is under way is finished first");
-        let _ = sender.send(true);
-        next().await;
-        std::process::exit(ExitCode::Failed.number().into());
-    });
-    stop
 }

@@ -45,11 +45,11 @@ pub(super) struct WithheldJson {
 }
 
 /// What is about each operation.
-struct About {
-    resource: String,
-    source: Option<String>,
-    point_time: DateTime<Utc>,
-    reason: String,
+pub(in crate::report) struct About {
+    pub(in crate::report) resource: String,
+    pub(in crate::report) source: Option<String>,
+    pub(in crate::report) point_time: DateTime<Utc>,
+    pub(in crate::report) reason: String,
     params: ParamsJson,
 }
 
@@ -78,7 +78,7 @@ impl ActionJson {
 }
 
 impl About {
-    fn new(action: &Action) -> Self {
+    pub(in crate::report) fn new(action: &Action) -> Self {
         match &action.op {
             Op::CreateSnapshots(set) => {
                 let params = ParamsJson::create_set(set);

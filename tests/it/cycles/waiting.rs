@@ -51,9 +51,17 @@ async fn settled(
     change(&mut request);
     let (clock, config) = (SandboxClock(world.sandbox.time().clone()), config(text));
     let (_sender, stop) = Stop::new();
-    let waits = Waits::default();
+    let (waits, locks) = (Waits::default(), run::Locks::none());
     let ended = {
-        let run = run::run_until_settled(&world.sandbox, &clock, &config, &request, &stop, &waits);
+        let run = run::run_until_settled(
+            &world.sandbox,
+            &clock,
+            &config,
+            &request,
+            &locks,
+            &stop,
+            &waits,
+        );
         let late = world.sandbox.time().sleep_until(world.now() + limit);
         let (run, late) = (std::pin::pin!(run), std::pin::pin!(late));
         let race = select(run, late);
@@ -107,8 +115,9 @@ async fn an_interrupt_ends_the_wait_at_once_and_reports_what_was_done() {
     world.server(&["gp3"]);
     let (sender, stop) = Stop::new();
     let (clock, config) = (SandboxClock(world.sandbox.time().clone()), config(GOLDEN));
+    let locks = run::Locks::none();
     let request = Request::at(world.now());
-    let run = run::run_until_settled(&world.sandbox, &clock, &config, &request, &stop, &());
+    let run = run::run_until_settled(&world.sandbox, &clock, &config, &request, &locks, &stop, &());
     let interrupt = async {
         world.sandbox.time().sleep_until(world.now() + TimeDelta::seconds(5)).await;
         sender.send_replace(true);
@@ -253,4 +262,37 @@ async fn what_listings_do_not_show_yet_is_not_made_twice() {
             assert_eq!(world.snapshots(&eu()).len(), 1, "{invisible}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_interrupt_while_the_account_is_observed_plans_nothing() {
+    let world = World::new();
+    world.server(&["gp3"]);
+    world.sandbox.set(|settings| settings.latency = TimeDelta::seconds(60));
+    let begun_at = world.now();
+    let (sender, stop) = Stop::new();
+    let (clock, config) = (SandboxClock(world.sandbox.time().clone()), config(DAILY));
+    let request = Request::at(world.now());
+    let run = run::run(&world.sandbox, &clock, &config, &request, &stop, &());
+    let interrupt = async {
+        world.sandbox.time().sleep_until(begun_at + TimeDelta::seconds(5)).await;
+        sender.send_replace(true);
+    };
+    let both = futures_util::future::join(run, interrupt);
+    let (report, ()) = world.sandbox.time().drive(both).await;
+    assert_eq!(world.now(), begun_at + TimeDelta::seconds(5), "the answer was not waited for");
+    assert_eq!(exit_code(&report), ExitCode::Failed);
+    snapbox::assert_data_eq!(
+        snapkeep::report::run_text::render(&report.plan, &report.outcomes),
+        snapbox::str![[r#"
+Run of 2026-11-20 03:05Z
+
+  nothing done
+
+notes
+  FATAL, nothing is executed there: stopped before anything was planned; the
+    next run plans anew
+
+"#]]
+    );
 }

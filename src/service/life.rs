@@ -1,0 +1,236 @@
+//! The life of the service: a cycle, then nothing until there is a reason for the next one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+
+use crate::config::Config;
+use crate::domain::region::Region;
+use crate::report::metrics::Cycle;
+use crate::report::page::{AccountView, LastCycle};
+use crate::report::{ExitCode, plan_text, run_text};
+use crate::run::{Accounts, Looks, Plan, Present, Report, Request, Stop, WorldError};
+use crate::service::board::{Board, time};
+use crate::service::events::Events;
+use crate::service::http::Server;
+use crate::service::{Options, locks, systemd, wake};
+
+/// The longest pause before another look at what failed, is waited for or could not be read.
+const LOOK_MAX: TimeDelta = TimeDelta::minutes(15);
+
+/// The service at work.
+pub(super) struct Life {
+    pub(super) options: Options,
+    /// The configuration that is followed.
+    pub(super) config: Config,
+    pub(super) accounts: Accounts,
+    pub(super) board: Arc<Board>,
+    pub(super) server: Server,
+    pub(super) stop: Stop,
+}
+
+impl Life {
+    /// Runs cycles until the wish to stop is set.
+    pub(super) async fn go_on(mut self, events: &mut Events) {
+        let mut looks: Vec<Looks> = Vec::new();
+        let mut told = String::new();
+        loop {
+            let wake_at = self.cycle(events, &mut looks, &mut told).await;
+            if self.stop.is_set() {
+                return;
+            }
+            self.board.idle(wake_at);
+            let idle = self.stop.unless_set(self.accounts.idle_until(wake_at));
+            events.attend_until_reloaded(idle).await;
+            if self.stop.is_set() {
+                return;
+            }
+            if let Some(config) = events.take_fresh() {
+                self.follow(config).await;
+                looks.clear();
+            }
+        }
+    }
+
+    /// Keeps the cycles of other processes and those of this configuration apart.
+    pub(super) fn set_locks(&mut self) {
+        let (board, outlet) = (Arc::clone(&self.board), Arc::clone(&self.options.outlet));
+        let tell = Arc::new(move |what: &str| {
+            if !what.starts_with("warning") {
+                board.locked_out(what);
+            }
+            systemd::status(what);
+            outlet.tell(what);
+        });
+        self.accounts.set_locks(locks(&self.options, &self.config, tell));
+    }
+
+    /// Follows another configuration from now on.
+    async fn follow(&mut self, config: Config) {
+        if let Err(err) = self.accounts.configure(&config).await {
+            let text = format!("{}; the configuration stays as it was", chain(&err));
+            self.options.outlet.tell(&text);
+            self.board.reloaded(Some(text));
+            return;
+        }
+        let listen = self.options.listen.unwrap_or(config.listen);
+        if listen != self.server.listen() {
+            match Server::start(listen, &self.board, &*self.options.outlet).await {
+                Ok(server) => std::mem::replace(&mut self.server, server).close().await,
+                Err(err) => {
+                    let text = format!("{}; {} stays", chain(&err), self.server.listen());
+                    self.options.outlet.tell(&text);
+                    self.board.reloaded(Some(text));
+                }
+            }
+        }
+        self.config = config;
+        self.set_locks();
+    }
+
+    /// Runs one cycle; returns when the next one is due.
+    async fn cycle(
+        &mut self,
+        events: &mut Events,
+        looks: &mut Vec<Looks>,
+        told: &mut String,
+    ) -> DateTime<Utc> {
+        let (number, now, begun) = (self.board.begins(), self.accounts.now(), Instant::now());
+        systemd::status(&format!("cycle {number} of {}", time(now)));
+        let request = Request::at(now);
+        let reports = events.attend(self.reports(&request)).await;
+        // Later, if another process came first.
+        let judged = reports.iter().flatten().map(|report| report.plan.now);
+        let now = judged.max().unwrap_or(now);
+        let ended_at = self.accounts.now();
+        let mut last = LastCycle {
+            number,
+            begun_at: now,
+            ended_at,
+            took: begun.elapsed(),
+            exit_codes: vec![ExitCode::Failed.number()],
+            error: None,
+        };
+        let look_at = match &reports {
+            Ok(reports) => {
+                last.exit_codes = self.exit_codes(reports);
+                self.tell_reports(reports, told);
+                looks.resize_with(reports.len(), || Looks::up_to(LOOK_MAX));
+                let pairs = looks.iter_mut().zip(reports);
+                pairs.filter_map(|(looks, report)| looks.next(report, ended_at)).min()
+            }
+            Err(err) => {
+                let text = chain(err);
+                self.options.outlet.tell(&format!("error: {text}"));
+                last.error = Some(text);
+                looks.resize_with(looks.len().max(1), || Looks::up_to(LOOK_MAX));
+                looks.iter_mut().map(|looks| looks.after_failure(ended_at)).min()
+            }
+        };
+        // What came due during the cycle is due now.
+        let slot = wake::next_wake_up(&self.config, now);
+        let wake_at = slot.into_iter().chain(look_at).min().unwrap_or(ended_at + LOOK_MAX);
+        let wake_at = whole_second(wake_at);
+        let seen = reports.as_ref().ok().map(|reports| self.seen(reports, &last));
+        self.board.ended(last, seen);
+        if self.stop.is_set() {
+            self.options.outlet.tell(&format!("stopped, cycle {number} done"));
+        } else {
+            self.tell_idle(wake_at, number);
+        }
+        wake_at
+    }
+
+    /// Returns what became of each account.
+    async fn reports(&self, request: &Request) -> Result<Vec<Report>, WorldError> {
+        if !self.options.is_dry_run {
+            return self.accounts.run(request, &self.stop, &*self.board).await;
+        }
+        let plans = self.stop.unless_set(self.accounts.plan_telling(request, &*self.board)).await;
+        let report = |plan| Report { plan, outcomes: Vec::new() };
+        Ok(plans.into_iter().flatten().map(report).collect())
+    }
+
+    /// Returns all exit codes of a report, the first first.
+    fn codes_of(&self, Report { plan, outcomes }: &Report) -> Vec<ExitCode> {
+        if self.options.is_dry_run {
+            ExitCode::of_plan(plan, false)
+        } else {
+            ExitCode::of_run(plan, outcomes)
+        }
+    }
+
+    fn exit_codes(&self, reports: &[Report]) -> Vec<u8> {
+        let codes = reports.iter().map(|report| self.codes_of(report));
+        ExitCode::of_all(codes).into_iter().map(ExitCode::number).collect()
+    }
+
+    /// Writes the reports, unless they say the same as before, which may be every few minutes.
+    fn tell_reports(&self, reports: &[Report], told: &mut String) {
+        let texts = reports.iter().map(|Report { plan, outcomes }| {
+            if self.options.is_dry_run {
+                plan_text::render(plan, false)
+            } else {
+                run_text::render(plan, outcomes)
+            }
+        });
+        let texts: Vec<String> = texts.collect();
+        // The first line of each is its instant.
+        let news = texts.iter().map(|text| text.split_once('\n').map_or("", |(_, rest)| rest));
+        let news: String = news.collect();
+        if news != *told {
+            self.options.outlet.report(&format!("{}\n", texts.join("\n")));
+            *told = news;
+        }
+    }
+
+    /// Returns what is shown of each account, and what is counted there.
+    fn seen<'r>(&self, reports: &'r [Report], last: &LastCycle) -> Vec<(AccountView, Cycle<'r>)> {
+        let seen = |report: &'r Report| {
+            let Report { plan, outcomes } = report;
+            let expected = wake::expected(&self.config, &regions_of(plan), last.begun_at);
+            let cycle = Cycle {
+                plan,
+                outcomes,
+                ended_at: last.ended_at,
+                took: last.took,
+                exit_code: self.codes_of(report).first().copied().unwrap_or(ExitCode::Done),
+            };
+            (AccountView::new(plan, outcomes, &expected), cycle)
+        };
+        reports.iter().map(seen).collect()
+    }
+
+    /// Tells that nothing happens until then, in a line that programs may read.
+    fn tell_idle(&self, until: DateTime<Utc>, number: u64) {
+        let line = format!("idle until {}, cycle {number} done", time(until));
+        systemd::status(&line);
+        match self.options.present {
+            // Whoever feeds the clock has to know what it waits for.
+            Present::Fed(_) => self.options.outlet.tell(&line),
+            Present::Machine | Present::From(_) => tracing::info!("{line}"),
+        }
+    }
+}
+
+/// Returns the regions that a plan says anything about.
+fn regions_of(plan: &Plan) -> BTreeSet<Region> {
+    let protected = plan.protection.iter().map(|protection| protection.region);
+    let with_points = plan.n_points.keys().map(|(_, region)| *region);
+    let unread = plan.gaps.iter().filter_map(|gap| gap.region);
+    protected.chain(with_points).chain(unread).collect()
+}
+
+/// Returns the first whole second that is not before `at`, as it is told.
+fn whole_second(at: DateTime<Utc>) -> DateTime<Utc> {
+    let whole = at.trunc_subsecs(0);
+    if whole < at { whole + TimeDelta::seconds(1) } else { whole }
+}
+
+/// Returns an error with its causes.
+fn chain(err: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(err.source(), |cause| cause.source());
+    causes.fold(err.to_string(), |text, cause| format!("{text}: {cause}"))
+}
