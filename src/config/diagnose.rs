@@ -324,7 +324,7 @@ error: something is wrong
 error: something is wrong
  --> a.toml:1:7
   |
-1 | url = 'https://***************************' # or https://********
+1 | url = 'https://**************************' # or https://********
   |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   = help: write something else
 "#]]
