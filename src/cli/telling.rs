@@ -98,14 +98,12 @@ fn show_rehearsed(delivery: &Delivery) {
         return;
     }
     let message = &delivery.message;
-    let text: String = message.text.lines().map(|line| format!("  {line}\n")).collect();
-    let _ = writeln!(
-        std::io::stderr(),
-        "this is a sandbox; otherwise {} would tell:\n  {}\n\n{}",
-        channels.join(" and "),
-        message.subject,
-        text.replace("\n  \n", "\n\n").trim_end()
-    );
+    let mut err = std::io::stderr().lock();
+    let _ = writeln!(err, "this is a sandbox; otherwise {} would tell:", channels.join(" and "));
+    let lines = [message.subject.as_str(), ""].into_iter().chain(message.text.lines());
+    for line in lines {
+        let _ = writeln!(err, "{}", format!("  {line}").trim_end());
+    }
 }
 
 /// Warns on stderr of secrets that the configuration names and that are not there.

@@ -74,7 +74,7 @@ impl<'a> Findings<'a> {
             .into_iter()
             .map(|(place, message, hint)| {
                 let (name, text) = self.file(place.file);
-                Problem::new(name, text, &place, message, hint)
+                Problem::new(name, text, &place, &message, &hint)
             })
             .collect();
         Some(Problems(problems))
@@ -105,7 +105,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(file: &str, text: &str, place: &Place, message: String, hint: String) -> Self {
+    fn new(file: &str, text: &str, place: &Place, message: &str, hint: &str) -> Self {
         let start = floor_boundary(text, place.start);
         let (line, column) = line_and_column(text, start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -113,21 +113,36 @@ impl Problem {
         let excerpt = masked(text[line_start..line_end].trim_end());
         let end = floor_boundary(text, place.end).clamp(start, line_end);
         let length = text[start..end].trim_end().chars().count().max(1);
-        let hint = Some(masked(&hint)).filter(|hint| !hint.is_empty());
-        let message = masked(&message);
+        let hint = Some(masked(hint)).filter(|hint| !hint.is_empty());
+        let message = masked(message);
         Self { file: file.to_owned(), line, column, excerpt, length, message, hint }
     }
 }
 
-/// Returns `text` without what follows the scheme of a URL: that of a webhook is a secret, wherever
-/// it was typed by mistake. Every character has a star, so that marks stay in place.
+/// Returns `text` without what follows the scheme of a URL, or the host of one that has none: that
+/// of a webhook is a secret, wherever it was typed by mistake. Every character has a star, so that
+/// marks stay in place.
 fn masked(text: &str) -> String {
-    let Some((before, rest)) = text.split_once("://") else { return text.to_owned() };
     let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
-    let end = rest.find(is_end).unwrap_or(rest.len());
-    let (url, after) = rest.split_at(end);
-    let stars = "*".repeat(url.chars().count());
-    format!("{before}://{stars}{}", masked(after))
+    let words = text.split_inclusive(is_end).flat_map(|word| {
+        let hidden = |(n, c)| if secret_start(word) <= n && !is_end(c) { '*' } else { c };
+        word.char_indices().map(hidden).collect::<Vec<char>>()
+    });
+    words.collect()
+}
+
+/// Returns where in a word a secret may begin; its end if it is no URL.
+fn secret_start(word: &str) -> usize {
+    let after_scheme = word.find("://").map(|at| at + "://".len());
+    let is_host = |text: &str| {
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+        let end = text.rsplit_once('.').map_or("", |(_, end)| end);
+        1 < end.len()
+            && end.bytes().all(|b| b.is_ascii_alphabetic())
+            && text.bytes().all(is_allowed)
+    };
+    let after_host = || word.find('/').filter(|at| is_host(&word[..*at])).map(|at| at + 1);
+    after_scheme.or_else(after_host).unwrap_or(word.len())
 }
 
 /// Returns the nearest boundary of a character at or before byte `at`.
@@ -329,6 +344,19 @@ error: something is wrong
   = help: write something else
 "#]]
         );
+    }
+
+    #[test]
+    fn paths_and_arns_are_no_urls() {
+        for (text, expected) in [
+            ("hooks.slack.com/T/s3cret \"b\"", "hooks.slack.com/******** \"b\""),
+            ("/etc/snapkeep.d/10.toml:2", "/etc/snapkeep.d/10.toml:2"),
+            ("snapkeep.d/10.toml", "snapkeep.d/10.toml"),
+            ("arn:aws:kms:eu-west-1:1:key/a.b/c", "arn:aws:kms:eu-west-1:1:key/a.b/c"),
+            ("30 */6 * * *", "30 */6 * * *"),
+        ] {
+            assert_eq!(super::masked(text), expected);
+        }
     }
 
     #[test]

@@ -57,6 +57,10 @@ pub async fn handle(
         return planned(accounts, &request, deadline).await;
     }
     match run_until(accounts, &request, deadline).await {
+        // Without a plan there is nothing to report; what other accounts did, the next one finds.
+        Some(Ok(reports)) if reports.iter().any(|report| report.is_interrupted) => {
+            Ended::again(unfinished())
+        }
         Some(Ok(reports)) => {
             reports.iter().for_each(logs::tell);
             let answer = answer::of_runs(&reports);

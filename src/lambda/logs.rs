@@ -32,7 +32,7 @@ pub(super) fn invocation(request_id: &str) -> tracing::Span {
 
 /// Logs what a person should know of a cycle. What became of each action stands in the log already.
 pub(super) fn tell(report: &Report) {
-    let Report { plan, outcomes } = report;
+    let Report { plan, outcomes, .. } = report;
     let account = plan.account.as_deref();
     for gap in &plan.gaps {
         let region = gap.region.as_ref().map(ToString::to_string);

@@ -4,6 +4,7 @@
 //! outgrows what a channel takes: what is left out is counted. Nothing here decides when to tell.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -92,7 +93,9 @@ impl Message {
         } else {
             tell_troubles(&mut body, troubles);
         }
-        cycles.iter().for_each(|cycle| summary::tell(&mut body, cycle));
+        for cycle in cycles {
+            summary::tell(&mut body, cycle);
+        }
         end(&mut body, cycles);
         let what =
             if troubles.is_empty() { "all is well".to_owned() } else { subject_of(troubles) };
@@ -115,7 +118,7 @@ impl Message {
         let heading = format!("*{}*\n\n", for_slack(&subject));
         let room = SLACK_CHARS_MAX - heading.chars().count();
         let slack = format!("{heading}{}", body.fitted(room, for_slack));
-        let text = body.fitted(TEXT_CHARS_MAX, |text| text.to_owned());
+        let text = body.fitted(TEXT_CHARS_MAX, str::to_owned);
         Self { event, subject, text, slack }
     }
 
@@ -133,16 +136,17 @@ fn tell_troubles(body: &mut Body, troubles: &[Trouble]) {
     if 1 < duties.len() {
         duties.remove(&Duty::Watch);
     }
-    duties.into_iter().for_each(|duty| body.first(duty.words()));
+    for duty in duties {
+        body.first(duty.words());
+    }
     let lines = troubles.iter().map(|trouble| {
         let Trouble { kind, place, n, why, .. } = trouble;
         match kind {
             Kind::Configuration => format!("{place} is refused: {why}"),
-            Kind::Unread => format!("{place}: {why}"),
+            Kind::Unread | Kind::Unprotected => format!("{place}: {why}"),
             Kind::Failed if *n == 1 => format!("{place} failed: {why}"),
             Kind::Failed => format!("{place} failed {n} times, first: {why}"),
             Kind::Refused => format!("the plan for {place} is refused: {why}"),
-            Kind::Unprotected => format!("{place}: {why}"),
             Kind::Withheld => {
                 format!("{place}: {} withheld by a limit: {why}", count(*n, "deletion"))
             }
@@ -167,7 +171,7 @@ fn end(body: &mut Body, cycles: &[Cycle<'_>]) {
             (cycle.plan.withheld.len(), "withheld"),
         ] {
             if 0 < n {
-                line.push_str(&format!(", {n} {word}"));
+                let _ = write!(line, ", {n} {word}");
             }
         }
         line

@@ -4,6 +4,7 @@
 //! be deleted in a region does not. Nothing here knows what was told before.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -230,7 +231,7 @@ fn unprotected(cycle: &Cycle<'_>, found: &mut Found) {
             None => format!("it has no {thing}"),
         };
         if let ProtectionState::Unprotected { since: Some(since) } = state {
-            why.push_str(&format!("; unprotected since {}", minute(*since)));
+            let _ = write!(why, "; unprotected since {}", minute(*since));
         }
         let place = format!("{source} of {policy} in {region}");
         add(found, Kind::Unprotected, place, &why, Duty::Protect);

@@ -13,6 +13,8 @@ pub struct Report {
     pub plan: Plan,
     /// What became of each of its actions, in order.
     pub outcomes: Vec<Outcome>,
+    /// Whether it was stopped before it planned anything.
+    pub is_interrupted: bool,
 }
 
 impl Report {
@@ -29,7 +31,7 @@ impl Report {
             notes: vec![note],
             ..Plan::default()
         };
-        Self { plan, outcomes: Vec::new() }
+        Self { plan, outcomes: Vec::new(), is_interrupted: true }
     }
 }
 
@@ -61,5 +63,5 @@ pub async fn run<C: Cloud, K: Clock>(
     let why = "the plan was refused, see its fatal notes";
     outcomes.extend(refused.iter().map(|_| Outcome::NotStarted(why.to_owned())));
     plan.actions.extend(refused);
-    Report { plan, outcomes }
+    Report { plan, outcomes, is_interrupted: false }
 }

@@ -93,11 +93,11 @@ impl Cycles {
 
     /// Returns the last cycle's report with what became of the actions of all.
     fn end(mut self, last: Report) -> Report {
-        let Report { mut plan, outcomes } = last;
+        let Report { mut plan, outcomes, is_interrupted } = last;
         self.add(std::mem::take(&mut plan.actions), outcomes);
         let (actions, outcomes) = self.ended.into_iter().unzip();
         plan.actions = actions;
-        Report { plan, outcomes }
+        Report { plan, outcomes, is_interrupted }
     }
 
     /// An action that was left to a later cycle, or ended there as it had before, stands once.
@@ -148,8 +148,9 @@ mod tests {
         let last = Report {
             plan: Plan { now: t("04:00:00"), ..report(&[(2, done())]).plan },
             outcomes: vec![done()],
+            ..Report::default()
         };
-        let Report { plan, outcomes } = cycles.end(last);
+        let Report { plan, outcomes, .. } = cycles.end(last);
         let ended: Vec<(Action, Outcome)> = plan.actions.into_iter().zip(outcomes).collect();
         let expected = [
             (1, done()),

@@ -149,12 +149,12 @@ impl Life {
             return self.accounts.run(request, &self.stop, &*self.board).await;
         }
         let plans = self.stop.unless_set(self.accounts.plan_telling(request, &*self.board)).await;
-        let report = |plan| Report { plan, outcomes: Vec::new() };
+        let report = |plan| Report { plan, ..Report::default() };
         Ok(plans.into_iter().flatten().map(report).collect())
     }
 
     /// Returns all exit codes of a report, the first first.
-    fn codes_of(&self, Report { plan, outcomes }: &Report) -> Vec<ExitCode> {
+    fn codes_of(&self, Report { plan, outcomes, .. }: &Report) -> Vec<ExitCode> {
         if self.options.is_dry_run {
             ExitCode::of_plan(plan, false)
         } else {
@@ -169,7 +169,7 @@ impl Life {
 
     /// Writes the reports, unless they say the same as before, which may be every few minutes.
     fn tell_reports(&self, reports: &[Report], told: &mut String) {
-        let texts = reports.iter().map(|Report { plan, outcomes }| {
+        let texts = reports.iter().map(|Report { plan, outcomes, .. }| {
             if self.options.is_dry_run {
                 plan_text::render(plan, false)
             } else {
@@ -189,7 +189,7 @@ impl Life {
     /// Returns what is shown of each account, and what is counted there.
     fn seen<'r>(&self, reports: &'r [Report], last: &LastCycle) -> Vec<(AccountView, Cycle<'r>)> {
         let seen = |report: &'r Report| {
-            let Report { plan, outcomes } = report;
+            let Report { plan, outcomes, .. } = report;
             let expected = wake::expected(&self.config, &regions_of(plan), last.begun_at);
             let cycle = Cycle {
                 plan,

@@ -20,9 +20,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Names that only some places may use, and those places.
 const CONFINED: &[(&str, &[&str])] = &[
     ("aws_sdk_ec2", &["cloud/aws.rs", "cloud/aws/"]),
+    ("aws_sdk_sns", &["cloud/aws.rs", "cloud/aws/"]),
     ("aws_config", &["cloud/aws.rs", "cloud/aws/"]),
     ("aws_sdk_ssm", &["cloud/aws/parameter.rs"]),
     ("lambda_runtime", &["lambda/api.rs"]),
+    ("reqwest::", &["run/notify/webhook.rs"]),
     ("cron::", &["config/schedule.rs", "config/schedule/"]),
     ("Utc::now(", &["run/clock.rs"]),
     ("println!(", &[]),

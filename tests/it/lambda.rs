@@ -39,7 +39,7 @@ fn report(outcomes: Vec<Outcome>, gaps: Vec<Failure>, is_refused: bool) -> Repor
         notes: is_refused.then_some(fatal).into_iter().collect(),
         ..Plan::default()
     };
-    Report { plan, outcomes }
+    Report { plan, outcomes, ..Report::default() }
 }
 
 /// Returns the exit codes of the answer, or the kind of the error.

@@ -2,6 +2,7 @@
 
 mod command;
 mod messages;
+mod secrets;
 mod webhook;
 
 use std::time::Duration;
@@ -11,7 +12,7 @@ use snapkeep::report::Message;
 use snapkeep::run::notify::{Arrival, Delivery, Patience, Secret, Teller};
 
 /// As long as no test takes by itself.
-const PATIENT: Patience = Patience { total: Duration::from_secs(60), pause: Duration::ZERO };
+const PATIENT: Patience = Patience { total: Duration::from_mins(1), pause: Duration::ZERO };
 /// For whatever never ends.
 const IMPATIENT: Patience =
     Patience { total: Duration::from_millis(300), pause: Duration::from_secs(30) };

@@ -6,6 +6,7 @@ from images import Images
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.elastic_block_store import Snapshot, Volume
+from moto.sns.models import sns_backends
 
 
 class Scene:
@@ -30,6 +31,8 @@ class Scene:
             self.image(item)
         for item in scene.get("launch_templates", []):
             self.launch_template(item)
+        for name in scene.get("topics", []):
+            sns_backends[DEFAULT_ACCOUNT_ID][self.region].create_topic(name)
         Images.other_references[self.region] = scene.get("references", [])
 
     def instance(self, item):

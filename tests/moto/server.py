@@ -29,7 +29,8 @@ The scene: {"page_items_max": 3, "now": "2026-11-20T03:00:02Z", "clock_ahead_sec
                    "source_region", "root_device_type", "product_codes": ["..."], "protection",
                    "public", "shared_with": ["account"], "owner", "tags"}],
     "launch_templates": [{"id", "name", "images": ["of version 1, the default one", "of 2"]}],
-    "references": [{"image", "type": "ssm:Parameter", "arn"}]}}}
+    "references": [{"image", "type": "ssm:Parameter", "arn"}],
+    "topics": ["name of an SNS topic"]}}}
 
 Only ids are required (`images` of launch templates, nothing of keys). A `key` is an id, ARN or
 alias of its region; what is `encrypted` without one has the region's default key. An instance's

@@ -40,7 +40,7 @@ impl Body {
     /// the next may use.
     pub(super) fn fitted(&self, chars_max: usize, shown: impl Fn(&str) -> String) -> String {
         let paragraphs = |texts: &[String]| -> String {
-            texts.iter().map(|text| format!("{}\n\n", shown(&cut(&line(text))))).collect()
+            texts.iter().flat_map(|text| [shown(&cut(&line(text))), "\n\n".to_owned()]).collect()
         };
         let (mut out, last) = (paragraphs(&self.first), paragraphs(&self.last));
         let n_chars = |text: &str| text.chars().count();

@@ -29,7 +29,8 @@ pub(in crate::run) fn action(n: u32) -> Action {
 
 pub(in crate::run) fn report(ended: &[(u32, Outcome)]) -> Report {
     let plan = Plan { actions: ended.iter().map(|(n, _)| action(*n)).collect(), ..Plan::default() };
-    Report { plan, outcomes: ended.iter().map(|(_, outcome)| outcome.clone()).collect() }
+    let outcomes = ended.iter().map(|(_, outcome)| outcome.clone()).collect();
+    Report { plan, outcomes, ..Report::default() }
 }
 
 pub(in crate::run) fn waits_until(mut report: Report, instants: &[Option<&str>]) -> Report {

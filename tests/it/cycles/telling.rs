@@ -50,7 +50,7 @@ impl Watched {
         change(&mut request);
         let (_sender, stop) = Stop::new();
         let config = config(&self.config);
-        let Report { plan, outcomes } =
+        let Report { plan, outcomes, .. } =
             self.world.run(&config, &request, &stop, &()).await.unwrap();
         let cycles = [Cycle { account: None, plan: &plan, outcomes: &outcomes }];
         let occasion = Occasion {

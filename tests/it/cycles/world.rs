@@ -401,7 +401,7 @@ impl World {
         let clock = SandboxClock(self.sandbox.time().clone());
         let executing = execute(&self.sandbox, &clock, &plan, 1.0, stop, progress);
         let outcomes = self.sandbox.time().drive(executing).await;
-        Report { plan, outcomes }
+        Report { plan, outcomes, ..Report::default() }
     }
 
     /// Plans again for the instant of `report` and finds nothing to do.

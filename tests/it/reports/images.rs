@@ -80,7 +80,7 @@ async fn images_copies_and_changes_are_told() {
     let account = Images::new();
     let mut told = String::new();
     for n in 0..50 {
-        let Report { plan, outcomes } = account.cycle().await;
+        let Report { plan, outcomes, .. } = account.cycle().await;
         let text = plan_text::render(&plan, true);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         if n < 4 {
