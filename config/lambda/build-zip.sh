@@ -44,7 +44,9 @@ cargo run --quiet --locked --no-default-features -- --config "$config" check
 
 if [ "$(uname -m)" = "$machine" ]; then
     cargo build --release --locked
-    program="$target/release/snapkeep"
+    mkdir -p "$target/lambda"
+    program="$target/lambda/bootstrap-$arch"
+    strip -o "$program" "$target/release/snapkeep"
 else
     venv="$target/cargo-lambda-venv"
     [ -x "$venv/bin/cargo-lambda" ] || {

@@ -37,7 +37,7 @@ pub(super) const FALLBACK_REGION: &str = "us-east-1";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
     /// The region that is configured cannot be one.
-    #[error("the AWS configuration names a default region that is none: {0}")]
+    #[error("the AWS configuration names a default region that is none")]
     Region(#[from] InvalidRegion),
     /// The endpoint that is configured cannot be one.
     #[error(

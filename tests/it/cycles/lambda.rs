@@ -39,10 +39,10 @@ impl Function {
     }
 
     fn sandbox(&self) -> &Sandbox {
-        match &self.accounts.iter().next().unwrap().world {
-            AnyWorld::Sandbox(sandbox) => sandbox,
-            _ => panic!("not the sandbox"),
-        }
+        let AnyWorld::Sandbox(sandbox) = &self.accounts.iter().next().unwrap().world else {
+            panic!("not the sandbox")
+        };
+        sandbox
     }
 
     fn now(&self) -> DateTime<Utc> {

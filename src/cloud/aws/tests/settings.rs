@@ -125,7 +125,7 @@ async fn the_default_region_is_the_one_that_is_configured() {
     assert_eq!(cloud.default_region(), Some("eu-west-1".parse().unwrap()));
     let err = configured("[default]\nregion = Frankfurt", &none()).await.unwrap_err();
     assert_eq!(
-        err.to_string(),
+        format!("{:#}", anyhow::Error::new(err)),
         "the AWS configuration names a default region that is none: \
          `Frankfurt` cannot be a region (expected a name such as `eu-west-1`)"
     );
