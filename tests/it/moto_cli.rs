@@ -24,6 +24,7 @@ mod options;
 mod preflight;
 mod saved;
 mod scene;
+mod service;
 mod trouble;
 
 /// A machine with snapkeep, its configuration, and an EC2.
