@@ -242,16 +242,16 @@ fn plan_creations(
         if !policy.applies_in(region) {
             continue;
         }
-        let candidates = select::candidates(variant, observed);
         let mut protection = Pass::new(world, scene, demands, index);
         if !variant.create {
-            protection.copies_only(&candidates);
+            protection.copies_only();
             plan.protection.extend(protection.finish());
             continue;
         }
         let Some(slot) = due_slot(variant, request) else { continue };
         let (policy_name, now) = (&policy.name, request.now);
         let place = Place { policy_name, policy: variant, region, inventory: observed, slot, now };
+        let candidates = select::candidates(variant, observed);
         let is_covered = request.covers(policy_name, region);
         if is_covered {
             let names_region = policy.regions != Regions::All;

@@ -18,7 +18,7 @@ use crate::plan::lineage::{LineageKey, LineageKind};
 use crate::plan::model::{Protection, ProtectionState};
 use crate::plan::point::{Point, PointState};
 use crate::plan::scene::{Scene, World};
-use crate::plan::select::Candidate;
+use crate::plan::select::{self, Candidate};
 use crate::plan::verdict::JudgedLineage;
 
 /// What one policy protects in one region.
@@ -78,11 +78,12 @@ impl<'p, 'a> Pass<'p, 'a> {
     }
 
     /// Tells what a policy that makes no points has of copies: of the families that it selects, else
-    /// of those `candidates` that have points from before.
-    pub fn copies_only(&mut self, candidates: &[Candidate<'_>]) {
+    /// of those sources that have points from before.
+    pub fn copies_only(&mut self) {
         if self.policy.copies.is_empty() {
             return;
         }
+        let candidates = select::candidates(self.policy, self.scene.observed);
         let selected: BTreeSet<Source> = candidates.iter().map(|c| c.source).collect();
         let is_family = self.policy.select.resource == Resource::Image;
         let (scene, index) = (self.scene, self.index);
@@ -95,6 +96,9 @@ impl<'p, 'a> Pass<'p, 'a> {
 
     /// Tells that nobody knows which sources there are, if that is so.
     fn unlisted(&mut self) {
+        if !self.policy.create && self.policy.copies.is_empty() {
+            return;
+        }
         let listing = match self.policy.select.resource {
             Resource::Instance => Listing::Instances,
             Resource::Volume => Listing::Volumes,

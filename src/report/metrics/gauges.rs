@@ -1,4 +1,4 @@
-//! How things stood when the last cycle ended.
+//! How things stood when the last cycle looked, and how it ended.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

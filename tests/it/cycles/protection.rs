@@ -315,6 +315,11 @@ async fn of_images_made_elsewhere_and_of_points_from_before_only_copies_are_aske
     assert_status(&world, &config, &late, ExitCode::Failed).await;
     hourly(&world, &config, 4).await;
     assert_status(&world, &config, &["eu-west-1 to us-east-1: protected"], ExitCode::Done).await;
+    // While nobody knows which families there are, nobody knows whether they have their copies.
+    world.sandbox.fail(Rule::every("DescribeImages").in_region(&eu()), Fault::ErrorBefore);
+    let (found, code) = status(&world, &config).await;
+    assert!(found[0].starts_with("eu-west-1: unknown DescribeImages: "), "{found:?}");
+    assert_eq!((status(&world, &family("")).await.0.len(), code), (0, ExitCode::Incomplete));
 
     for kind in KINDS {
         let world = World::at("2026-11-20 03:00:00");

@@ -1,5 +1,7 @@
 //! Metrics as Prometheus reads them, and as CloudWatch does.
 
+#![expect(clippy::cast_precision_loss, reason = "counts and seconds of this century are exact")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
