@@ -60,8 +60,8 @@ pub enum ServeError {
     #[error(transparent)]
     Config(#[from] LoadError),
     /// Some policies do not say when.
-    #[error("{0}")]
-    Unscheduled(Unscheduled),
+    #[error(transparent)]
+    Unscheduled(#[from] Unscheduled),
     /// An account cannot be talked to.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -111,7 +111,7 @@ pub async fn serve(options: Options) -> Result<(), ServeError> {
     if !is_present && !options.is_dry_run && !accounts.may_pretend_now() {
         return Err(ServeError::Pretends);
     }
-    let board = Arc::new(Board::new(&accounts, options.is_dry_run));
+    let board = Arc::new(Board::new(accounts.clock().clone(), options.is_dry_run));
     let server = Server::start(options.listen.unwrap_or(config.listen), &board, &*outlet).await?;
     events.begin(Arc::clone(&board));
     let mut life = Life { options, config, accounts, board, server, stop };
@@ -124,8 +124,7 @@ pub async fn serve(options: Options) -> Result<(), ServeError> {
 fn check_schedules(config: &Config) -> Result<(), Unscheduled> {
     let mut names = BTreeSet::new();
     for policy in &config.policies {
-        let mut variants = std::iter::once(&policy.base).chain(policy.overrides.values());
-        if variants.any(|variant| variant.create && variant.schedule.is_none()) {
+        if wake::variants(policy).any(|variant| variant.create && variant.schedule.is_none()) {
             names.insert(policy.name.to_string());
         }
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::domain::api_calls::ApiCalls;
 use crate::report::metrics::{self, Cycle, Gauges, Totals};
 use crate::report::page::{self, AccountView, LastCycle, Scene};
-use crate::run::{Accounts, Action, Clock as _, Outcome, Progress, WorldClock};
+use crate::run::{Action, Clock as _, Outcome, Progress, WorldClock};
 use crate::service::health::Phase;
 
 /// What the service shows.
@@ -36,7 +36,7 @@ struct State {
 }
 
 impl Board {
-    pub(super) fn new(accounts: &Accounts, is_dry_run: bool) -> Self {
+    pub(super) fn new(clock: WorldClock, is_dry_run: bool) -> Self {
         let state = State {
             phase: Phase::Cycle(Instant::now()),
             n_cycles: 0,
@@ -47,7 +47,7 @@ impl Board {
             calls: ApiCalls::default(),
             reload_error: None,
         };
-        Self { clock: accounts.clock().clone(), is_dry_run, state: Mutex::new(state) }
+        Self { clock, is_dry_run, state: Mutex::new(state) }
     }
 
     /// A cycle begins; returns its number.

@@ -177,3 +177,37 @@ fn response(
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use hyper::{Method, StatusCode};
+
+    use super::answer;
+    use crate::run::{Present, WorldClock};
+    use crate::service::board::Board;
+
+    fn t(text: &str) -> DateTime<Utc> {
+        format!("2026-11-20T{text}Z").parse().unwrap()
+    }
+
+    #[test]
+    fn a_service_that_has_missed_its_wake_up_is_ill() {
+        let clock = WorldClock::new(&Present::From(t("12:00:00")));
+        let board = Board::new(clock, false);
+        for (until, expected) in [
+            ("13:00:00", StatusCode::OK),
+            // A little late, as a busy machine may be.
+            ("11:59:00", StatusCode::OK),
+            ("10:59:00", StatusCode::SERVICE_UNAVAILABLE),
+        ] {
+            board.idle(t(until));
+            assert_eq!(answer(&Method::GET, "/healthz", &board).status(), expected, "{until}");
+            // What is there can be seen all the same.
+            assert_eq!(answer(&Method::GET, "/", &board).status(), StatusCode::OK);
+        }
+        // A cycle has begun at last.
+        board.begins();
+        assert_eq!(answer(&Method::GET, "/healthz", &board).status(), StatusCode::OK);
+    }
+}

@@ -24,6 +24,14 @@ fn only_policies_that_make_points_need_a_schedule() {
         (format!("{servers}create = false\n"), Ok(())),
         (servers.to_owned(), Err(format!("{head} policy `servers`"))),
         (format!("{servers}{volumes}"), Err(format!("{head} policy `servers`, policy `volumes`"))),
+        // Every region says when, though the policy itself does not.
+        (
+            format!(
+                "{servers}[policy.override.'us-east-1']\nschedule = '@daily'\n\
+                 [policy.override.'eu-west-1']\nschedule = '@daily'\n"
+            ),
+            Ok(()),
+        ),
         // Only one region says when.
         (
             format!("{servers}[policy.override.'us-east-1']\nschedule = '@daily'\n"),

@@ -22,7 +22,7 @@ pub(super) fn next_wake_up(config: &Config, now: DateTime<Utc>) -> Option<DateTi
 }
 
 /// Returns what a policy says in its regions, each variant once.
-fn variants(policy: &Policy) -> impl Iterator<Item = &RegionalPolicy> {
+pub(super) fn variants(policy: &Policy) -> impl Iterator<Item = &RegionalPolicy> {
     let has_base = match &policy.regions {
         Regions::All => true,
         Regions::Named(regions) => {

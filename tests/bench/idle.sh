@@ -22,7 +22,7 @@ for watchdog in "" 180000000; do
     trap 'kill "$pid" 2>/dev/null; rm -f "$log"' EXIT
     # A few cycles come first, until nothing is left to look at before the next slot.
     until=""
-    while [ "$(date -ud "${until:-1970-01-01}" +%s)" -lt "$(date -ud "now + $seconds seconds" +%s)" ]; do
+    while [ "$(date -ud "${until:-1970-01-01}" +%s)" -lt "$(date -ud "now + $((seconds + 30)) seconds" +%s)" ]; do
         sleep 1
         until="$(grep -o 'idle until [^,]*' "$log" | tail -n 1 | cut -d' ' -f3)"
     done

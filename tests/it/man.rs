@@ -36,7 +36,12 @@ fn commands() -> Vec<(Vec<String>, clap::Command)> {
 
 /// Returns the long options of a command, the program's own included.
 fn options(command: &clap::Command) -> Vec<String> {
-    command.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(|arg| arg.get_long()).map(|o| format!("--{o}")).collect()
+    command
+        .get_arguments()
+        .filter(|arg| !arg.is_hide_set())
+        .filter_map(|arg| arg.get_long())
+        .map(|o| format!("--{o}"))
+        .collect()
 }
 
 /// Returns roff's text without its escapes of hyphens.

@@ -27,6 +27,7 @@ mod options;
 mod preflight;
 mod saved;
 mod scene;
+mod service;
 mod telling;
 mod together;
 mod trouble;

@@ -122,7 +122,7 @@ impl Home {
 }
 
 /// A service that runs; it ends with the value.
-struct Service {
+pub(crate) struct Service {
     child: Child,
     clock: ChildStdin,
     stderr: Receiver<String>,
@@ -132,7 +132,7 @@ struct Service {
 }
 
 impl Service {
-    fn start(mut command: Command, now: &str) -> Self {
+    pub(crate) fn start(mut command: Command, now: &str) -> Self {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let clock = child.stdin.take().unwrap();
@@ -146,7 +146,7 @@ impl Service {
     }
 
     /// Tells the service what time it is.
-    fn feed(&mut self, now: &str) {
+    pub(crate) fn feed(&mut self, now: &str) {
         writeln!(self.clock, "{now}").unwrap();
     }
 
@@ -164,7 +164,7 @@ impl Service {
     }
 
     /// Waits until the service is idle; returns until when.
-    fn idle(&mut self) -> String {
+    pub(crate) fn idle(&mut self) -> String {
         let line = self.hear("idle until ");
         line["idle until ".len()..].split(',').next().unwrap().to_owned()
     }
@@ -188,9 +188,15 @@ impl Service {
     }
 
     /// Ends the service; returns its exit code and what it wrote to stdout.
-    fn stop(self) -> (Option<i32>, String) {
+    pub(crate) fn stop(self) -> (Option<i32>, String) {
         self.signal("-TERM");
         self.ended()
+    }
+
+    /// Kills the service, as the kernel does when memory is short.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        assert_eq!(self.ended().0, None);
     }
 
     /// Waits for the end.
@@ -219,12 +225,12 @@ impl Service {
         (status, head.to_owned(), body.to_owned())
     }
 
-    fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         let (status, _, body) = self.ask(&format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n"));
         (status, body)
     }
 
-    fn health(&self) -> (u16, Value) {
+    pub(crate) fn health(&self) -> (u16, Value) {
         let (status, body) = self.get("/healthz");
         (status, serde_json::from_str(&body).unwrap())
     }

@@ -1,0 +1,113 @@
+//! `serve` over several days, killed on the way: one point of each slot, and nothing lost.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::scene::{SERVERS, few};
+use super::{Machine, json_codes};
+use crate::service::Service;
+
+const SERVE: &str = "serve --clock stdin --listen 127.0.0.1:0";
+
+/// Starts a service at an instant, which is EC2's too.
+fn serve(machine: &Machine, now: &str) -> Service {
+    machine.moto.set_now(now);
+    Service::start(machine.command(SERVE), now)
+}
+
+/// Lets time pass, for the service and for EC2, until the service would wait beyond `end`.
+fn pass_until(machine: &Machine, service: &mut Service, end: &str) {
+    for _ in 0..100 {
+        let next = service.idle();
+        if end < next.as_str() {
+            return;
+        }
+        machine.moto.set_now(&next);
+        service.feed(&next);
+    }
+    panic!("too many cycles");
+}
+
+/// Returns how many snapshots there are of each slot in a region, from `first` on.
+fn slots_since(machine: &Machine, region: &str, first: &str) -> BTreeMap<String, usize> {
+    let mut slots = BTreeMap::new();
+    for snapshot in machine.snapshots(region).into_values() {
+        let slot = snapshot.tags.get("snapkeep:slot").unwrap_or_default();
+        if first <= slot {
+            *slots.entry(slot.to_owned()).or_default() += 1;
+        }
+    }
+    slots
+}
+
+fn once(days: &[u32]) -> BTreeMap<String, usize> {
+    days.iter().map(|day| (format!("2026-11-{day}T03:00:00Z"), 1)).collect()
+}
+
+#[test]
+fn several_days_with_two_kills_have_one_point_of_each_slot() {
+    let mut scene = few();
+    // The snapshot is made, but the reply never comes.
+    scene["lose"] = json!([
+        { "region": "eu-west-1", "action": "CreateSnapshots", "how": "hang", "times": 1 },
+    ]);
+    let machine = Machine::new(&scene, SERVERS);
+    let before = machine.snapshots("eu-west-1").len();
+
+    // Killed in the middle of its first cycle.
+    let service = serve(&machine, "2026-11-20T03:00:10Z");
+    while machine.snapshots("eu-west-1").len() == before {
+        std::thread::yield_now();
+    }
+    assert_eq!(service.health().1["phase"], "cycle");
+    service.kill();
+
+    let mut service = serve(&machine, "2026-11-20T03:05:00Z");
+    pass_until(&machine, &mut service, "2026-11-22T12:00:00Z");
+    let (status, metrics) = service.get("/metrics");
+    assert_eq!(status, 200);
+    assert!(metrics.contains("snapkeep_api_calls_total{region=\"eu-west-1\""), "{metrics}");
+    // Killed while idle, and down over a slot.
+    service.kill();
+
+    let mut service = serve(&machine, "2026-11-23T12:00:00Z");
+    pass_until(&machine, &mut service, "2026-11-24T12:00:00Z");
+    let (code, stdout) = service.stop();
+    assert_eq!(code, Some(0), "{stdout}");
+
+    for region in ["us-east-1", "eu-west-1"] {
+        let slots = slots_since(&machine, region, "2026-11-20");
+        assert_eq!(slots, once(&[20, 21, 22, 23, 24]), "{region}");
+        // A slot that was missed for half a day too is one call, never two.
+        assert_eq!(machine.n_calls()[&format!("{region} CreateSnapshots")], 5, "{region}");
+    }
+    let plan = machine.snapkeep("plan --now 2026-11-24T12:00:00Z --format json").json(0);
+    assert_eq!((&plan["actions"], json_codes(&plan)), (&json!([]), vec![0]));
+}
+
+#[test]
+fn a_signal_drops_an_observation_that_gets_no_answer() {
+    let mut scene = few();
+    scene["lose"] = json!([
+        { "region": "eu-west-1", "action": "DescribeSnapshots", "how": "hang", "times": 100 },
+    ]);
+    let machine = Machine::new(&scene, SERVERS);
+    let service = serve(&machine, "2026-11-20T03:00:10Z");
+    while !machine.n_calls().contains_key("eu-west-1 DescribeSnapshots") {
+        std::thread::yield_now();
+    }
+    let (code, stdout) = service.stop();
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("stopped before anything was planned"), "{stdout}");
+}
+
+#[test]
+fn the_clock_of_a_real_account_cannot_be_fed() {
+    let mut machine = Machine::new(&few(), SERVERS);
+    machine.env.insert("AWS_ENDPOINT_URL", "http://192.0.2.1:5000".to_owned());
+    let mut command = machine.command("serve --listen 127.0.0.1:0 --now 2026-11-20T03:00:10Z");
+    let ended = super::Ended::of(command.output().unwrap());
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("neither --now nor --clock ever changes a real account"));
+}
