@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::{Config, Listen, LoadError, load};
+use crate::run::notify::{Environment, Memory, Notifier};
 use crate::run::{Accounts, Choice, Locks, OpenError, Present, Tell, stop_on_signals};
 
 mod board;
@@ -40,7 +41,11 @@ pub struct Options {
     pub is_dry_run: bool,
     /// Where lock files may be.
     pub lock_dirs: Vec<PathBuf>,
-    /// Who is told.
+    /// Where it is kept who was told what.
+    pub memory: Option<Memory>,
+    /// Where secrets are found.
+    pub env: Environment,
+    /// Who is told on this machine.
     pub outlet: Arc<dyn Outlet>,
 }
 
@@ -114,7 +119,8 @@ pub async fn serve(options: Options) -> Result<(), ServeError> {
     let board = Arc::new(Board::new(accounts.clock().clone(), options.is_dry_run));
     let server = Server::start(options.listen.unwrap_or(config.listen), &board, &*outlet).await?;
     events.begin(Arc::clone(&board));
-    let mut life = Life { options, config, accounts, board, server, stop };
+    let notifier = Notifier::new(options.memory.clone(), options.env);
+    let mut life = Life { options, config, accounts, board, server, stop, notifier };
     life.set_locks();
     life.go_on(&mut events).await;
     Ok(())

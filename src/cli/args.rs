@@ -201,6 +201,12 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(super) format: Format,
 
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct StateArgs {
     /// Where it is kept what was told, for [notify] [default: $STATE_DIRECTORY, else
     /// $XDG_STATE_HOME/snapkeep, else ~/.local/state/snapkeep; with --sandbox nowhere]
     #[arg(long, env = "SNAPKEEP_STATE_DIR", value_name = "DIR")]
@@ -244,6 +250,9 @@ pub(super) struct ServeArgs {
 
     #[command(flatten)]
     pub(super) lock: LockArgs,
+
+    #[command(flatten)]
+    pub(super) state: StateArgs,
 
     /// Be told the present instant: RFC 3339 lines on stdin; never with a real account
     #[arg(

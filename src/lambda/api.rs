@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -23,8 +24,11 @@ use crate::lambda::handler::{Ended, handle};
 use crate::lambda::logs;
 use crate::lambda::metrics;
 use crate::lambda::settings::{Settings, SettingsError};
+use crate::run::notify::{After, Notifier};
 use crate::run::{Accounts, Choice, Clock as _, OpenError, SystemClock};
 
+/// How long people are told at most; each channel has its own bound.
+const TELLING_MAX: TimeDelta = TimeDelta::seconds(30);
 /// What serde_json says of no text at all.
 const NO_TEXT: &str = "EOF while parsing a value at line 1 column 0";
 
@@ -76,6 +80,7 @@ struct Function {
     parameter: SsmParameter,
     /// The accounts, and the digest of the configuration that they were opened for.
     open: Option<(String, Accounts)>,
+    notifier: Notifier,
 }
 
 impl Function {
@@ -85,6 +90,8 @@ impl Function {
             settings: settings.map(|settings| Configuration::new(settings.source)),
             parameter: SsmParameter::default(),
             open: None,
+            // What survives is what the environment of the function survives.
+            notifier: Notifier::new(None, |name| std::env::var_os(name)),
         }
     }
 
@@ -94,6 +101,7 @@ impl Function {
         let mut ended = self.handle(payload, deadline).await;
         // What was wrong with it is logged already.
         ended.is_refused |= self.settings.as_ref().is_ok_and(Configuration::is_stale);
+        self.tell_people(&ended, deadline).await;
         let lines = metrics::lines(&ended, begun_at, self.clock.now());
         if let Err(err) = std::io::stdout().write_all(lines.as_bytes()) {
             tracing::warn!("the metrics could not be written: {err}");
@@ -109,6 +117,20 @@ impl Function {
         match self.prepare().await {
             Ok((config, accounts)) => handle(accounts, config, &event, deadline).await,
             Err(err) => err.ended(),
+        }
+    }
+
+    /// Tells people what a cycle came to, if they want to know and there is time.
+    async fn tell_people(&mut self, ended: &Ended, deadline: Option<Deadline>) {
+        let left = deadline.map(|deadline| deadline.answer_at - self.clock.now());
+        let left = left.unwrap_or(TELLING_MAX).min(TELLING_MAX).to_std().unwrap_or_default();
+        let Self { settings, open, notifier, .. } = self;
+        let config = settings.as_ref().ok().and_then(Configuration::current);
+        let (Some(config), Some((_, accounts))) = (config, open) else { return };
+        let after =
+            After { reports: &ended.reports, is_partial: ended.is_partial, ..After::default() };
+        if tokio::time::timeout(left, notifier.tell(config, accounts, after)).await.is_err() {
+            tracing::warn!("the time was over before people were told");
         }
     }
 

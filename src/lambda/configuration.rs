@@ -77,6 +77,11 @@ impl Configuration {
         Ok(&self.read.insert(read).0)
     }
 
+    /// Returns the one that was read last, if any was.
+    pub fn current(&self) -> Option<&Config> {
+        self.read.as_ref().map(|(config, _)| config)
+    }
+
     /// Returns true if the one that was read before stays because of something that only a person
     /// can change.
     pub fn is_stale(&self) -> bool {

@@ -24,19 +24,22 @@ pub struct Ended {
     /// Whether something was refused: the event, the configuration, or a new one while the one
     /// that was read before stays.
     pub is_refused: bool,
+    /// Whether it was for some policies or regions only.
+    pub is_partial: bool,
 }
 
 impl Ended {
     /// Returns that nothing was done because of something that only a person can change.
     pub fn refused(why: &str) -> Self {
         tracing::error!("{why}");
-        Self { answer: Ok(answer::refusal(why)), reports: Vec::new(), is_refused: true }
+        let answer = Ok(answer::refusal(why));
+        Self { answer, reports: Vec::new(), is_refused: true, is_partial: false }
     }
 
     /// Returns that Lambda should try again.
     pub fn again(retry: Retry) -> Self {
         tracing::error!(kind = retry.kind, "{retry}");
-        Self { answer: Err(retry), reports: Vec::new(), is_refused: false }
+        Self { answer: Err(retry), reports: Vec::new(), is_refused: false, is_partial: false }
     }
 }
 
@@ -67,7 +70,8 @@ pub async fn handle(
             if let Err(retry) = &answer {
                 tracing::error!(kind = retry.kind, "{retry}");
             }
-            Ended { answer, reports, is_refused: false }
+            let is_partial = !request.policies.is_empty() || !request.regions.is_empty();
+            Ended { answer, reports, is_refused: false, is_partial }
         }
         Some(Err(err)) => Ended::refused(&format!("{:#}", anyhow::Error::new(err))),
         None => Ended::again(unfinished()),
@@ -82,7 +86,7 @@ async fn planned(accounts: &Accounts, request: &Request, deadline: Option<Deadli
     };
     let Some(plans) = plans else { return Ended::again(unfinished()) };
     let answer = Ok(answer::of_plans(&plans));
-    Ended { answer, reports: Vec::new(), is_refused: false }
+    Ended { answer, reports: Vec::new(), is_refused: false, is_partial: false }
 }
 
 /// Runs a cycle in each account; begins nothing new once the deadline is near, and gives up what is

@@ -25,11 +25,13 @@ use crate::run::world::World;
 
 mod command;
 mod memory;
+mod notifier;
 mod secret;
 mod told;
 mod webhook;
 
 pub use memory::{Memory, MemoryError};
+pub use notifier::{After, Environment, Notifier, teller, url};
 pub use secret::Secret;
 pub use told::{News, Repeat, Told};
 
@@ -242,6 +244,21 @@ impl Teller<'_> {
 }
 
 impl Delivery {
+    /// Returns what nobody was told, since nothing of it is real; none if it was told.
+    pub fn rehearsed(&self) -> Option<String> {
+        let rehearsed = |(_, arrival): &&_| matches!(arrival, Arrival::Rehearsed);
+        let channels: Vec<String> =
+            self.channels.iter().filter(rehearsed).map(|(c, _)| c.to_string()).collect();
+        if channels.is_empty() {
+            return None;
+        }
+        let head = format!("this is a sandbox; otherwise {} would tell:", channels.join(" and "));
+        let lines =
+            [self.message.subject.as_str(), ""].into_iter().chain(self.message.text.lines());
+        let shown = lines.map(|line| format!("  {line}").trim_end().to_owned());
+        Some(std::iter::once(head).chain(shown).collect::<Vec<_>>().join("\n"))
+    }
+
     /// Returns true if somebody has the message, or would have.
     pub fn has_arrived(&self) -> bool {
         self.channels.iter().any(|(_, arrival)| !matches!(arrival, Arrival::Failed(_)))

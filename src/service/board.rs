@@ -88,6 +88,11 @@ impl Board {
         self.lock().reload_error = error.map(|error| (now, error));
     }
 
+    /// Returns why the configuration could not be followed when it was read again.
+    pub(super) fn reload_error(&self) -> Option<String> {
+        self.lock().reload_error.as_ref().map(|(_, error)| error.clone())
+    }
+
     /// Returns true if something should have happened by now that has not.
     pub(super) fn is_late(&self) -> bool {
         self.lock().phase.is_late(self.clock.now(), Instant::now())

@@ -10,7 +10,9 @@ use crate::config::Config;
 use crate::domain::region::Region;
 use crate::report::metrics::Cycle;
 use crate::report::page::{AccountView, LastCycle};
+use crate::report::trouble::Trouble;
 use crate::report::{ExitCode, plan_text, run_text};
+use crate::run::notify::{After, Delivery, Notifier};
 use crate::run::{Accounts, Looks, Plan, Present, Report, Request, Stop, WorldError};
 use crate::service::board::{Board, time};
 use crate::service::events::Events;
@@ -29,6 +31,7 @@ pub(super) struct Life {
     pub(super) board: Arc<Board>,
     pub(super) server: Server,
     pub(super) stop: Stop,
+    pub(super) notifier: Notifier,
 }
 
 impl Life {
@@ -135,12 +138,29 @@ impl Life {
         let wake_at = whole_second(wake_at);
         let seen = reports.as_ref().ok().map(|reports| self.seen(reports, &last));
         self.board.ended(last, seen);
+        if let Ok(reports) = &reports {
+            events.attend(self.tell_people(reports)).await;
+        }
         if self.stop.is_set() {
             self.options.outlet.tell(&format!("stopped, cycle {number} done"));
         } else {
             self.tell_idle(wake_at, number);
         }
         wake_at
+    }
+
+    /// Tells people what a cycle came to, if they want to know.
+    async fn tell_people(&mut self, reports: &[Report]) {
+        if self.options.is_dry_run {
+            return;
+        }
+        let reload_error = self.board.reload_error();
+        let troubles = reload_error.iter().map(|why| Trouble::of_configuration(why)).collect();
+        let after = After { reports, troubles, is_partial: false };
+        let told = self.notifier.tell(&self.config, &self.accounts, after).await;
+        for text in told.iter().filter_map(Delivery::rehearsed) {
+            self.options.outlet.tell(&text);
+        }
     }
 
     /// Returns what became of each account.

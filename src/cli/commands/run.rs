@@ -49,7 +49,7 @@ pub(in crate::cli) async fn run(global: &Global, args: RunArgs) -> anyhow::Resul
     };
     let code = show_reports(&reports, args.format);
     // Also where the report could not be shown, such as on a full disk.
-    let memory = telling::memory(global, &path, args.state_dir.as_deref());
+    let memory = telling::memory(global, &path, args.state.state_dir.as_deref());
     telling::tell(&config, &accounts, &reports, &request, memory).await;
     code
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::cli::args::{ClockSource, Global, LogFormat, ServeArgs};
 use crate::cli::scope;
+use crate::cli::telling;
 use crate::cli::usage;
 use crate::report::ExitCode;
 use crate::run::{FedClock, Present};
@@ -21,16 +22,20 @@ pub(in crate::cli) async fn serve(global: &Global, args: ServeArgs) -> anyhow::R
         }
         None => Present::from(global.now),
     };
+    let config_path = scope::config_path(global)?;
+    let memory = telling::memory(global, &config_path, args.state.state_dir.as_deref());
     let options = Options {
-        config_path: scope::config_path(global)?,
+        config_path,
         choice: scope::choice(global, None)?,
         present,
         listen: args.listen,
         is_dry_run: args.dry_run,
         lock_dirs: args.lock.dirs(),
+        memory,
+        env: telling::env,
         outlet: Arc::new(Terminal { log: global.log }),
     };
-    match service::serve(options).await {
+    match Box::pin(service::serve(options)).await {
         Ok(()) => Ok(ExitCode::Done),
         // As any command tells them.
         Err(ServeError::Config(err)) => Err(err.into()),

@@ -44,7 +44,7 @@ async fn connect(name: &str) -> Result<(Client, Region), InvalidRegion> {
     let mut config = Builder::from(&sdk_config)
         .timeout_config(timeouts(&sdk_config))
         .region(SdkRegion::new(region.as_str()));
-    config.set_identity_cache(CredentialsGate::new(identities));
+    config.set_identity_cache(CredentialsGate::new(identities, None));
     Ok((Client::from_conf(config.build()), region))
 }
 
