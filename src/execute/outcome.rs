@@ -1,5 +1,7 @@
 //! What became of an action.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use crate::domain::api_calls::ApiCalls;
@@ -114,7 +116,7 @@ pub trait Progress: Sync {
     fn ends(&self) {}
 
     /// A cycle has made these calls.
-    fn called(&self, _calls: &ApiCalls) {}
+    fn called(&self, _account: Option<&Arc<str>>, _calls: &ApiCalls) {}
 
     /// Nothing is done before `until`, when the next cycle sees to so many things that are left.
     fn waits(&self, _n_left: usize, _until: DateTime<Utc>) {}

@@ -38,13 +38,15 @@ type Parts<'c> = BTreeMap<Option<(&'c str, Region)>, Part>;
 /// Returns one object a line: one for the cycle, then one for each policy and region.
 pub fn lines(cycle: &Cycle<'_>) -> String {
     let mut out = String::new();
+    let account = cycle.plan.account_name.as_deref().map(|name| ("Account", dimension(name)));
     for (place, part) in parts(cycle) {
-        let (dimensions, mut metrics) = match place {
+        let (own, mut metrics) = match place {
             Some((policy, region)) => {
                 (vec![("Policy", dimension(policy)), ("Region", region.to_string())], Vec::new())
             }
             None => (Vec::new(), of_cycle(cycle)),
         };
+        let dimensions: Vec<_> = account.clone().into_iter().chain(own).collect();
         metrics.extend(part.metrics(cycle.ended_at));
         out.push_str(&object(cycle.ended_at, &dimensions, &metrics));
         out.push('\n');
@@ -115,6 +117,11 @@ impl Part {
 /// Returns one object, as one line.
 fn object(at: DateTime<Utc>, dimensions: &[(&str, String)], metrics: &[Metric]) -> String {
     let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
+    // What is said of accounts adds up to what is said of everything: alarms look at that.
+    let mut sets = vec![names.clone()];
+    if names == ["Account"] {
+        sets.push(Vec::new());
+    }
     let definitions: Vec<Value> =
         metrics.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
     let mut object = Map::new();
@@ -124,7 +131,7 @@ fn object(at: DateTime<Utc>, dimensions: &[(&str, String)], metrics: &[Metric]) 
             "Timestamp": at.timestamp_millis(),
             "CloudWatchMetrics": [{
                 "Namespace": NAMESPACE,
-                "Dimensions": [names],
+                "Dimensions": sets,
                 "Metrics": definitions,
             }],
         }),

@@ -38,12 +38,13 @@ pub struct Cycle<'c> {
     pub exit_code: ExitCode,
 }
 
-/// Renders everything: `totals`, the `last` cycle if there was one, and when the next begins.
-pub fn render(totals: &Totals, last: Option<&Gauges>, next: Option<DateTime<Utc>>) -> String {
+/// Renders everything: `totals`, the `last` cycle of each account if there was one, and when the
+/// next begins. What belongs to an account that has a name bears it as a label.
+pub fn render(totals: &Totals, last: &[Gauges], next: Option<DateTime<Utc>>) -> String {
     let mut out = Exposition::default();
     totals.render(&mut out);
-    if let Some(gauges) = last {
-        gauges.render(&mut out);
+    if !last.is_empty() {
+        Gauges::render(last, &mut out);
     }
     if let Some(next) = next {
         let name = "snapkeep_next_wakeup_timestamp_seconds";

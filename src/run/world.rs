@@ -223,7 +223,7 @@ impl World {
             Self::Sandbox(sandbox) => {
                 let cloud = Counted::new(sandbox.as_ref());
                 let inventory = sandbox.time().drive(observe(&cloud, config, request)).await;
-                progress.called(&cloud.into_calls());
+                progress.called(config.account.as_ref(), &cloud.into_calls());
                 inventory
             }
             Self::Files(files, _) => observe_saved(files, config),
@@ -231,7 +231,7 @@ impl World {
             Self::Aws(cloud, _) => {
                 let cloud = Counted::new(cloud.as_ref());
                 let inventory = observe(&cloud, config, request).await;
-                progress.called(&cloud.into_calls());
+                progress.called(config.account.as_ref(), &cloud.into_calls());
                 inventory
             }
         }
@@ -251,7 +251,7 @@ impl World {
                 let cloud = Counted::new(sandbox.as_ref());
                 let cycle = run(&cloud, &clock, config, request, stop, progress);
                 let report = sandbox.time().drive(cycle).await;
-                progress.called(&cloud.into_calls());
+                progress.called(config.account.as_ref(), &cloud.into_calls());
                 sandbox.save().map_err(WorldError::Unkept)?;
                 Ok(report)
             }
@@ -260,7 +260,7 @@ impl World {
             Self::Aws(cloud, clock) => {
                 let cloud = Counted::new(cloud.as_ref());
                 let report = run(&cloud, clock, config, request, stop, progress).await;
-                progress.called(&cloud.into_calls());
+                progress.called(config.account.as_ref(), &cloud.into_calls());
                 Ok(report)
             }
         }

@@ -3,7 +3,8 @@
 //!
 //! Holds what is worth showing and no plan: a plan of a large account is too big to keep.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -28,9 +29,9 @@ struct State {
     last: Option<LastCycle>,
     accounts: Vec<AccountView>,
     totals: Totals,
-    gauges: Option<Gauges>,
+    gauges: Vec<Gauges>,
     /// Calls of the cycle that is under way.
-    calls: ApiCalls,
+    calls: BTreeMap<Option<Arc<str>>, ApiCalls>,
     /// What is wrong with the configuration that was read last, and since when.
     reload_error: Option<(DateTime<Utc>, String)>,
 }
@@ -43,8 +44,8 @@ impl Board {
             last: None,
             accounts: Vec::new(),
             totals: Totals::default(),
-            gauges: None,
-            calls: ApiCalls::default(),
+            gauges: Vec::new(),
+            calls: BTreeMap::new(),
             reload_error: None,
         };
         Self { clock, is_dry_run, state: Mutex::new(state) }
@@ -70,9 +71,10 @@ impl Board {
         let mut calls = std::mem::take(&mut state.calls);
         let Some(seen) = seen else { return };
         state.accounts.clear();
-        state.gauges = seen.first().map(|(_, cycle)| Gauges::of(cycle));
+        state.gauges = seen.iter().map(|(_, cycle)| Gauges::of(cycle)).collect();
         for (view, cycle) in seen {
-            state.totals.add(&cycle, &std::mem::take(&mut calls));
+            let calls = calls.remove(&cycle.plan.account_name).unwrap_or_default();
+            state.totals.add(&cycle, &calls);
             state.accounts.push(view);
         }
     }
@@ -154,7 +156,7 @@ impl Board {
             Phase::Idle(until) => Some(*until),
             Phase::Cycle(_) | Phase::LockedOut(_) => None,
         };
-        metrics::render(&state.totals, state.gauges.as_ref(), next)
+        metrics::render(&state.totals, &state.gauges, next)
     }
 
     fn sign_of_life(&self) {
@@ -184,8 +186,8 @@ impl Progress for Board {
         self.sign_of_life();
     }
 
-    fn called(&self, calls: &ApiCalls) {
-        self.lock().calls.add(calls);
+    fn called(&self, account: Option<&Arc<str>>, calls: &ApiCalls) {
+        self.lock().calls.entry(account.cloned()).or_default().add(calls);
     }
 }
 

@@ -121,3 +121,18 @@ fn what_shares_a_configuration_shares_its_user_and_directories() {
         }
     }
 }
+
+#[test]
+fn each_service_starts_a_command_that_exists() {
+    let program = snapkeep::cli::command();
+    for path in services() {
+        let text = fs::read_to_string(&path).unwrap();
+        for start in values(&text, "ExecStart") {
+            let (_, args) = start.split_once(' ').unwrap();
+            let name = args.split(' ').find(|arg| program.find_subcommand(arg).is_some());
+            assert!(name.is_some(), "{}: {start}", path.display());
+            let parsed = program.clone().try_get_matches_from(start.split(' '));
+            assert!(parsed.is_ok(), "{}: {start}: {:?}", path.display(), parsed.err());
+        }
+    }
+}

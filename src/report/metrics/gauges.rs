@@ -19,6 +19,8 @@ type Place = (Arc<str>, Region, Option<Region>);
 /// What a plan and its execution come to, in a few numbers for each policy and region.
 #[derive(Debug, Clone)]
 pub struct Gauges {
+    /// None is the own account.
+    account: Option<Arc<str>>,
     /// Of the sources in each place: how many are in each state, and the oldest newest point.
     sources: BTreeMap<Place, Sources>,
     /// Points by what holds them.
@@ -86,67 +88,97 @@ impl Gauges {
             ("warning", n_notes(Severity::Warning)),
             ("fatal", n_notes(Severity::Fatal)),
         ];
-        Self { sources, points, queues, gaps, notes, ended_at, took, exit_code }
+        let account = plan.account_name.clone();
+        Self { account, sources, points, queues, gaps, notes, ended_at, took, exit_code }
     }
 
-    pub(super) fn render(&self, out: &mut Exposition) {
-        self.render_sources(out);
+    /// Renders those of all accounts; each family stands once.
+    pub(super) fn render(all: &[Self], out: &mut Exposition) {
+        Self::render_sources(all, out);
         let help = "Recovery points that stay, by what holds them; some are held by several.";
         out.family("snapkeep_points", "gauge", help);
-        for ((policy, region, tier), n) in &self.points {
-            out.sample(&[("policy", policy), ("region", region.as_str()), ("tier", tier)], n);
+        for of in all {
+            for ((policy, region, tier), n) in &of.points {
+                let place = [of.label(), ("policy", policy), ("region", region.as_str())];
+                out.sample(&[&place[..], &[("tier", tier)]].concat(), n);
+            }
         }
         for (name, help, number) in QUEUE_GAUGES {
             out.family(name, "gauge", help);
-            for ((policy, region), queues) in &self.queues {
-                out.sample(&[("policy", policy), ("region", region.as_str())], number(queues));
+            for of in all {
+                for ((policy, region), queues) in &of.queues {
+                    let place = [of.label(), ("policy", policy), ("region", region.as_str())];
+                    out.sample(&place, number(queues));
+                }
             }
         }
         let help = "Listings that could not be read; without a region, that of the regions.";
         out.family("snapkeep_gaps", "gauge", help);
-        for (region, n) in &self.gaps {
-            out.sample(&[("region", region.as_ref().map_or("", Region::as_str))], n);
+        for of in all {
+            for (region, n) in &of.gaps {
+                let region = region.as_ref().map_or("", Region::as_str);
+                out.sample(&[of.label(), ("region", region)], n);
+            }
         }
         out.family("snapkeep_notes", "gauge", "What the plan tells besides.");
-        for (severity, n) in self.notes {
-            out.sample(&[("severity", severity)], n);
+        for of in all {
+            for (severity, n) in of.notes {
+                out.sample(&[of.label(), ("severity", severity)], n);
+            }
         }
-        let name = "snapkeep_last_cycle_timestamp_seconds";
-        out.family(name, "gauge", "When the last cycle ended.");
-        out.sample(&[], self.ended_at.timestamp());
-        let name = "snapkeep_last_cycle_duration_seconds";
-        out.family(name, "gauge", "How long the last cycle took.");
-        out.sample(&[], self.took.as_secs_f64());
-        let help = "What a run would have exited with after the last cycle.";
-        out.family("snapkeep_last_cycle_exit_code", "gauge", help);
-        out.sample(&[], self.exit_code.number());
+        Self::render_cycles(all, out);
     }
 
-    fn render_sources(&self, out: &mut Exposition) {
+    fn render_cycles(all: &[Self], out: &mut Exposition) {
+        let name = "snapkeep_last_cycle_timestamp_seconds";
+        out.family(name, "gauge", "When the last cycle ended.");
+        for of in all {
+            out.sample(&[of.label()], of.ended_at.timestamp());
+        }
+        let name = "snapkeep_last_cycle_duration_seconds";
+        out.family(name, "gauge", "How long the last cycle took.");
+        for of in all {
+            out.sample(&[of.label()], of.took.as_secs_f64());
+        }
+        let help = "What a run would have exited with after the last cycle.";
+        out.family("snapkeep_last_cycle_exit_code", "gauge", help);
+        for of in all {
+            out.sample(&[of.label()], of.exit_code.number());
+        }
+    }
+
+    fn render_sources(all: &[Self], out: &mut Exposition) {
         let name = "snapkeep_newest_point_timestamp_seconds";
         let help = "When the newest complete point was made, of the source where that is longest \
                     ago; of copies, the time of what they are copies of.";
         out.family(name, "gauge", help);
-        for (place, sources) in &self.sources {
-            if let Some(newest) = sources.oldest_newest {
-                out.sample(&labels(place), newest.timestamp());
+        for of in all {
+            for (place, sources) in &of.sources {
+                if let Some(newest) = sources.oldest_newest {
+                    out.sample(&of.labels(place), newest.timestamp());
+                }
             }
         }
         let help = "Sources by whether they have what is asked of them; with copy_from, whether \
                     their copies there are.";
         out.family("snapkeep_sources", "gauge", help);
-        for (place, sources) in &self.sources {
-            for (state, n) in ProtectionState::NAMES.iter().zip(sources.in_state) {
-                let [policy, region, from] = labels(place);
-                out.sample(&[policy, region, from, ("state", state)], n);
+        for of in all {
+            for (place, sources) in &of.sources {
+                for (state, n) in ProtectionState::NAMES.iter().zip(sources.in_state) {
+                    out.sample(&[&of.labels(place)[..], &[("state", state)]].concat(), n);
+                }
             }
         }
     }
-}
 
-fn labels((policy, region, from): &Place) -> [(&'static str, &str); 3] {
-    let from = from.as_ref().map_or("", Region::as_str);
-    [("policy", policy), ("region", region.as_str()), ("copy_from", from)]
+    fn label(&self) -> (&str, &str) {
+        ("account", self.account.as_deref().unwrap_or_default())
+    }
+
+    fn labels<'l>(&'l self, (policy, region, from): &'l Place) -> [(&'l str, &'l str); 4] {
+        let from = from.as_ref().map_or("", Region::as_str);
+        [self.label(), ("policy", policy), ("region", region.as_str()), ("copy_from", from)]
+    }
 }
 
 fn sources(plan: &Plan) -> BTreeMap<Place, Sources> {

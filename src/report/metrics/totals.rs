@@ -1,6 +1,7 @@
 //! What is counted from the start of the process on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::domain::api_calls::{ApiCalls, Calls};
 use crate::plan::Action;
@@ -11,11 +12,15 @@ use crate::report::metrics::exposition::Exposition;
 /// Counters over all cycles of a process.
 #[derive(Debug, Clone, Default)]
 pub struct Totals {
-    cycles: BTreeMap<ExitCode, u64>,
-    /// By operation and what became of it.
-    actions: BTreeMap<(&'static str, &'static str), u64>,
-    calls: ApiCalls,
+    /// By account; none is the own one.
+    cycles: BTreeMap<Account, BTreeMap<ExitCode, u64>>,
+    /// By account, operation and what became of it.
+    actions: BTreeMap<(Account, &'static str, &'static str), u64>,
+    calls: BTreeMap<Account, ApiCalls>,
 }
+
+/// What the configuration calls an account.
+type Account = Option<Arc<str>>;
 
 /// Of each counter of calls: its name, what it says, and which number it is.
 type CallCounter = (&'static str, &'static str, fn(Calls) -> u64);
@@ -33,40 +38,49 @@ const CALL_COUNTERS: [CallCounter; 3] = [
 impl Totals {
     /// Adds one cycle, and the calls that it made.
     pub fn add(&mut self, cycle: &Cycle<'_>, calls: &ApiCalls) {
-        *self.cycles.entry(cycle.exit_code).or_default() += 1;
+        let account = &cycle.plan.account_name;
+        let cycles = self.cycles.entry(account.clone()).or_default();
+        *cycles.entry(cycle.exit_code).or_default() += 1;
         let operations = cycle.plan.actions.iter().map(Action::operation);
         for (operation, outcome) in operations.zip(cycle.outcomes) {
-            *self.actions.entry((operation, outcome.word())).or_default() += 1;
+            *self.actions.entry((account.clone(), operation, outcome.word())).or_default() += 1;
         }
-        self.calls.add(calls);
+        self.calls.entry(account.clone()).or_default().add(calls);
     }
 
     pub(super) fn render(&self, out: &mut Exposition) {
         let name = "snapkeep_cycles_total";
         out.family(name, "counter", "Cycles by what a run would have exited with.");
         // What is there from the start can be seen to grow from nothing.
-        for code in [ExitCode::Done, ExitCode::Failed, ExitCode::Withheld, ExitCode::Incomplete] {
-            let n = self.cycles.get(&code).copied().unwrap_or_default();
-            out.sample(&[("exit_code", &code.number().to_string())], n);
-        }
-        for (code, n) in self
-            .cycles
-            .iter()
-            .filter(|(code, _)| matches!(code, ExitCode::Usage | ExitCode::Actions))
-        {
-            out.sample(&[("exit_code", &code.number().to_string())], n);
+        let usual = [ExitCode::Done, ExitCode::Failed, ExitCode::Withheld, ExitCode::Incomplete];
+        let from_the_start = BTreeMap::from([(None, BTreeMap::new())]);
+        let cycles = if self.cycles.is_empty() { &from_the_start } else { &self.cycles };
+        for (account, cycles) in cycles {
+            let others = cycles.keys().copied().filter(|code| !usual.contains(code));
+            for code in usual.into_iter().chain(others) {
+                let n = cycles.get(&code).copied().unwrap_or_default();
+                out.sample(&[label(account), ("exit_code", &code.number().to_string())], n);
+            }
         }
         let help = "Actions by EC2 operation and what became of them.";
         out.family("snapkeep_actions_total", "counter", help);
-        for ((operation, outcome), n) in &self.actions {
-            out.sample(&[("operation", operation), ("outcome", outcome)], n);
+        for ((account, operation, outcome), n) in &self.actions {
+            out.sample(&[label(account), ("operation", operation), ("outcome", outcome)], n);
         }
         for (name, help, number) in CALL_COUNTERS {
             out.family(name, "counter", help);
-            for (region, operation, calls) in self.calls.iter() {
+            let of_accounts = self.calls.iter();
+            let all =
+                of_accounts.flat_map(|(account, calls)| calls.iter().map(move |c| (account, c)));
+            for (account, (region, operation, calls)) in all {
                 let region = region.map_or_else(String::new, |region| region.to_string());
-                out.sample(&[("region", &region), ("operation", operation)], number(calls));
+                let labels = [label(account), ("region", &region), ("operation", operation)];
+                out.sample(&labels, number(calls));
             }
         }
     }
+}
+
+fn label(account: &Account) -> (&str, &str) {
+    ("account", account.as_deref().unwrap_or_default())
 }

@@ -338,6 +338,28 @@ fn a_region_that_is_down_is_an_error_that_lambda_repeats() {
 }
 
 #[test]
+fn people_are_told_of_a_failure_once_and_of_the_recovery() {
+    let mut scene = scene();
+    scene["refuse"] = json!([{
+        "region": "eu-west-1", "action": "DescribeVolumes", "code": "UnauthorizedOperation",
+        "times": 2,
+    }]);
+    scene["regions"]["us-west-2"] = json!({ "topics": ["snapkeep"] });
+    let topic = "\n[notify.sns]\ntopic = \"arn:aws:sns:us-west-2:123456789012:snapkeep\"\n";
+    let mut function = Function::new(&scene, &format!("{DAILY}{topic}"));
+    for codes in [[4], [4], [0], [0]] {
+        assert_eq!(json_codes(&function.invoke(&json!({})).response()), codes);
+    }
+    assert_eq!(
+        function.machine.asked("us-west-2", "Publish", "Subject"),
+        [
+            "snapkeep failure: DescribeVolumes in eu-west-1 not read (123456789012)",
+            "snapkeep recovery: all is well again (123456789012)",
+        ]
+    );
+}
+
+#[test]
 fn a_missing_right_is_an_answer() {
     let mut scene = scene();
     scene["refuse"] = json!([{

@@ -1,6 +1,7 @@
 //! `serve` over several days, killed on the way: one point of each slot, and nothing lost.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -41,6 +42,15 @@ fn slots_since(machine: &Machine, region: &str, first: &str) -> BTreeMap<String,
     slots
 }
 
+/// Waits for what another process does; not for ever.
+fn until(is_reached: impl Fn() -> bool) {
+    let begun_at = Instant::now();
+    while !is_reached() {
+        assert!(begun_at.elapsed() < Duration::from_mins(1), "it never came");
+        std::thread::yield_now();
+    }
+}
+
 fn once(days: &[u32]) -> BTreeMap<String, usize> {
     days.iter().map(|day| (format!("2026-11-{day}T03:00:00Z"), 1)).collect()
 }
@@ -57,9 +67,7 @@ fn several_days_with_two_kills_have_one_point_of_each_slot() {
 
     // Killed in the middle of its first cycle.
     let service = serve(&machine, "2026-11-20T03:00:10Z");
-    while machine.snapshots("eu-west-1").len() == before {
-        std::thread::yield_now();
-    }
+    until(|| before < machine.snapshots("eu-west-1").len());
     assert_eq!(service.health().1["phase"], "cycle");
     service.kill();
 
@@ -94,9 +102,7 @@ fn a_signal_drops_an_observation_that_gets_no_answer() {
     ]);
     let machine = Machine::new(&scene, SERVERS);
     let service = serve(&machine, "2026-11-20T03:00:10Z");
-    while !machine.n_calls().contains_key("eu-west-1 DescribeSnapshots") {
-        std::thread::yield_now();
-    }
+    until(|| machine.n_calls().contains_key("eu-west-1 DescribeSnapshots"));
     let (code, stdout) = service.stop();
     assert_eq!(code, Some(0));
     assert!(stdout.contains("stopped before anything was planned"), "{stdout}");
@@ -110,4 +116,30 @@ fn the_clock_of_a_real_account_cannot_be_fed() {
     let ended = super::Ended::of(command.output().unwrap());
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("neither --now nor --clock ever changes a real account"));
+}
+
+#[test]
+fn people_are_told_of_a_failure_once_and_of_the_recovery() {
+    let mut scene = few();
+    scene["refuse"] = json!([{
+        "region": "eu-west-1", "action": "DescribeVolumes", "code": "UnauthorizedOperation",
+        "times": 3,
+    }]);
+    scene["regions"]["us-west-2"] = json!({ "topics": ["snapkeep"] });
+    let topic = "\n[notify.sns]\ntopic = \"arn:aws:sns:us-west-2:123456789012:snapkeep\"\n";
+    let machine = Machine::new(&scene, &format!("{SERVERS}{topic}"));
+    let mut service = serve(&machine, "2026-11-20T03:00:10Z");
+    pass_until(&machine, &mut service, "2026-11-20T03:02:00Z");
+    // What was told is remembered beyond the process.
+    service.kill();
+    let mut service = serve(&machine, "2026-11-20T03:05:00Z");
+    pass_until(&machine, &mut service, "2026-11-20T12:00:00Z");
+    assert_eq!(service.stop().0, Some(0));
+    assert_eq!(
+        machine.asked("us-west-2", "Publish", "Subject"),
+        [
+            "snapkeep failure: DescribeVolumes in eu-west-1 not read (123456789012)",
+            "snapkeep recovery: all is well again (123456789012)",
+        ]
+    );
 }

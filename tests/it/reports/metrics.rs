@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 use snapbox::{assert_data_eq, file};
 use snapkeep::cloud::counted::Counted;
 use snapkeep::cloud::sandbox::{Fault, Rule, Sandbox};
@@ -165,7 +165,7 @@ async fn a_cycle_of_the_demonstration_is_rendered() {
     let mut totals = Totals::default();
     totals.add(&cycle, &calls);
     let next = Some(t("2026-11-20T04:00:00Z"));
-    let text = render(&totals, Some(&Gauges::of(&cycle)), next);
+    let text = render(&totals, &[Gauges::of(&cycle)], next);
     assert_data_eq!(text.clone(), file!["../../metrics/demo.prom"].raw());
     assert_data_eq!(emf::lines(&cycle), file!["../../metrics/demo.emf"].raw());
     let samples = read(&text).unwrap();
@@ -195,7 +195,7 @@ async fn a_cycle_of_the_demonstration_is_rendered() {
 
     // Counters go on, gauges do not.
     totals.add(&cycle, &calls);
-    let twice = read(&render(&totals, Some(&Gauges::of(&cycle)), next)).unwrap();
+    let twice = read(&render(&totals, &[Gauges::of(&cycle)], next)).unwrap();
     for (name, series) in &samples {
         let factor = if name.ends_with("_total") { 2.0 } else { 1.0 };
         for (labels, value) in series {
@@ -275,7 +275,7 @@ fn whatever_a_policy_is_called_stays_one_value_of_one_label() {
         };
         let mut totals = Totals::default();
         totals.add(&cycle, &ApiCalls::default());
-        let samples = read(&render(&totals, Some(&Gauges::of(&cycle)), None)).unwrap();
+        let samples = read(&render(&totals, &[Gauges::of(&cycle)], None)).unwrap();
         let here = [("policy", policy), ("region", "eu-west-1")];
         let in_state = |state| {
             let labels = [here[0], here[1], ("state", state)];
@@ -315,10 +315,10 @@ fn check_emf(lines: &str) {
             panic!("{line}")
         };
         assert_eq!(directive["Namespace"], "snapkeep");
-        let [dimensions] = &directive["Dimensions"].as_array().unwrap()[..] else {
-            panic!("{line}")
-        };
-        let dimensions = dimensions.as_array().unwrap();
+        // What is counted apart may be counted together as well.
+        let sets = directive["Dimensions"].as_array().unwrap();
+        let dimensions = sets[0].as_array().unwrap();
+        assert!(sets[1..].iter().all(|set| *set == json!([])), "{line}");
         let metrics = directive["Metrics"].as_array().unwrap();
         assert!(dimensions.len() <= 30 && (1..=100).contains(&metrics.len()), "{line}");
         for dimension in dimensions {
@@ -355,7 +355,7 @@ async fn embedded_metrics_are_as_cloudwatch_wants_them() {
 
 #[test]
 fn before_the_first_cycle_counters_are_there_and_calls_add_up() {
-    let samples = read(&render(&Totals::default(), None, None)).unwrap();
+    let samples = read(&render(&Totals::default(), &[], None)).unwrap();
     assert_eq!(samples.keys().collect::<Vec<_>>(), ["snapkeep_cycles_total"]);
     assert!(samples["snapkeep_cycles_total"].values().all(|n| *n == 0.0));
 
@@ -389,4 +389,51 @@ fn the_reader_refuses_what_is_no_text_format() {
         assert!(read(text).unwrap_err().contains(why), "{text}");
     }
     assert!(read(&format!("{head}a_total{{b=\"\\\\\\\"\\n\"}} 1\n")).is_ok());
+}
+
+#[test]
+fn what_belongs_to_an_account_bears_its_name() {
+    let own = plan_of("servers");
+    let other = Plan { account_name: Some("production".into()), ..plan_of("servers") };
+    let mut totals = Totals::default();
+    let mut gauges = Vec::new();
+    for (plan, n_calls) in [(&own, 1), (&other, 2)] {
+        let cycle = Cycle {
+            plan,
+            outcomes: &[],
+            ended_at: t("2026-11-20T03:00:00Z"),
+            took: Duration::from_secs(1),
+            exit_code: ExitCode::Failed,
+        };
+        let mut calls = ApiCalls::default();
+        for _ in 0..n_calls {
+            calls.count(None, "DescribeRegions", CallEnd::Answered);
+        }
+        totals.add(&cycle, &calls);
+        gauges.push(Gauges::of(&cycle));
+    }
+    let samples = read(&render(&totals, &gauges, None)).unwrap();
+    let account = ("account", "production");
+    let waiting = [("policy", "servers"), ("region", "eu-west-1")];
+    assert_eq!(value(&samples, "snapkeep_waiting", &waiting), Some(1.0));
+    assert_eq!(
+        value(&samples, "snapkeep_waiting", &[&[account], &waiting[..]].concat()),
+        Some(1.0)
+    );
+    let calls = [("operation", "DescribeRegions")];
+    assert_eq!(value(&samples, "snapkeep_api_calls_total", &calls), Some(1.0));
+    let calls = [account, calls[0]];
+    assert_eq!(value(&samples, "snapkeep_api_calls_total", &calls), Some(2.0));
+    let failed = [account, ("exit_code", "1")];
+    assert_eq!(value(&samples, "snapkeep_cycles_total", &failed), Some(1.0));
+
+    let plan = &other;
+    let (ended_at, took) = (t("2026-11-20T03:00:00Z"), Duration::from_secs(1));
+    let lines =
+        emf::lines(&Cycle { plan, outcomes: &[], ended_at, took, exit_code: ExitCode::Failed });
+    check_emf(&lines);
+    let of_cycle: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    // An alarm on everything sees it too.
+    assert_eq!(of_cycle["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Account"], []]));
+    assert_eq!(of_cycle["Account"], "production");
 }
