@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::LoadError;
 use crate::report::ExitCode;
+use crate::report::status::nagios;
 use crate::report::text::printable;
 use crate::run::{OpenError, WorldError};
 
@@ -23,7 +24,7 @@ use args::{Args, Command, LogFormat};
 
 /// Runs the program; returns its exit code.
 pub fn main() -> process::ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|err| refuse(&err));
     let log = args.global.log;
     logs::start(log, args.global.verbose);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -37,6 +38,18 @@ pub fn main() -> process::ExitCode {
         Ok(code) => code.into(),
         Err(err) => fail(&err, log),
     }
+}
+
+/// Ends the program over what cannot be meant, or after help; in a monitoring plugin's words where
+/// one was asked for.
+fn refuse(err: &clap::Error) -> ! {
+    let is_plugin = std::env::args().any(|arg| arg == "nagios" || arg.ends_with("=nagios"));
+    if err.use_stderr() && is_plugin {
+        let text = nagios::render_error(&err.to_string());
+        let _ = std::io::stdout().write_all(text.as_bytes());
+        process::exit(nagios::Service::Unknown.number().into());
+    }
+    err.exit()
 }
 
 /// Returns everything that may be typed; manual pages and completions are made of it.

@@ -90,6 +90,9 @@ use protection::Pass;
 use scene::{Scene, World};
 use verdict::JudgedLineage;
 
+/// How the note ends that a policy has nothing to make points of in a region.
+pub const SELECTS_NOTHING: &str = "selects nothing here";
+
 /// What a plan is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -339,7 +342,7 @@ fn note_selection(place: Place<'_>, n_selected: usize, names_region: bool, plan:
             format!("`{policy_name}` makes no points: {} could not be read", gap.operation());
         note(plan, Severity::Warning, region, text);
     } else if n_selected == 0 && names_region && inventory.gaps.is_empty() {
-        note(plan, Severity::Warning, region, format!("`{policy_name}` selects nothing here"));
+        note(plan, Severity::Warning, region, format!("`{policy_name}` {SELECTS_NOTHING}"));
     }
 }
 

@@ -11,6 +11,7 @@
 # The program runs under provided.al2023, whose glibc is 2.34: what plain cargo builds on a machine
 # with a newer one may ask for more than that, and is refused at the end.
 set -euo pipefail
+called_from="$PWD"
 cd "$(dirname "$0")/../.."
 
 CARGO_LAMBDA="cargo-lambda==1.9.2"
@@ -25,8 +26,8 @@ out=
 while [ $# -gt 0 ]; do
     case "$1" in
         --arch) arch="${2:?}"; shift 2 ;;
-        --config) config="${2:?}"; shift 2 ;;
-        --out) out="${2:?}"; shift 2 ;;
+        --config) config="$(cd "$called_from" && realpath -m -- "${2:?}")"; shift 2 ;;
+        --out) out="$(cd "$called_from" && realpath -m -- "${2:?}")"; shift 2 ;;
         *) fail "unknown argument $1; see the head of $0" ;;
     esac
 done

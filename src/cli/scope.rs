@@ -12,6 +12,8 @@ use crate::run::accounts::OWN;
 use crate::run::scope::request as request_for;
 use crate::run::{Accounts, Choice, Request};
 
+/// What stands for no file in SNAPKEEP_SANDBOX: `memory`, and what is typed for "yes".
+const MEMORY: [&str; 5] = ["memory", "1", "true", "yes", "on"];
 /// Where a configuration is looked for, in this order.
 const DEFAULT_PATHS: [&str; 2] = ["config/snapkeep.toml", "/etc/snapkeep/snapkeep.toml"];
 
@@ -51,7 +53,7 @@ pub(super) fn choice(global: &Global, inventory: Option<&Path>) -> anyhow::Resul
     Ok(match (inventory, &global.sandbox) {
         (Some(_), Some(_)) => return Err(usage("--inventory and --sandbox exclude each other")),
         (Some(dir), None) => Choice::Saved(dir.to_owned()),
-        (None, Some(Some(path))) if path.as_os_str() != "memory" => {
+        (None, Some(Some(path))) if !MEMORY.iter().any(|word| path.as_os_str() == *word) => {
             Choice::KeptSandbox(path.clone())
         }
         (None, Some(_)) => Choice::Sandbox,
@@ -76,5 +78,12 @@ pub(super) fn request(
     scope: &Scope,
     now: DateTime<Utc>,
 ) -> anyhow::Result<Request> {
-    request_for(config, &scope.policy, &scope.region, now).map_err(|err| usage(err.to_string()))
+    let mut config = config.clone();
+    if !scope.account.is_empty() {
+        let is_wanted = |name: &AccountName| {
+            scope.account.iter().any(|wanted| wanted == name.as_deref().unwrap_or(OWN))
+        };
+        config.policies.retain(|policy| policy.accounts.iter().any(is_wanted));
+    }
+    request_for(&config, &scope.policy, &scope.region, now).map_err(|err| usage(err.to_string()))
 }

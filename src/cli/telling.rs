@@ -15,10 +15,11 @@ pub(super) fn memory(
     config_path: &Path,
     explicit: Option<&Path>,
 ) -> Option<Memory> {
-    // What happens in a sandbox must not be taken for what happened.
-    let usual = || if global.sandbox.is_some() { None } else { state_dir(env) };
+    let is_sandbox = global.sandbox.is_some();
+    let usual = || if is_sandbox { None } else { state_dir(env) };
     let dir = explicit.map(Path::to_path_buf).or_else(usual)?;
-    Some(Memory::new(&dir, config_path))
+    let memory = Memory::new(&dir, config_path);
+    Some(if is_sandbox { memory.of_sandbox() } else { memory })
 }
 
 /// Tells whoever the configuration names what a run came to. Fails nothing.

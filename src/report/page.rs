@@ -164,7 +164,11 @@ fn codes(codes: &[u8]) -> String {
 }
 
 fn account(view: &AccountView, is_dry_run: bool) -> Markup {
-    let name = view.account.as_deref().map_or("Account".to_owned(), |id| format!("Account {id}"));
+    let name = match (&view.name, &view.account) {
+        (Some(name), Some(id)) => format!("Account {name} ({id})"),
+        (Some(one), None) | (None, Some(one)) => format!("Account {one}"),
+        (None, None) => "Account".to_owned(),
+    };
     let actions = if is_dry_run { "Would be done" } else { "Actions" };
     html! {
         section {

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::plan::reason::minute;
-use crate::plan::{Plan, PlanGap, Protection, ProtectionState, Request};
+use crate::plan::{Note, Plan, PlanGap, Protection, ProtectionState, Request, SELECTS_NOTHING};
 use crate::report::ExitCode;
 
 pub mod nagios;
@@ -96,10 +96,21 @@ impl<'p> Status<'p> {
         codes
     }
 
+    /// Returns the notes of policies that select nothing in a region.
+    fn nothing_selected(&self) -> impl Iterator<Item = &'p Note> + use<'p> {
+        let notes = self.plans.iter().flat_map(|plan| &plan.notes);
+        notes.filter(|note| note.message.ends_with(SELECTS_NOTHING))
+    }
+
     /// Returns true if a gap hides whether everything is protected.
     fn is_incomplete(&self) -> bool {
         // A copy whose original nobody could look for is unknown without a gap where it belongs.
-        0 < self.counts.unknown
+        // Where policies make points of nothing at all, a slip in a tag must not look as if all were
+        // well.
+        let selects_nothing =
+            self.counts == Counts::default() && self.nothing_selected().next().is_some();
+        selects_nothing
+            || 0 < self.counts.unknown
             || self.lines().any(|line| rank(&line.protection.state) == 2)
             || self.gaps().next().is_some()
     }

@@ -13,7 +13,7 @@ use crate::report::page::{AccountView, LastCycle};
 use crate::report::trouble::Trouble;
 use crate::report::{ExitCode, plan_text, run_text};
 use crate::run::notify::{After, Delivery, Notifier};
-use crate::run::{Accounts, Looks, Plan, Present, Report, Request, Stop, WorldError};
+use crate::run::{Account, Accounts, Looks, Plan, Present, Report, Request, Stop, WorldError};
 use crate::service::board::{Board, time};
 use crate::service::events::Events;
 use crate::service::http::Server;
@@ -208,9 +208,9 @@ impl Life {
 
     /// Returns what is shown of each account, and what is counted there.
     fn seen<'r>(&self, reports: &'r [Report], last: &LastCycle) -> Vec<(AccountView, Cycle<'r>)> {
-        let seen = |report: &'r Report| {
+        let seen = |(account, report): (&Account, &'r Report)| {
             let Report { plan, outcomes, .. } = report;
-            let expected = wake::expected(&self.config, &regions_of(plan), last.begun_at);
+            let expected = wake::expected(&account.config, &regions_of(plan), last.begun_at);
             let cycle = Cycle {
                 plan,
                 outcomes,
@@ -220,7 +220,7 @@ impl Life {
             };
             (AccountView::new(plan, outcomes, &expected), cycle)
         };
-        reports.iter().map(seen).collect()
+        self.accounts.iter().zip(reports).map(seen).collect()
     }
 
     /// Tells that nothing happens until then, in a line that programs may read.

@@ -26,7 +26,13 @@ pub(in crate::cli) async fn explain(
     for account in accounts.iter() {
         let inventory = account.world.observe(&account.config, &request).await;
         let explanation = explained(&account.config, &inventory, &request, region, id);
-        found = explanation.map(|explanation| explain_text::render(&explanation));
+        found = explanation.map(|explanation| {
+            let text = explain_text::render(&explanation);
+            match accounts.directory(account) {
+                Some(name) => format!("account {name}\n\n{text}"),
+                None => text,
+            }
+        });
         if found.is_some() {
             break;
         }

@@ -291,25 +291,25 @@ fn adopt(draft: &mut Draft, script: &Script, mode: Option<Mode>) {
          of the account in these regions, but for those that another service manages or that a \
          registered image needs.",
     );
-    let doubt = match mode {
+    let of_mode = match mode {
         None => Some(format!("what {MODE} says is not known")),
         Some(Mode::Images) => Some("which images the script deletes is not known".to_owned()),
-        Some(Mode::Instances | Mode::Volumes | Mode::DryRun) => narrower(script),
+        Some(Mode::Instances | Mode::Volumes | Mode::DryRun) => None,
     };
-    match doubt {
-        None => {
-            draft.table("[policy.adopt]");
-            draft.entry("all", true);
-        }
-        Some(why) => {
-            draft.remark(format!(
-                "{why}; until it is decided what may be deleted that snapkeep did not make, \
-                 nothing of that is"
-            ));
-            draft.disabled("[policy.adopt]");
-            draft.disabled("all = true");
-        }
+    let doubts: Vec<String> = of_mode.into_iter().chain(narrower(script)).collect();
+    if doubts.is_empty() {
+        draft.table("[policy.adopt]");
+        draft.entry("all", true);
+        return;
     }
+    for why in doubts {
+        draft.remark(format!(
+            "{why}; until it is decided what may be deleted that snapkeep did not make, nothing \
+             of that is"
+        ));
+    }
+    draft.disabled("[policy.adopt]");
+    draft.disabled("all = true");
 }
 
 /// Returns why the script may protect or delete less than everything, if it may.

@@ -32,6 +32,8 @@ pub struct Expected {
 #[derive(Debug)]
 pub struct AccountView {
     pub(super) account: Option<Arc<str>>,
+    /// What the configuration calls it.
+    pub(super) name: Option<Arc<str>>,
     pub(super) places: Vec<Place>,
     pub(super) actions: Lines,
     pub(super) waiting: Lines,
@@ -81,6 +83,7 @@ impl AccountView {
         ended.sort_by_key(|(_, outcome)| outcome.is_some_and(Outcome::is_done));
         Self {
             account: plan.account.clone(),
+            name: plan.account_name.clone(),
             places: places(plan, expected),
             actions: Lines::of(&ended, |(action, outcome)| Line::action(action, *outcome)),
             waiting: Lines::of(&plan.waiting, Line::waiting),

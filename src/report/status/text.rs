@@ -24,6 +24,14 @@ pub fn render(status: &Status<'_>) -> String {
     for gap in gaps {
         item(&mut out, &gap_text(gap));
     }
+    let mut nothing = status.nothing_selected().peekable();
+    if nothing.peek().is_some() {
+        let _ = writeln!(out, "\nnothing is selected");
+    }
+    for note in nothing {
+        let region = note.region.map(|region| format!("{region}: ")).unwrap_or_default();
+        item(&mut out, &format!("{region}{}", note.message));
+    }
     if 0 < status.counts.unprotected {
         out.push_str("\n`snapkeep plan` tells what is done about it, and what it waits for\n");
     }

@@ -59,6 +59,13 @@ impl Memory {
         Self { path: dir.join(NAME), configuration: config_path.display().to_string() }
     }
 
+    /// Keeps apart what is only told of a sandbox: it must not be taken for what was told.
+    #[must_use]
+    pub fn of_sandbox(mut self) -> Self {
+        self.configuration.push_str(" (sandbox)");
+        self
+    }
+
     /// Reads what was told; nothing if there is no file yet.
     ///
     /// # Errors

@@ -243,7 +243,7 @@ async fn a_stopped_instance_is_asked_for_where_it_is_selected() {
     settle(&world, DAILY).await;
     world.sandbox.set_instance_state(&eu(), server.id, InstanceState::Stopped);
     world.wait(TimeDelta::days(3));
-    assert_status(&world, DAILY, &[], ExitCode::Done).await;
+    assert_status(&world, DAILY, &[], ExitCode::Incomplete).await;
     let late = ["eu-west-1: unprotected 2026-11-21 09:00Z"];
     assert_status(&world, &stopped_too, &late, ExitCode::Failed).await;
     // Started again, it has the time that one made now would have.
@@ -344,6 +344,7 @@ async fn a_source_that_is_gone_or_selected_no_more_is_not_listed() {
             world.sandbox.remove_volume(&eu(), *volume_id);
         }
         world.wait(TimeDelta::days(5));
-        assert_status(&world, &config, &[], ExitCode::Done).await;
+        // Nothing else is selected: nobody can say that all is well.
+        assert_status(&world, &config, &[], ExitCode::Incomplete).await;
     }
 }
