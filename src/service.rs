@@ -120,7 +120,7 @@ pub async fn serve(options: Options) -> Result<(), ServeError> {
     let server = Server::start(options.listen.unwrap_or(config.listen), &board, &*outlet).await?;
     events.begin(Arc::clone(&board));
     let notifier = Notifier::new(options.memory.clone(), options.env);
-    let mut life = Life { options, config, accounts, board, server, stop, notifier };
+    let mut life = Life { options, config, accounts, board, server, stop, notifier, made_at: None };
     life.set_locks();
     life.go_on(&mut events).await;
     Ok(())

@@ -216,8 +216,8 @@ pub(super) struct StateArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct LockArgs {
     /// Keep the lock files in this directory, which keep cycles of several processes apart
-    /// [default: the first of $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR, /run/lock and the directory for
-    /// temporary files that can be written]
+    /// [default: the first of $RUNTIME_DIRECTORY, /run/snapkeep, $XDG_RUNTIME_DIR, /run/lock and the
+    /// directory for temporary files that is there and can be used]
     #[arg(long, env = "SNAPKEEP_LOCK_DIR", value_name = "DIR")]
     lock_dir: Option<PathBuf>,
 }
@@ -228,12 +228,14 @@ impl LockArgs {
         if let Some(dir) = &self.lock_dir {
             return vec![dir.clone()];
         }
-        let given = ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"].map(std::env::var_os);
-        let given = given.iter().flatten();
+        let of_unit = std::env::var_os("RUNTIME_DIRECTORY").unwrap_or_default();
         // systemd names several directories as in a search path.
-        let mut dirs: Vec<PathBuf> = given.flat_map(std::env::split_paths).collect();
-        dirs.retain(|dir| dir.is_absolute());
+        let mut dirs: Vec<PathBuf> = std::env::split_paths(&of_unit).collect();
+        // That of the units, so that a run by hand or by cron takes turns with the service.
+        dirs.push(PathBuf::from("/run/snapkeep"));
+        dirs.extend(std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from));
         dirs.extend([PathBuf::from("/run/lock"), std::env::temp_dir()]);
+        dirs.retain(|dir| dir.is_absolute());
         dirs
     }
 }

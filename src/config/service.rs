@@ -16,6 +16,16 @@ pub enum Listen {
     At(SocketAddr),
 }
 
+impl Listen {
+    /// Returns the port, if it is a certain one.
+    pub fn port(self) -> Option<u16> {
+        match self {
+            Self::At(address) => Some(address.port()).filter(|port| *port != 0),
+            Self::Off => None,
+        }
+    }
+}
+
 impl Default for Listen {
     fn default() -> Self {
         Self::At(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT))

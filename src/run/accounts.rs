@@ -175,7 +175,8 @@ impl Accounts {
         self.list[0].world.sleep_until(at).await;
     }
 
-    /// Waits between cycles until the present instant is `at`, without waking up before.
+    /// Waits between cycles until the present instant is `at`, or the clock is set, without waking
+    /// up before.
     pub async fn idle_until(&self, at: DateTime<Utc>) {
         self.clock.idle_until(at).await;
     }

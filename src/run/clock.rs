@@ -55,8 +55,8 @@ impl WorldClock {
         }
     }
 
-    /// Waits between cycles until the clock shows `at`, also if the machine sleeps meanwhile or
-    /// its clock is set. Nothing wakes the process before.
+    /// Waits between cycles until the clock shows `at`, also if the machine sleeps meanwhile, or
+    /// until its clock is set. Nothing wakes the process before.
     pub async fn idle_until(&self, at: DateTime<Utc>) {
         match self {
             Self::Wall(clock) => timer::wall_clock_shows(at - clock.shift).await,

@@ -10,13 +10,19 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, oneshot};
+use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::execute::Stop;
+
+/// How long another process is waited for. Whoever holds a lock for longer hangs or means harm, and
+/// a cycle that never comes is worse than two at once.
+const WAIT_MAX: Duration = Duration::from_hours(2);
 
 /// Is told who else runs a cycle, and what is wrong with a lock.
 pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
@@ -129,9 +135,17 @@ impl Locks {
                 let path = path.display();
                 (self.tell)(&format!("waiting for {holder}, which has locked {path}"));
                 *has_waited = true;
-                match stop.unless_set(locked(file)).await? {
-                    Ok(file) => file,
-                    Err(err) => {
+                match stop.unless_set(timeout(WAIT_MAX, locked(file))).await? {
+                    Ok(Ok(file)) => file,
+                    Err(_) => {
+                        let hours = WAIT_MAX.as_secs() / 3600;
+                        (self.tell)(&format!(
+                            "warning: {holder} has locked {path} for {hours} hours or more; going \
+                             on without it"
+                        ));
+                        return Some(None);
+                    }
+                    Ok(Err(err)) => {
                         self.complain(&format!("cannot lock {path}: {err}"));
                         return Some(None);
                     }

@@ -16,7 +16,7 @@ use crate::run::cycle::Report;
 const PAUSE_MIN: TimeDelta = TimeDelta::seconds(15);
 /// The pause after a cycle that made something is no shorter: listings may not show it before
 /// (EC2 API reference, "Eventual consistency"), and the next cycle would make it again.
-const UNSEEN_FOR: TimeDelta = TimeDelta::minutes(1);
+pub const UNSEEN_FOR: TimeDelta = TimeDelta::minutes(1);
 
 /// Pauses between cycles, which grow while nothing happens.
 #[derive(Debug)]
@@ -103,7 +103,8 @@ fn is_troubled(report: &Report) -> bool {
         || report.plan.notes.iter().any(|note| note.severity == Severity::Fatal)
 }
 
-fn makes_anything(report: &Report) -> bool {
+/// Returns true if a cycle made anything that listings may not show yet.
+pub fn makes_anything(report: &Report) -> bool {
     let ended = report.plan.actions.iter().zip(&report.outcomes);
     let mut done = ended.filter(|(_, outcome)| outcome.is_done()).map(|(action, _)| action);
     done.any(|action| action.as_creation().is_some() || action.as_copy().is_some())

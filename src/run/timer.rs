@@ -5,15 +5,17 @@ use chrono::{DateTime, Utc};
 
 use crate::run::clock::wall_clock;
 
-/// Waits until the machine's clock shows `at` or later, however it gets there.
+/// Waits until the machine's clock shows `at` or later, however it gets there, or until it is set:
+/// what was reckoned by the wrong clock may be wrong by years.
 ///
-/// Wakes the process at that instant, and when the clock is set; never in between.
+/// Wakes the process never in between.
 pub(super) async fn wall_clock_shows(at: DateTime<Utc>) {
-    while wall_clock() < at {
-        if let Err(err) = wait(at).await {
-            tracing::debug!(error = &err as &dyn std::error::Error, "no timer of the wall clock");
-            elapsed(at).await;
-        }
+    if at <= wall_clock() {
+        return;
+    }
+    if let Err(err) = wait(at).await {
+        tracing::debug!(error = &err as &dyn std::error::Error, "no timer of the wall clock");
+        elapsed(at).await;
     }
 }
 

@@ -59,6 +59,11 @@ impl Board {
         state.n_cycles
     }
 
+    /// Returns the number of the last cycle.
+    pub(super) fn n_cycles(&self) -> u64 {
+        self.lock().n_cycles
+    }
+
     /// Another process is in the way.
     pub(super) fn locked_out(&self, text: &str) {
         self.lock().phase = Phase::LockedOut(text.to_owned());

@@ -67,8 +67,8 @@ impl Server {
     }
 
     /// Closes the port; answers that are under way are given.
-    pub(super) async fn close(self) {
-        if let Some(task) = self.task {
+    pub(super) async fn close(&mut self) {
+        if let Some(task) = self.task.take() {
             task.abort();
             let _ = task.await;
         }

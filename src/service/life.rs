@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::domain::region::Region;
 use crate::report::metrics::Cycle;
 use crate::report::page::{AccountView, LastCycle};
 use crate::report::trouble::Trouble;
 use crate::report::{ExitCode, plan_text, run_text};
+use crate::run::look::{UNSEEN_FOR, makes_anything};
 use crate::run::notify::{After, Delivery, Notifier};
 use crate::run::{Account, Accounts, Looks, Plan, Present, Report, Request, Stop, WorldError};
 use crate::service::board::{Board, time};
@@ -32,6 +33,8 @@ pub(super) struct Life {
     pub(super) server: Server,
     pub(super) stop: Stop,
     pub(super) notifier: Notifier,
+    /// When the last cycle ended, if it made anything.
+    pub(super) made_at: Option<DateTime<Utc>>,
 }
 
 impl Life {
@@ -44,17 +47,38 @@ impl Life {
             if self.stop.is_set() {
                 return;
             }
-            self.board.idle(wake_at);
-            let idle = self.stop.unless_set(self.accounts.idle_until(wake_at));
-            events.attend_until_reloaded(idle).await;
+            self.idle(events, &mut looks, wake_at).await;
+            // What woke it may have been a signal, or a clock that was set. What the last cycle
+            // made may not be listed yet, and the next one would make it again.
+            loop {
+                let (now, not_before) = (self.accounts.now(), self.not_before());
+                if not_before <= now || self.stop.is_set() {
+                    break;
+                }
+                self.tell_idle(not_before, self.board.n_cycles());
+                self.idle(events, &mut looks, not_before).await;
+            }
             if self.stop.is_set() {
                 return;
             }
-            if let Some(config) = events.take_fresh() {
-                self.follow(config).await;
-                looks.clear();
-            }
         }
+    }
+
+    /// Does nothing until `until`, or until there is another configuration, which is followed.
+    async fn idle(&mut self, events: &mut Events, looks: &mut Vec<Looks>, until: DateTime<Utc>) {
+        self.board.idle(until);
+        let idle = self.stop.unless_set(self.accounts.idle_until(until));
+        events.attend_until_reloaded(idle).await;
+        if let Some(config) = events.take_fresh().filter(|_| !self.stop.is_set()) {
+            self.follow(config).await;
+            looks.clear();
+        }
+    }
+
+    /// Returns before when no cycle may begin, whatever the clock shows now.
+    fn not_before(&self) -> DateTime<Utc> {
+        let now = self.accounts.now();
+        self.made_at.map_or(now, |made_at| (made_at + UNSEEN_FOR).min(now + UNSEEN_FOR))
     }
 
     /// Keeps the cycles of other processes and those of this configuration apart.
@@ -80,17 +104,35 @@ impl Life {
         }
         let listen = self.options.listen.unwrap_or(config.listen);
         if listen != self.server.listen() {
-            match Server::start(listen, &self.board, &*self.options.outlet).await {
-                Ok(server) => std::mem::replace(&mut self.server, server).close().await,
-                Err(err) => {
-                    let text = format!("{}; {} stays", chain(&err), self.server.listen());
-                    self.options.outlet.tell(&text);
-                    self.board.reloaded(Some(text));
-                }
-            }
+            self.listen(listen).await;
         }
         self.config = config;
         self.set_locks();
+    }
+
+    /// Listens somewhere else, or where it did if that cannot be.
+    async fn listen(&mut self, listen: Listen) {
+        let (board, outlet) = (Arc::clone(&self.board), Arc::clone(&self.options.outlet));
+        let before = self.server.listen();
+        let is_same_port = before.port().is_some_and(|port| listen.port() == Some(port));
+        if is_same_port {
+            // Two addresses of one port may exclude each other.
+            self.server.close().await;
+        }
+        match Server::start(listen, &board, &*outlet).await {
+            Ok(server) => std::mem::replace(&mut self.server, server).close().await,
+            Err(err) => {
+                let text = format!("the rest is followed, but {}; {before} stays", chain(&err));
+                outlet.tell(&text);
+                board.reloaded(Some(text));
+                if is_same_port {
+                    match Server::start(before, &board, &*outlet).await {
+                        Ok(server) => self.server = server,
+                        Err(err) => outlet.tell(&chain(&err)),
+                    }
+                }
+            }
+        }
     }
 
     /// Runs one cycle; returns when the next one is due.
@@ -119,6 +161,7 @@ impl Life {
         let look_at = match &reports {
             Ok(reports) => {
                 last.exit_codes = self.exit_codes(reports);
+                self.made_at = reports.iter().any(makes_anything).then_some(ended_at);
                 self.tell_reports(reports, told);
                 looks.resize_with(reports.len(), || Looks::up_to(LOOK_MAX));
                 let pairs = looks.iter_mut().zip(reports);
@@ -135,7 +178,7 @@ impl Life {
         // What came due during the cycle is due now.
         let slot = wake::next_wake_up(&self.config, now);
         let wake_at = slot.into_iter().chain(look_at).min().unwrap_or(ended_at + LOOK_MAX);
-        let wake_at = whole_second(wake_at);
+        let wake_at = whole_second(wake_at.max(self.not_before()));
         let seen = reports.as_ref().ok().map(|reports| self.seen(reports, &last));
         self.board.ended(last, seen);
         if let Ok(reports) = &reports {

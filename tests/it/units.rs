@@ -136,3 +136,13 @@ fn each_service_starts_a_command_that_exists() {
         }
     }
 }
+
+#[test]
+fn instances_of_the_template_do_not_want_the_same_address() {
+    let template = services().into_iter().find(|path| path.ends_with("snapkeep@.service")).unwrap();
+    let text = fs::read_to_string(template).unwrap();
+    assert!(values(&text, "Environment").any(|value| value == "SNAPKEEP_LISTEN=off"));
+    // What an administrator says comes later, and holds.
+    let at = |what| text.find(what).unwrap();
+    assert!(at("SNAPKEEP_LISTEN=off") < at("EnvironmentFile=-/etc/default/snapkeep-%i"));
+}

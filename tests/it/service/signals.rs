@@ -96,3 +96,37 @@ fn both_signals_end_an_idle_service_at_once() {
         assert_eq!(service.ended().0, Some(0), "{name}");
     }
 }
+
+#[test]
+fn another_address_of_the_same_port_is_listened_on_after_a_reload() {
+    let with_listen = |listen: &str| format!("{DAILY}\n[service]\nlisten = \"{listen}\"\n");
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let home = Home::new(&with_listen(&format!("127.0.0.1:{port}")));
+    let mut service =
+        super::Service::start(home.command("--sandbox serve --clock stdin"), super::START);
+    service.idle();
+    // The one excludes the other.
+    home.configure(&with_listen(&format!("0.0.0.0:{port}")));
+    service.signal("-HUP");
+    service.hear(&format!("listening on http://0.0.0.0:{port}/"));
+    service.idle();
+    assert_eq!(service.health().0, 200);
+    assert_eq!(service.stop().0, Some(0));
+}
+
+#[test]
+fn a_reload_right_after_something_was_made_waits_until_listings_show_it() {
+    let home = Home::new(DAILY);
+    let mut service = home.serve("--sandbox=account.json", "");
+    let until = service.idle();
+    assert_eq!(service.health().1["last_cycle"]["number"], 1);
+    service.signal("-HUP");
+    service.hear("is read again");
+    // The clock stands still, so the next cycle has not come, though it was reloaded.
+    let again = service.hear("idle until ");
+    assert!(again.contains("cycle 1 done"), "{again}");
+    service.feed(&until);
+    assert!(service.hear("idle until ").contains("cycle 2 done"));
+    assert_eq!(service.stop().0, Some(0));
+}
