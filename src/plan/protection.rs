@@ -232,12 +232,14 @@ fn due(policy: &RegionalPolicy, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     Some(slot)
 }
 
-/// Returns the newest complete point of a lineage up to `now`.
+/// Returns the newest complete point of a lineage up to `now`. A slot in the future is a clock's
+/// mistake and fills nothing.
 fn newest_complete<'l, 'a>(
     lineage: &'l JudgedLineage<'a>,
     now: DateTime<Utc>,
 ) -> Option<&'l Point<'a>> {
-    let is_there = |point: &&Point<'_>| point.state == PointState::Complete && point.time <= now;
+    let is_past = |point: &Point<'_>| point.time <= now && point.slot_or_time() <= now;
+    let is_there = |point: &&Point<'_>| point.state == PointState::Complete && is_past(point);
     lineage.standing().map(|(point, _)| point).rev().find(is_there)
 }
 

@@ -165,6 +165,33 @@ fn only_complete_points_count() {
 }
 
 #[test]
+fn a_slot_in_the_future_fills_nothing() {
+    for (points, expected) in [
+        (&[("08-01 03:00", DONE)][..], "newest - due 2026-11-21 03:00Z: unprotected -"),
+        (
+            &[("08-01 03:00", DONE), ("11-20 03:00", DONE)],
+            "newest 2026-11-20 03:00Z due 2026-11-21 03:00Z: unprotected 2026-11-21 09:00Z",
+        ),
+        (
+            &[("08-01 03:00", DONE), ("11-21 03:00", DONE)],
+            "newest 2026-11-21 03:00Z due 2026-11-21 03:00Z: protected",
+        ),
+    ] {
+        let mut account = account(Facts { points, ..NOBODY_KNOWS });
+        // Made while a clock was a year ahead: EC2 tells the true start.
+        let region = account.regions.values_mut().next().unwrap();
+        let snapshot = &mut region.snapshots[0];
+        let ahead = "2027-08-01T03:00:00Z";
+        let kept = snapshot.tags.iter().filter(|(key, _)| *key != tags::SLOT);
+        snapshot.tags = kept.chain([(tags::SLOT, ahead)]).collect();
+        snapshot.description = format!("snapkeep servers i-00000001 {ahead}").into();
+        let request = Request::at(at("11-21 09:30"));
+        let found = lines(&plan(&config(DAILY), &account, &request));
+        assert_eq!(found.trim_end(), format!("i-00000001 {expected}"));
+    }
+}
+
+#[test]
 fn what_was_made_since_is_new_until_its_first_slot_is_over() {
     let weekly = DAILY.replace("* * *", "* * mon");
     let no_schedule = "select = { resource = \"instance\" }";
