@@ -213,10 +213,9 @@ impl<'p, 'a> Pass<'p, 'a> {
 }
 
 fn state_of_copies(asked: Asked, newest: Option<DateTime<Utc>>) -> ProtectionState {
-    match (newest, asked.due) {
-        (Some(newest), Some(due)) if due <= newest => ProtectionState::Protected,
-        (_, Some(_)) => ProtectionState::Unprotected { since: asked.missed_since },
-        (Some(_), None) => ProtectionState::Protected,
+    match (asked.missed_since, asked.due.or(newest)) {
+        (Some(since), _) => ProtectionState::Unprotected { since: Some(since) },
+        (None, Some(_)) => ProtectionState::Protected,
         (None, None) => ProtectionState::New { first_due: asked.first_due },
     }
 }
