@@ -14,6 +14,7 @@ use crate::config::{CopyRule, RegionalPolicy};
 use crate::domain::inventory::{InstanceState, Listing};
 use crate::domain::source::Source;
 use crate::plan::copies::{Asked, Demands, copies_key};
+use crate::plan::create;
 use crate::plan::lineage::{LineageKey, LineageKind};
 use crate::plan::model::{Protection, ProtectionState};
 use crate::plan::point::{Point, PointState};
@@ -57,8 +58,20 @@ impl<'p, 'a> Pass<'p, 'a> {
         self.found
     }
 
-    /// Tells what `candidate` has, here and where its copies go.
+    /// Tells what `candidate` has, here and where its copies go; of what no point can be made, which
+    /// the plan warns of, only the copies of points from before.
     pub fn source(&mut self, candidate: &Candidate<'_>, lineage: Option<&JudgedLineage<'_>>) {
+        let can_be_made = create::can_be_made(self.policy, candidate);
+        if can_be_made {
+            self.points(candidate, lineage);
+        }
+        if can_be_made || lineage.is_some() {
+            self.copies(candidate.source);
+        }
+    }
+
+    /// Tells what `candidate` has where it is.
+    fn points(&mut self, candidate: &Candidate<'_>, lineage: Option<&JudgedLineage<'_>>) {
         let newest = lineage.and_then(|lineage| newest_complete(lineage, self.world.request.now));
         let state = match gap_of(self.scene) {
             Some(gap) => ProtectionState::Unknown(gap),
@@ -74,7 +87,6 @@ impl<'p, 'a> Pass<'p, 'a> {
             due: self.due,
             state,
         });
-        self.copies(candidate.source);
     }
 
     /// Tells what a policy that makes no points has of copies: of the families that it selects, else

@@ -245,6 +245,44 @@ fn a_start_makes_new_only_what_is_not_selected_while_stopped() {
 }
 
 #[test]
+fn of_what_no_point_can_be_made_none_is_asked_for() {
+    let images = format!("kind = \"images\"\n{DAILY}");
+    let no_root = format!("{DAILY}\nvolumes = {{ boot = false }}");
+    let copied = |policy: &str| {
+        format!("{policy}\nretention = {{ daily = 3 }}\n[[policy.copy]]\nto = \"us-east-1\"")
+    };
+    let points = &[("11-20 03:00", DONE)];
+    let (own, copy) = ("i-00000001 newest 2026-11-20", "i-00000001 newest -");
+    for (policy, is_store, points, expected, warning) in [
+        (&copied(DAILY), true, &points[..], &[own, copy][..], ""),
+        (&copied(&images), false, points, &[own, copy], ""),
+        (&copied(&images), true, points, &[copy], ""),
+        (&copied(&images), true, &[], &[], "an instance store"),
+        (&copied(&no_root), false, points, &[copy], "chooses none of its volumes"),
+        (&no_root, false, points, &[], "chooses none of its volumes"),
+        (&no_root, false, &[], &[], "chooses none of its volumes"),
+    ] {
+        let mut account = account(Facts { points, ..NOBODY_KNOWS });
+        let observed = account.regions.values_mut().next().unwrap();
+        observed.instances[0].is_instance_store = is_store;
+        let plan = plan(&config(policy), &account, &Request::at(at("11-20 12:00")));
+        let found = lines(&plan);
+        let context = format!("{policy} {is_store} {points:?}:\n{found}");
+        assert_eq!(found.lines().count(), expected.len(), "{context}");
+        for (line, expected) in found.lines().zip(expected) {
+            assert!(line.starts_with(expected), "{context}");
+        }
+        let mut notes = plan.notes.iter();
+        assert!(warning.is_empty() || notes.any(|n| n.message.contains(warning)), "{context}");
+    }
+    // Of a volume that was not seen nobody knows whether it is chosen.
+    let mut account = account(NOBODY_KNOWS);
+    account.regions.values_mut().next().unwrap().volumes.clear();
+    let plan = plan(&config(&no_root), &account, &Request::at(at("11-20 12:00")));
+    assert_eq!(lines(&plan).trim_end(), "i-00000001 newest - due 2026-11-20 03:00Z: unprotected -");
+}
+
+#[test]
 fn slots_and_grace_follow_the_local_clock_through_its_changes() {
     let of = |schedule: &str, grace: &str| {
         format!(
