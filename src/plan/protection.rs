@@ -22,6 +22,11 @@ use crate::plan::scene::{Scene, World};
 use crate::plan::select::{self, Candidate};
 use crate::plan::verdict::JudgedLineage;
 
+/// So long after the first slot that it missed, a start makes an instance new, where only what runs
+/// is selected: EC2 does not tell how long it was stopped, and a start each morning must not hide
+/// for ever that no point is ever made. Weekends and most holidays are shorter.
+const STOPPED_MAX: TimeDelta = TimeDelta::days(7);
+
 /// What one policy protects in one region.
 #[derive(Debug)]
 pub struct Pass<'p, 'a> {
@@ -156,8 +161,9 @@ impl<'p, 'a> Pass<'p, 'a> {
         // Whoever selects what runs asks nothing of what does not: it is asked from its start on.
         let started_at = candidate.instance.and_then(|instance| instance.launched_at);
         let is_left_out_stopped = !self.policy.select.states.contains(&InstanceState::Stopped);
+        let may_have_been_stopped = since.is_some_and(|since| now - since < STOPPED_MAX);
         let first_due = started_at.map(|at| grace.end(at, zone)).filter(|end| now < *end);
-        match first_due.filter(|_| is_left_out_stopped) {
+        match first_due.filter(|_| is_left_out_stopped && may_have_been_stopped) {
             Some(first_due) => ProtectionState::New { first_due: Some(first_due) },
             None => ProtectionState::Unprotected { since },
         }

@@ -225,22 +225,40 @@ fn without_a_schedule_any_point_protects() {
 #[test]
 fn a_start_makes_new_only_what_is_not_selected_while_stopped() {
     let running = DAILY.replace("\"instance\"", "\"instance\", states = [\"running\"]");
-    let long_ago = Facts {
-        since: Some("01-01 00:00"),
+    let facts = Facts {
+        since: Some("11-15 00:00"),
         launched: Some("11-20 08:00"),
-        points: &[("10-01 03:00", DONE)],
+        points: &[("11-16 03:00", DONE)],
     };
     for (policy, now, expected) in [
-        (DAILY, "11-20 09:30", "unprotected 2026-10-02 09:00Z"),
+        (DAILY, "11-20 09:30", "unprotected 2026-11-17 09:00Z"),
         (&running, "11-20 09:30", "new 2026-11-20 14:00Z"),
-        (&running, "11-20 14:00", "unprotected 2026-10-02 09:00Z"),
+        (&running, "11-20 14:00", "unprotected 2026-11-17 09:00Z"),
     ] {
-        let found = check(policy, long_ago, now);
+        let found = check(policy, facts, now);
         assert!(found.ends_with(expected), "{policy} {now}: {found}");
         // Nor does it without any point: a start renews LaunchTime, not the attachment.
-        let found = check(policy, Facts { points: &[], ..long_ago }, now);
-        let expected = expected.replace("2026-10-02 09", "2026-01-01 00");
+        let found = check(policy, Facts { points: &[], ..facts }, now);
+        let expected = expected.replace("2026-11-17 09", "2026-11-15 00");
         assert!(found.ends_with(&expected), "{policy} {now}: {found}");
+    }
+}
+
+#[test]
+fn a_start_each_morning_does_not_hide_that_no_point_is_ever_made() {
+    let running = DAILY.replace("\"instance\"", "\"instance\", states = [\"running\"]");
+    let at_nine = |points, launched| {
+        let facts = Facts { since: Some("01-01 00:00"), launched: Some(launched), points };
+        check(&running, facts, &launched.replace("08:00", "09:30"))
+    };
+    for (points, launched, expected) in [
+        (&[][..], "11-20 08:00", "unprotected 2026-01-01 00:00Z"),
+        (&[("11-13 03:00", DONE)], "11-20 08:00", "new 2026-11-20 14:00Z"),
+        (&[("11-13 03:00", DONE)], "11-21 08:00", "unprotected 2026-11-14 09:00Z"),
+        (&[("01-12 03:00", DONE)], "11-20 08:00", "unprotected 2026-01-13 09:00Z"),
+    ] {
+        let found = at_nine(points, launched);
+        assert!(found.ends_with(expected), "{points:?} {launched}: {found}");
     }
 }
 
