@@ -40,7 +40,7 @@ pub type Debts = HashMap<(Region, LineageKey, Identity), Owed>;
 pub struct Asked {
     /// The newest point of which a copy must be complete: `copy_grace` is over.
     pub due: Option<DateTime<Utc>>,
-    /// When `copy_grace` was over for the oldest point that is newer than any complete copy.
+    /// When `copy_grace` was over for the oldest point that lacks its complete copy, if it is.
     pub missed_since: Option<DateTime<Utc>>,
     /// When it is over for the oldest point of which nothing is asked yet.
     pub first_due: Option<DateTime<Utc>>,
@@ -153,10 +153,8 @@ impl<'p, 'a> Pass<'p, 'a> {
             given_up.extend(self::given_up(self.scene.region, Role::Encrypted, forms));
         }
         let wanted = self.wanted(rule, destination, there, &copies, &given_up);
-        if destination.is_some() {
-            let way = (self.scene.region, self.lineage.key, rule.to);
-            found.demands.insert(way, self.asked(&wanted, &copies));
-        }
+        let mut demand = self.asked(&wanted);
+        let mut oldest_unfinished = None;
         let mut asked = BTreeSet::new();
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
@@ -177,6 +175,7 @@ impl<'p, 'a> Pass<'p, 'a> {
                 continue;
             }
             owed.unfinished.insert(rule.to);
+            oldest_unfinished = oldest_unfinished.or(Some(point.time));
             // Nothing is judged by a listing that is cut off.
             if has_gap(self.scene) {
                 continue;
@@ -190,27 +189,36 @@ impl<'p, 'a> Pass<'p, 'a> {
             let is_first = |m: &Missing<'p, 'a>| asked.insert((point.identity, m.parent.volume_id));
             found.missing.extend(of_use.filter(is_first));
         }
+        if let Some(destination) = destination {
+            demand.missed_since =
+                oldest_unfinished.and_then(|time| self.copy_grace_over(time).ok());
+            let way = (self.scene.region, self.lineage.key, destination.region);
+            found.demands.insert(way, demand);
+        }
     }
 
-    /// Returns what is asked by now, where the rule wants copies of `wanted`, in order of time.
-    fn asked(self, wanted: &[&'p Point<'a>], copies: &Copies<'p, 'a>) -> Asked {
-        let (grace, zone) = (self.policy.copy_grace, self.policy.timezone);
-        let complete = copies.values().flatten().filter(|c| c.state == PointState::Complete);
-        let newest = complete.map(|copy| copy.time).max();
+    /// Returns what is asked by now, where the rule wants copies of `wanted`, in order of time; not
+    /// what of it is missed.
+    fn asked(self, wanted: &[&'p Point<'a>]) -> Asked {
         let mut asked = Asked::default();
-        for point in wanted.iter().rev() {
-            let end = grace.end(point.time, zone);
-            if self.world.request.now < end {
-                asked.first_due = Some(end);
-                continue;
+        // A slot in the future is a clock's mistake, and its point protects nothing.
+        let is_past = |point: &&&Point<'_>| point.slot_or_time() <= self.world.request.now;
+        for point in wanted.iter().rev().filter(is_past) {
+            match self.copy_grace_over(point.time) {
+                Ok(_) => {
+                    asked.due = Some(point.time);
+                    break;
+                }
+                Err(end) => asked.first_due = Some(end),
             }
-            asked.due = asked.due.or(Some(point.time));
-            if Some(point.time) <= newest {
-                break;
-            }
-            asked.missed_since = Some(end);
         }
         asked
+    }
+
+    /// Returns when `copy_grace` was over for a point of `time`; as an error when it will be.
+    fn copy_grace_over(self, time: DateTime<Utc>) -> Result<DateTime<Utc>, DateTime<Utc>> {
+        let end = self.policy.copy_grace.end(time, self.policy.timezone);
+        if end <= self.world.request.now { Ok(end) } else { Err(end) }
     }
 
     /// Returns the complete points of which the rule wants a copy.

@@ -126,8 +126,8 @@ pub fn create(
     if volumes.is_empty() {
         return Creation::default();
     }
-    if let Some(warning) = why_no_image(place, candidate) {
-        return Creation::warns(warning);
+    if let Some(why) = why_no_image(place.policy, candidate) {
+        return Creation::warns(format!("{}: {why}", candidate.source));
     }
     let attempt = match due_attempt(place, lineage) {
         Ok(attempt) => attempt,
@@ -153,21 +153,23 @@ pub fn create(
     Creation { actions, in_the_way, warning: tags.warning.clone(), ..Creation::default() }
 }
 
+/// Returns false if `policy` and EC2 make no point of `candidate`, whenever it is due.
+pub fn can_be_made(policy: &RegionalPolicy, candidate: &Candidate<'_>) -> bool {
+    // What was not seen may be chosen.
+    let is_chosen = !candidate.volumes.is_empty() && why_no_image(policy, candidate).is_none();
+    is_chosen || !candidate.unseen.is_empty()
+}
+
 /// Returns why EC2 makes no image of the candidate as the policy wants it.
-fn why_no_image(place: Place<'_>, candidate: &Candidate<'_>) -> Option<String> {
-    let instance = candidate.instance.filter(|_| place.policy.kind == Kind::Images)?;
-    let source = candidate.source;
+fn why_no_image(policy: &RegionalPolicy, candidate: &Candidate<'_>) -> Option<&'static str> {
+    let instance = candidate.instance.filter(|_| policy.kind == Kind::Images)?;
     if instance.is_instance_store {
-        let why = "its root device is an instance store, of which CreateImage makes no image";
-        return Some(format!("{source}: {why}"));
+        return Some("its root device is an instance store, of which CreateImage makes no image");
     }
     let root = instance.volumes.iter().find(|a| Some(&a.device) == instance.root_device.as_ref());
     let is_chosen = |id| candidate.volumes.iter().any(|volume| volume.id == id);
-    if root.is_some_and(|root| !is_chosen(root.volume_id)) {
-        let why = "`volumes` leaves out its root volume, without which there is no image";
-        return Some(format!("{source}: {why}"));
-    }
-    None
+    let is_left_out = root.is_some_and(|root| !is_chosen(root.volume_id));
+    is_left_out.then_some("`volumes` leaves out its root volume, without which there is no image")
 }
 
 /// Returns the newest point that fills a slot up to now.

@@ -14,12 +14,18 @@ use crate::config::{CopyRule, RegionalPolicy};
 use crate::domain::inventory::{InstanceState, Listing};
 use crate::domain::source::Source;
 use crate::plan::copies::{Asked, Demands, copies_key};
+use crate::plan::create;
 use crate::plan::lineage::{LineageKey, LineageKind};
 use crate::plan::model::{Protection, ProtectionState};
 use crate::plan::point::{Point, PointState};
 use crate::plan::scene::{Scene, World};
 use crate::plan::select::{self, Candidate};
 use crate::plan::verdict::JudgedLineage;
+
+/// So long after the first slot that it missed, a start makes an instance new, where only what runs
+/// is selected: EC2 does not tell how long it was stopped, and a start each morning must not hide
+/// for ever that no point is ever made. Weekends and most holidays are shorter.
+const STOPPED_MAX: TimeDelta = TimeDelta::days(7);
 
 /// What one policy protects in one region.
 #[derive(Debug)]
@@ -57,8 +63,20 @@ impl<'p, 'a> Pass<'p, 'a> {
         self.found
     }
 
-    /// Tells what `candidate` has, here and where its copies go.
+    /// Tells what `candidate` has, here and where its copies go; of what no point can be made, which
+    /// the plan warns of, only the copies of points from before.
     pub fn source(&mut self, candidate: &Candidate<'_>, lineage: Option<&JudgedLineage<'_>>) {
+        let can_be_made = create::can_be_made(self.policy, candidate);
+        if can_be_made {
+            self.points(candidate, lineage);
+        }
+        if can_be_made || lineage.is_some() {
+            self.copies(candidate.source);
+        }
+    }
+
+    /// Tells what `candidate` has where it is.
+    fn points(&mut self, candidate: &Candidate<'_>, lineage: Option<&JudgedLineage<'_>>) {
         let newest = lineage.and_then(|lineage| newest_complete(lineage, self.world.request.now));
         let state = match gap_of(self.scene) {
             Some(gap) => ProtectionState::Unknown(gap),
@@ -74,7 +92,6 @@ impl<'p, 'a> Pass<'p, 'a> {
             due: self.due,
             state,
         });
-        self.copies(candidate.source);
     }
 
     /// Tells what a policy that makes no points has of copies: of the families that it selects, else
@@ -144,8 +161,9 @@ impl<'p, 'a> Pass<'p, 'a> {
         // Whoever selects what runs asks nothing of what does not: it is asked from its start on.
         let started_at = candidate.instance.and_then(|instance| instance.launched_at);
         let is_left_out_stopped = !self.policy.select.states.contains(&InstanceState::Stopped);
+        let may_have_been_stopped = since.is_some_and(|since| now - since < STOPPED_MAX);
         let first_due = started_at.map(|at| grace.end(at, zone)).filter(|end| now < *end);
-        match first_due.filter(|_| is_left_out_stopped) {
+        match first_due.filter(|_| is_left_out_stopped && may_have_been_stopped) {
             Some(first_due) => ProtectionState::New { first_due: Some(first_due) },
             None => ProtectionState::Unprotected { since },
         }
@@ -213,10 +231,9 @@ impl<'p, 'a> Pass<'p, 'a> {
 }
 
 fn state_of_copies(asked: Asked, newest: Option<DateTime<Utc>>) -> ProtectionState {
-    match (newest, asked.due) {
-        (Some(newest), Some(due)) if due <= newest => ProtectionState::Protected,
-        (_, Some(_)) => ProtectionState::Unprotected { since: asked.missed_since },
-        (Some(_), None) => ProtectionState::Protected,
+    match (asked.missed_since, asked.due.or(newest)) {
+        (Some(since), _) => ProtectionState::Unprotected { since: Some(since) },
+        (None, Some(_)) => ProtectionState::Protected,
         (None, None) => ProtectionState::New { first_due: asked.first_due },
     }
 }
@@ -232,12 +249,14 @@ fn due(policy: &RegionalPolicy, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     Some(slot)
 }
 
-/// Returns the newest complete point of a lineage up to `now`.
+/// Returns the newest complete point of a lineage up to `now`. A slot in the future is a clock's
+/// mistake and fills nothing.
 fn newest_complete<'l, 'a>(
     lineage: &'l JudgedLineage<'a>,
     now: DateTime<Utc>,
 ) -> Option<&'l Point<'a>> {
-    let is_there = |point: &&Point<'_>| point.state == PointState::Complete && point.time <= now;
+    let is_past = |point: &Point<'_>| point.time <= now && point.slot_or_time() <= now;
+    let is_there = |point: &&Point<'_>| point.state == PointState::Complete && is_past(point);
     lineage.standing().map(|(point, _)| point).rev().find(is_there)
 }
 

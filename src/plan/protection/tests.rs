@@ -165,6 +165,33 @@ fn only_complete_points_count() {
 }
 
 #[test]
+fn a_slot_in_the_future_fills_nothing() {
+    for (points, expected) in [
+        (&[("08-01 03:00", DONE)][..], "newest - due 2026-11-21 03:00Z: unprotected -"),
+        (
+            &[("08-01 03:00", DONE), ("11-20 03:00", DONE)],
+            "newest 2026-11-20 03:00Z due 2026-11-21 03:00Z: unprotected 2026-11-21 09:00Z",
+        ),
+        (
+            &[("08-01 03:00", DONE), ("11-21 03:00", DONE)],
+            "newest 2026-11-21 03:00Z due 2026-11-21 03:00Z: protected",
+        ),
+    ] {
+        let mut account = account(Facts { points, ..NOBODY_KNOWS });
+        // Made while a clock was a year ahead: EC2 tells the true start.
+        let region = account.regions.values_mut().next().unwrap();
+        let snapshot = &mut region.snapshots[0];
+        let ahead = "2027-08-01T03:00:00Z";
+        let kept = snapshot.tags.iter().filter(|(key, _)| *key != tags::SLOT);
+        snapshot.tags = kept.chain([(tags::SLOT, ahead)]).collect();
+        snapshot.description = format!("snapkeep servers i-00000001 {ahead}").into();
+        let request = Request::at(at("11-21 09:30"));
+        let found = lines(&plan(&config(DAILY), &account, &request));
+        assert_eq!(found.trim_end(), format!("i-00000001 {expected}"));
+    }
+}
+
+#[test]
 fn what_was_made_since_is_new_until_its_first_slot_is_over() {
     let weekly = DAILY.replace("* * *", "* * mon");
     let no_schedule = "select = { resource = \"instance\" }";
@@ -198,23 +225,79 @@ fn without_a_schedule_any_point_protects() {
 #[test]
 fn a_start_makes_new_only_what_is_not_selected_while_stopped() {
     let running = DAILY.replace("\"instance\"", "\"instance\", states = [\"running\"]");
-    let long_ago = Facts {
-        since: Some("01-01 00:00"),
+    let facts = Facts {
+        since: Some("11-15 00:00"),
         launched: Some("11-20 08:00"),
-        points: &[("10-01 03:00", DONE)],
+        points: &[("11-16 03:00", DONE)],
     };
     for (policy, now, expected) in [
-        (DAILY, "11-20 09:30", "unprotected 2026-10-02 09:00Z"),
+        (DAILY, "11-20 09:30", "unprotected 2026-11-17 09:00Z"),
         (&running, "11-20 09:30", "new 2026-11-20 14:00Z"),
-        (&running, "11-20 14:00", "unprotected 2026-10-02 09:00Z"),
+        (&running, "11-20 14:00", "unprotected 2026-11-17 09:00Z"),
     ] {
-        let found = check(policy, long_ago, now);
+        let found = check(policy, facts, now);
         assert!(found.ends_with(expected), "{policy} {now}: {found}");
         // Nor does it without any point: a start renews LaunchTime, not the attachment.
-        let found = check(policy, Facts { points: &[], ..long_ago }, now);
-        let expected = expected.replace("2026-10-02 09", "2026-01-01 00");
+        let found = check(policy, Facts { points: &[], ..facts }, now);
+        let expected = expected.replace("2026-11-17 09", "2026-11-15 00");
         assert!(found.ends_with(&expected), "{policy} {now}: {found}");
     }
+}
+
+#[test]
+fn a_start_each_morning_does_not_hide_that_no_point_is_ever_made() {
+    let running = DAILY.replace("\"instance\"", "\"instance\", states = [\"running\"]");
+    let at_nine = |points, launched| {
+        let facts = Facts { since: Some("01-01 00:00"), launched: Some(launched), points };
+        check(&running, facts, &launched.replace("08:00", "09:30"))
+    };
+    for (points, launched, expected) in [
+        (&[][..], "11-20 08:00", "unprotected 2026-01-01 00:00Z"),
+        (&[("11-13 03:00", DONE)], "11-20 08:00", "new 2026-11-20 14:00Z"),
+        (&[("11-13 03:00", DONE)], "11-21 08:00", "unprotected 2026-11-14 09:00Z"),
+        (&[("01-12 03:00", DONE)], "11-20 08:00", "unprotected 2026-01-13 09:00Z"),
+    ] {
+        let found = at_nine(points, launched);
+        assert!(found.ends_with(expected), "{points:?} {launched}: {found}");
+    }
+}
+
+#[test]
+fn of_what_no_point_can_be_made_none_is_asked_for() {
+    let images = format!("kind = \"images\"\n{DAILY}");
+    let no_root = format!("{DAILY}\nvolumes = {{ boot = false }}");
+    let copied = |policy: &str| {
+        format!("{policy}\nretention = {{ daily = 3 }}\n[[policy.copy]]\nto = \"us-east-1\"")
+    };
+    let points = &[("11-20 03:00", DONE)];
+    let (own, copy) = ("i-00000001 newest 2026-11-20", "i-00000001 newest -");
+    for (policy, is_store, points, expected, warning) in [
+        (&copied(DAILY), true, &points[..], &[own, copy][..], ""),
+        (&copied(&images), false, points, &[own, copy], ""),
+        (&copied(&images), true, points, &[copy], ""),
+        (&copied(&images), true, &[], &[], "an instance store"),
+        (&copied(&no_root), false, points, &[copy], "chooses none of its volumes"),
+        (&no_root, false, points, &[], "chooses none of its volumes"),
+        (&no_root, false, &[], &[], "chooses none of its volumes"),
+    ] {
+        let mut account = account(Facts { points, ..NOBODY_KNOWS });
+        let observed = account.regions.values_mut().next().unwrap();
+        observed.instances[0].is_instance_store = is_store;
+        let plan = plan(&config(policy), &account, &Request::at(at("11-20 12:00")));
+        let found = lines(&plan);
+        let context = format!("{policy} {is_store} {points:?}:\n{found}");
+        assert_eq!(found.lines().count(), expected.len(), "{context}");
+        for (line, expected) in found.lines().zip(expected) {
+            assert!(line.starts_with(expected), "{context}");
+        }
+        let mut notes = plan.notes.iter();
+        assert!(warning.is_empty() || notes.any(|n| n.message.contains(warning)), "{context}");
+    }
+    // Of a volume that was not seen nobody knows whether it is chosen.
+    let mut account = account(NOBODY_KNOWS);
+    account.regions.values_mut().next().unwrap().volumes.clear();
+    let plan = plan(&config(&no_root), &account, &Request::at(at("11-20 12:00")));
+    assert_eq!(lines(&plan).trim_end(), "i-00000001 newest - due 2026-11-20 03:00Z: unprotected -");
 }
 
 #[test]

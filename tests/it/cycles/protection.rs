@@ -9,8 +9,8 @@ use snapkeep::plan::{Plan, ProtectionState, Request};
 use snapkeep::report::ExitCode;
 use snapkeep::report::status::Status;
 
-use super::copies::{KINDS, Kind, TO_US, hourly, settle};
-use super::world::{DAILY, Server, TWO_REGIONS, World, eu, t, us};
+use super::copies::{KINDS, Kind, TO_US, copies, hourly, lose, settle};
+use super::world::{DAILY, Server, TWO_REGIONS, World, eu, notes, t, us};
 
 /// Where, how, and since when or for what reason; one place a line.
 fn lines(plan: &Plan) -> Vec<String> {
@@ -155,6 +155,44 @@ async fn a_copy_that_never_comes_is_told_beside_its_point() {
         );
         world.sandbox.clear_faults();
         hourly(&world, &config, 12).await;
+        assert_status(&world, &config, &good, ExitCode::Done).await;
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_is_missing_is_told_behind_newer_ones() {
+    for kind in KINDS {
+        let world = World::at("2026-11-20 03:00:00");
+        kind.source(&world);
+        let config = kind.policy("copy_grace = \"2 days\"", TO_US);
+        for day in 21..=25 {
+            settle(&world, &config).await;
+            world.wait_until(&format!("2026-11-{day} 03:00:00"));
+        }
+        settle(&world, &config).await;
+        let good = ["eu-west-1: protected", "eu-west-1 to us-east-1: protected"];
+        assert_status(&world, &config, &good, ExitCode::Done).await;
+        // Those of the 24th and, later, of the 23rd are lost; that of the 25th stays.
+        let lose_copies = |day: &str| {
+            let lost =
+                copies(&world, &us()).into_iter().filter(|copy| copy.name().starts_with(day));
+            for copy in lost {
+                lose(&world, &us(), copy.id);
+            }
+        };
+        for (day, since) in [("11-24", None), ("11-23", Some("2026-11-25 03:00Z"))] {
+            lose_copies(day);
+            let plan = world.plan(&config).await;
+            let alarm = "copies to us-east-1 unfinished or missing for longer than copy_grace: 1";
+            assert_eq!(notes(&plan).contains(alarm), since.is_some(), "{kind:?}");
+            let Some(since) = since else {
+                assert_status(&world, &config, &good, ExitCode::Done).await;
+                continue;
+            };
+            let late = format!("eu-west-1 to us-east-1: unprotected {since}");
+            assert_status(&world, &config, &[good[0], &late], ExitCode::Failed).await;
+        }
+        hourly(&world, &config, 6).await;
         assert_status(&world, &config, &good, ExitCode::Done).await;
     }
 }
