@@ -32,7 +32,8 @@ pub(super) async fn post(url: &Secret, body: &str, patience: Patience) -> Result
         let (client, target) = prepare(url)?;
         let Err(failure) = attempt(&client, &target, body, patience).await else { return Ok(()) };
         let Some(pause) = failure.again_after else { return Err(failure.why) };
-        if end <= Instant::now() + pause {
+        // What the other side asks for may be longer than time itself.
+        if Instant::now().checked_add(pause).is_none_or(|again_at| end <= again_at) {
             return Err(format!("{}; it asks to wait for {} s", failure.why, pause.as_secs()));
         }
         first = Some(failure.why);

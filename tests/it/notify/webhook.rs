@@ -103,6 +103,7 @@ async fn what_may_help_is_tried_once_more_and_nothing_else() {
     let ok = || Answer::Reply("200 OK", "ok");
     let busy = "429 Too Many Requests\r\nRetry-After: 0";
     let much_later = "429 Too Many Requests\r\nRetry-After: 3600";
+    let never = "503 Unavailable\r\nRetry-After: 18446744073709551615";
     let elsewhere = "302 Found\r\nLocation: http://127.0.0.1:9/";
     for (answers, n_requests, expected) in [
         (vec![Answer::Reply(busy, ""), ok()], 2, None),
@@ -118,6 +119,11 @@ async fn what_may_help_is_tried_once_more_and_nothing_else() {
             vec![Answer::Reply(much_later, "slow down"), ok()],
             1,
             Some("HTTP status 429: slow down; it asks to wait for 3600 s"),
+        ),
+        (
+            vec![Answer::Reply(never, ""), ok()],
+            1,
+            Some("HTTP status 503; it asks to wait for 18446744073709551615 s"),
         ),
         (
             vec![Answer::Reply("404 Not Found", "no_service"), ok()],
