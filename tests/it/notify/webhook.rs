@@ -46,7 +46,7 @@ impl Server {
                         let length = body.len();
                         write!(stream, "HTTP/1.1 {head}\r\nContent-Length: {length}\r\n\r\n{body}")
                     }
-                    Answer::Drip => write!(stream, "HTTP/1.1 500 x\r\nContent-Length: 9\r\n\r\nno"),
+                    Answer::Drip => write!(stream, "HTTP/1.1 404 x\r\nContent-Length: 9\r\n\r\nno"),
                     Answer::Hang | Answer::Cut => Ok(()),
                 };
                 if matches!(answer, Answer::Hang | Answer::Drip) {
@@ -113,12 +113,12 @@ async fn what_may_help_is_tried_once_more_and_nothing_else() {
         (
             vec![Answer::Reply("500 Oops", "\n boom \nmore"), Answer::Reply("500 Oops", "bang")],
             2,
-            Some("HTTP status 500: bang"),
+            Some("HTTP status 500"),
         ),
         (
             vec![Answer::Reply(much_later, "slow down"), ok()],
             1,
-            Some("HTTP status 429: slow down; it asks to wait for 3600 s"),
+            Some("HTTP status 429; it asks to wait for 3600 s"),
         ),
         (
             vec![Answer::Reply(never, ""), ok()],
@@ -128,7 +128,7 @@ async fn what_may_help_is_tried_once_more_and_nothing_else() {
         (
             vec![Answer::Reply("404 Not Found", "no_service"), ok()],
             1,
-            Some("HTTP status 404: no_service"),
+            Some("HTTP status 404"),
         ),
         (
             vec![Answer::Reply(elsewhere, ""), ok()],
@@ -136,9 +136,10 @@ async fn what_may_help_is_tried_once_more_and_nothing_else() {
             Some("HTTP status 302, a redirect, which is not followed"),
         ),
         (
-            vec![Answer::Reply("403 Forbidden", "\u{1b}[31mno s3cr3t-t0ken"), ok()],
+            // Nothing of what is said, which may be any part of the secret, also cut or escaped.
+            vec![Answer::Reply("403 Forbidden", "no s3cr3t-t0k, nor T0/B0"), ok()],
             1,
-            Some("HTTP status 403: \\u{1b}[31mno [hidden]"),
+            Some("HTTP status 403"),
         ),
     ] {
         let server = Server::start(answers);
@@ -154,11 +155,11 @@ async fn what_may_help_is_tried_once_more_and_nothing_else() {
 
 #[tokio::test]
 async fn whatever_hangs_is_given_up() {
-    for (answers, expected) in [
-        (vec![Answer::Hang], "no answer within 0.3 s"),
-        (vec![Answer::Drip], "no answer within 0.3 s"),
+    for (answer, expected) in [
+        (Answer::Hang, "no answer within 0.3 s"),
+        (Answer::Drip, "HTTP status 404"),
     ] {
-        let server = Server::start(answers);
+        let server = Server::start([answer]);
         let (arrival, _) = send(&notify(WEBHOOK), &server.url, IMPATIENT).await;
         assert_eq!(failed(&arrival), expected);
         assert_eq!(server.requests().len(), 1);
