@@ -333,6 +333,10 @@ pub fn webhook_url(
 
 fn read_secret(path: &Path) -> Result<Secret, String> {
     use std::io::Read as _;
+    // Whoever opens a FIFO waits for somebody to write, for ever.
+    if !std::fs::metadata(path).map_err(|err| err.to_string())?.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
     let file = std::fs::File::open(path).map_err(|err| err.to_string())?;
     let mut text = String::new();
     file.take(SECRET_BYTES_MAX).read_to_string(&mut text).map_err(|err| err.to_string())?;

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -204,6 +205,8 @@ fn a_secret_is_found_where_it_was_put() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("webhook-url"), "https://example.com/s3cr3t\n").unwrap();
     std::fs::write(dir.path().join("empty"), "\n").unwrap();
+    let fifo = dir.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let env = |name: &str| match name {
         "URL" => Some("https://example.com/s3cr3t".into()),
         "EMPTY" => Some("".into()),
@@ -221,6 +224,9 @@ fn a_secret_is_found_where_it_was_put() {
         (UrlSource::Env("EMPTY".to_owned()), "the environment has no EMPTY"),
         (UrlSource::Credential("empty".to_owned()), "it is empty"),
         (UrlSource::Credential("missing".to_owned()), "No such file"),
+        (UrlSource::File("/dev/null".into()), "cannot read `/dev/null`: it is no regular file"),
+        (UrlSource::File(dir.path().to_owned()), "it is no regular file"),
+        (UrlSource::File(fifo), "it is no regular file"),
         (UrlSource::File("/nowhere".into()), "cannot read `/nowhere`: No such file"),
     ] {
         let err = webhook_url(&source, env).unwrap_err();
