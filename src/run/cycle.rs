@@ -27,6 +27,7 @@ impl Report {
         };
         let plan = Plan {
             now: request.now,
+            account_name: config.account.clone(),
             config_digest: config.digest.clone(),
             notes: vec![note],
             ..Plan::default()

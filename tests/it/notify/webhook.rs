@@ -126,11 +126,7 @@ async fn what_may_help_is_tried_once_more_and_nothing_else() {
             1,
             Some("HTTP status 503; it asks to wait for 18446744073709551615 s"),
         ),
-        (
-            vec![Answer::Reply("404 Not Found", "no_service"), ok()],
-            1,
-            Some("HTTP status 404"),
-        ),
+        (vec![Answer::Reply("404 Not Found", "no_service"), ok()], 1, Some("HTTP status 404")),
         (
             vec![Answer::Reply(elsewhere, ""), ok()],
             1,
@@ -156,10 +152,9 @@ async fn what_may_help_is_tried_once_more_and_nothing_else() {
 
 #[tokio::test]
 async fn whatever_hangs_is_given_up() {
-    for (answer, expected) in [
-        (Answer::Hang, "no answer within 0.3 s"),
-        (Answer::Drip, "HTTP status 404"),
-    ] {
+    for (answer, expected) in
+        [(Answer::Hang, "no answer within 0.3 s"), (Answer::Drip, "HTTP status 404")]
+    {
         let server = Server::start([answer]);
         let (arrival, _) = send(&notify(WEBHOOK), &server.url, IMPATIENT).await;
         assert_eq!(failed(&arrival), expected);
