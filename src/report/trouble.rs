@@ -13,12 +13,13 @@ use crate::domain::event::Event;
 use crate::domain::region::Region;
 use crate::execute::Outcome;
 use crate::plan::reason::minute;
-use crate::plan::{Plan, Protection, ProtectionState, Severity};
+use crate::plan::{Action, Plan, Protection, ProtectionState, Severity};
 
 /// What one cycle planned and did in one account.
 #[derive(Debug, Clone, Copy)]
 pub struct Cycle<'a> {
-    /// What the account is called where there are several; none where there is only one.
+    /// What the configuration calls the account; none is the own one. Not its id, which may be
+    /// unknown now and then: a trouble is the same in each cycle.
     pub account: Option<&'a str>,
     /// Its plan.
     pub plan: &'a Plan,
@@ -142,13 +143,20 @@ impl Duty {
 
 /// Returns everything that is wrong after these cycles, in an order that is the same for the same.
 ///
-/// That is what makes exit codes 1, 3 and 4, and what is unprotected and not on its way; but for actions that were not begun (what stopped them
-/// is told, or the next cycle begins them) and for those that a later cycle of the same run made
-/// good.
+/// That is what makes exit codes 1, 3 and 4, and what is unprotected and not on its way; but for
+/// actions that were not begun (what stopped them is told, or the next cycle begins them) and for
+/// those that a later cycle of the same run made good.
 pub fn troubles(cycles: &[Cycle<'_>]) -> Vec<Trouble> {
     let mut all: Vec<Trouble> = cycles.iter().flat_map(of_cycle).collect();
     all.sort_by(|a, b| (a.kind, &a.place).cmp(&(b.kind, &b.place)));
     all
+}
+
+/// Returns what failed, and nothing of the plan: for cycles of which the last one has none.
+pub fn failures(cycle: &Cycle<'_>) -> Vec<Trouble> {
+    let mut found = BTreeMap::new();
+    failed(cycle, &mut found);
+    found.into_values().collect()
 }
 
 fn of_cycle(cycle: &Cycle<'_>) -> Vec<Trouble> {
@@ -185,10 +193,13 @@ fn unread(cycle: &Cycle<'_>, found: &mut Found) {
 }
 
 fn failed(cycle: &Cycle<'_>, found: &mut Found) {
-    // Of several cycles the last one counts.
-    let last: BTreeMap<String, usize> =
-        cycle.plan.actions.iter().enumerate().map(|(n, action)| (action.id(), n)).collect();
-    for (n, (action, outcome)) in cycle.plan.actions.iter().zip(cycle.outcomes).enumerate() {
+    let ended = || cycle.plan.actions.iter().zip(cycle.outcomes).enumerate();
+    // Of several cycles the last one counts that came to an end with the action.
+    let last: BTreeMap<String, usize> = ended()
+        .filter(|(_, (_, o))| !matches!(o, Outcome::NotStarted(_) | Outcome::Waits(_)))
+        .map(|(n, (action, _))| (action.id(), n))
+        .collect();
+    for (n, (action, outcome)) in ended() {
         let Outcome::Failed(failure) = outcome else { continue };
         if last.get(&action.id()) == Some(&n) {
             let region = cycle.place(action.region.as_str());
@@ -264,6 +275,14 @@ fn is_on_its_way(cycle: &Cycle<'_>, protection: &Protection) -> bool {
 impl Cycle<'_> {
     fn place(&self, region: &str) -> String {
         self.account.map_or(region.to_owned(), |account| format!("{region} of {account}"))
+    }
+
+    /// Returns true if an action was not begun, and so nobody knows whether it would have failed.
+    pub fn is_cut_short(&self) -> bool {
+        // Of several cycles the last one counts.
+        let ended = self.plan.actions.iter().map(Action::id).zip(self.outcomes);
+        let last: BTreeMap<String, &Outcome> = ended.collect();
+        last.values().any(|outcome| matches!(outcome, Outcome::NotStarted(_)))
     }
 
     /// Returns the account's id, where it is known.

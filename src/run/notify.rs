@@ -72,7 +72,7 @@ pub struct Occasion<'a> {
     pub cycles: &'a [Cycle<'a>],
     /// What is wrong beside, such as a configuration that cannot be used.
     pub troubles: Vec<Trouble>,
-    /// Whether the cycle was for some policies or regions only.
+    /// Whether the cycle was for some policies, regions or accounts only, or interrupted in one.
     pub is_partial: bool,
     /// The present instant.
     pub now: DateTime<Utc>,
@@ -118,9 +118,10 @@ impl Teller<'_> {
         let mut all = others;
         all.extend(troubles(cycles));
         let mut deliveries = self.tell_news(&all, cycles, is_partial, now, told).await;
-        // A summary says how everything is.
+        // A summary says how everything is: not that all is well, if nobody knows.
+        let is_known = !all.is_empty() || !are_cut_short(cycles);
         let slot = self.notify.summary.as_ref().and_then(|schedule| schedule.slot_at(now));
-        if let Some(slot) = slot.filter(|_| !is_partial && !cycles.is_empty()) {
+        if let Some(slot) = slot.filter(|_| !is_partial && is_known && !cycles.is_empty()) {
             let (is_due, next) = told.summary(slot);
             if is_due {
                 let message = Message::of_summary(&all, cycles);
@@ -146,7 +147,9 @@ impl Teller<'_> {
             all.iter().filter(|trouble| on.contains(&trouble.event())).cloned().collect();
         let keys: BTreeSet<String> = asked.iter().map(Trouble::key).collect();
         let repeat = Repeat { span: self.notify.repeat, timezone: self.notify.timezone };
-        let (news, next) = told.next(&keys, !is_partial, repeat, now);
+        // What was not reached may be as wrong as before.
+        let is_whole = !is_partial && !are_cut_short(cycles);
+        let (news, next) = told.next(&keys, is_whole, repeat, now);
         let message = match news {
             News::Trouble { since, recovered_at } => {
                 let before = match (since, recovered_at) {
@@ -291,6 +294,10 @@ impl fmt::Display for Channel {
     }
 }
 
+fn are_cut_short(cycles: &[Cycle<'_>]) -> bool {
+    cycles.iter().any(Cycle::is_cut_short)
+}
+
 fn arrival(res: Result<(), String>, is_sandbox: bool) -> Arrival {
     match res {
         Ok(()) if is_sandbox => Arrival::Rehearsed,
@@ -333,6 +340,10 @@ pub fn webhook_url(
 
 fn read_secret(path: &Path) -> Result<Secret, String> {
     use std::io::Read as _;
+    // Whoever opens a FIFO waits for somebody to write, for ever.
+    if !std::fs::metadata(path).map_err(|err| err.to_string())?.is_file() {
+        return Err("it is no regular file".to_owned());
+    }
     let file = std::fs::File::open(path).map_err(|err| err.to_string())?;
     let mut text = String::new();
     file.take(SECRET_BYTES_MAX).read_to_string(&mut text).map_err(|err| err.to_string())?;

@@ -1,4 +1,4 @@
-//! When the next slot of any policy is.
+//! When the next slot of any policy is, or the next summary.
 //!
 //! Only reads the configuration; what is due then, the planner decides.
 
@@ -15,10 +15,12 @@ use crate::report::page::Expected;
 const WITHOUT_SLOTS: TimeDelta = TimeDelta::hours(1);
 
 /// Returns the first slot after `now` of any policy in any of its regions, or the next look at what
-/// has none.
+/// has none, or the slot of the summary: a cycle tells it.
 pub(super) fn next_wake_up(config: &Config, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let variants = config.policies.iter().flat_map(variants);
-    variants.filter_map(|variant| wakes_after(variant, now)).min()
+    let summary = config.notify.as_ref().and_then(|notify| notify.summary.as_ref());
+    let summary = summary.and_then(|schedule| schedule.slot_after(now));
+    variants.filter_map(|variant| wakes_after(variant, now)).chain(summary).min()
 }
 
 /// Returns what a policy says in its regions, each variant once.
@@ -96,6 +98,8 @@ mod tests {
         let images = "[[policy]]\nname = 'golden'\nkind = 'images'\nregions = ['eu-west-1']\n\
             select = { resource = 'image', name = 'golden-*' }\n\
             encrypt = { kms_key = 'alias/backup' }\n";
+        let summary = "[notify]\non = ['summary']\nsummary = '0 8 * * *'\ntimezone = 'Asia/Seoul'\n\
+            [notify.command]\nrun = ['/usr/local/bin/page']\n";
         let berlin = DAILY.replace("'0 3 * * *'", "'30 2 * * *'\ntimezone = 'Europe/Berlin'");
         for (policies, now, expected) in [
             (DAILY.to_owned(), "11-20T02:59", "11-20T03:00"),
@@ -113,6 +117,9 @@ mod tests {
             (images.to_owned(), "11-20T04:10", "11-20T05:00"),
             (images.to_owned(), "11-20T05:00", "11-20T06:00"),
             (format!("{DAILY}{images}"), "11-20T02:10", "11-20T03:00"),
+            // Nothing is due at 23:00 UTC but the summary.
+            (format!("{DAILY}{summary}"), "11-20T03:00", "11-20T23:00"),
+            (format!("{DAILY}{summary}"), "11-20T23:00", "11-21T03:00"),
             // 29 March, 02:30 does not exist: the first instant after the gap.
             (berlin, "03-28T12:00", "03-29T01:00"),
         ] {

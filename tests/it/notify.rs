@@ -2,6 +2,7 @@
 
 mod command;
 mod messages;
+mod occasions;
 mod secrets;
 mod webhook;
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::config::{Config, Notify};
 use crate::report::Cycle;
-use crate::report::trouble::Trouble;
+use crate::report::trouble::{Trouble, failures};
 use crate::run::notify::{Delivery, Memory, Occasion, Patience, Secret, Teller, Told, webhook_url};
 use crate::run::{Accounts, Report, World};
 
@@ -46,23 +46,19 @@ impl Notifier {
         after: After<'_>,
     ) -> Vec<Delivery> {
         let Some(notify) = &config.notify else { return Vec::new() };
-        let After { reports, troubles, is_partial } = after;
-        // What was interrupted before its plan says nothing of the account.
-        let reports = || reports.iter().filter(|report| !report.is_interrupted);
-        let n_accounts = reports().count();
-        let id = |report: &Report| report.plan.account.clone().filter(|_| 1 < n_accounts);
-        let name = |report: &Report| report.plan.account_name.clone().or_else(|| id(report));
-        let names: Vec<_> = reports().map(name).collect();
-        let cycles = reports().zip(&names).map(|(report, name)| Cycle {
-            account: name.as_deref(),
-            plan: &report.plan,
-            outcomes: &report.outcomes,
-        });
-        let cycles: Vec<Cycle<'_>> = cycles.collect();
-        let judged: Option<DateTime<Utc>> = cycles.iter().map(|cycle| cycle.plan.now).max();
-        let Some(now) = judged else { return Vec::new() };
-        let is_partial = is_partial || accounts.are_some();
-        let occasion = Occasion { cycles: &cycles, troubles, is_partial, now };
+        let After { reports, mut troubles, is_partial } = after;
+        let now: Option<DateTime<Utc>> = reports.iter().map(|report| report.plan.now).max();
+        let Some(now) = now else { return Vec::new() };
+        let (interrupted, whole) = split(reports);
+        // What was interrupted before its plan says nothing of the account, but for what the cycles
+        // before it did.
+        let failures: Vec<Trouble> = interrupted.iter().flat_map(failures).collect();
+        if whole.is_empty() && failures.is_empty() {
+            return Vec::new();
+        }
+        troubles.extend(failures);
+        let is_partial = is_partial || accounts.are_some() || !interrupted.is_empty();
+        let occasion = Occasion { cycles: &whole, troubles, is_partial, now };
         let mut told = self.recall();
         let before = told.clone();
         let deliveries =
@@ -92,6 +88,16 @@ impl Notifier {
             );
         }
     }
+}
+
+/// Returns the cycles that were interrupted before their plan, and the others.
+fn split(reports: &[Report]) -> (Vec<Cycle<'_>>, Vec<Cycle<'_>>) {
+    let mut res = (Vec::new(), Vec::new());
+    for Report { plan, outcomes, is_interrupted } in reports {
+        let cycle = Cycle { account: plan.account_name.as_deref(), plan, outcomes };
+        if *is_interrupted { res.0.push(cycle) } else { res.1.push(cycle) }
+    }
+    res
 }
 
 /// Returns who tells, with the secret as the environment has it now.

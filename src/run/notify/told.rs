@@ -91,8 +91,9 @@ impl Repeat {
 impl Told {
     /// Returns what to tell of a cycle at `now` after which `keys` are wrong, and what is told then.
     ///
-    /// `is_whole` is false for a cycle that was asked for some policies or regions only. The new
-    /// state is to be kept once the news were told, or at once if there are none.
+    /// `is_whole` is false for a cycle that was asked for some policies or regions only, or did not
+    /// come to its end. The new state is to be kept once the news were told, or at once if there are
+    /// none.
     #[must_use]
     pub fn next(
         &self,

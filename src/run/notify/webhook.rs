@@ -1,21 +1,19 @@
 //! A webhook: one POST of JSON, bounded in time whatever the other side does.
 //!
-//! Its URL is a secret, and so is kept out of every error. No redirect is followed: it would make a
-//! GET of the POST, or carry the message to somebody else.
+//! Its URL is a secret, and so is kept out of every error. What a refusal says is not even read: it
+//! may repeat any part of the URL, in any spelling. No redirect is followed: it would make a GET of
+//! the POST, or carry the message to somebody else.
 
 use std::error::Error;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, StatusCode, Url};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Patience, Secret};
 use crate::report::text::printable;
-
-/// How much of a refusal is read.
-const EXCERPT_BYTES_MAX: usize = 200;
 
 /// An attempt failed.
 struct Failure {
@@ -32,7 +30,8 @@ pub(super) async fn post(url: &Secret, body: &str, patience: Patience) -> Result
         let (client, target) = prepare(url)?;
         let Err(failure) = attempt(&client, &target, body, patience).await else { return Ok(()) };
         let Some(pause) = failure.again_after else { return Err(failure.why) };
-        if end <= Instant::now() + pause {
+        // What the other side asks for may be longer than time itself.
+        if Instant::now().checked_add(pause).is_none_or(|again_at| end <= again_at) {
             return Err(format!("{}; it asks to wait for {} s", failure.why, pause.as_secs()));
         }
         first = Some(failure.why);
@@ -86,25 +85,8 @@ async fn attempt(
     let mut why = format!("HTTP status {}", status.as_u16());
     if status.is_redirection() {
         why.push_str(", a redirect, which is not followed");
-    } else if let Some(said) = said(response).await {
-        why = format!("{why}: {said}");
     }
     Err(Failure { why, again_after })
-}
-
-/// Returns the first line that a refusal says.
-async fn said(mut response: Response) -> Option<String> {
-    let mut bytes = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        bytes.extend_from_slice(&chunk);
-        if EXCERPT_BYTES_MAX <= bytes.len() {
-            bytes.truncate(EXCERPT_BYTES_MAX);
-            break;
-        }
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    Some(printable(line).into_owned())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the other side waits by the wall clock")]

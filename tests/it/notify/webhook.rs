@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -46,7 +47,7 @@ impl Server {
                         let length = body.len();
                         write!(stream, "HTTP/1.1 {head}\r\nContent-Length: {length}\r\n\r\n{body}")
                     }
-                    Answer::Drip => write!(stream, "HTTP/1.1 500 x\r\nContent-Length: 9\r\n\r\nno"),
+                    Answer::Drip => write!(stream, "HTTP/1.1 404 x\r\nContent-Length: 9\r\n\r\nno"),
                     Answer::Hang | Answer::Cut => Ok(()),
                 };
                 if matches!(answer, Answer::Hang | Answer::Drip) {
@@ -103,6 +104,7 @@ async fn what_may_help_is_tried_once_more_and_nothing_else() {
     let ok = || Answer::Reply("200 OK", "ok");
     let busy = "429 Too Many Requests\r\nRetry-After: 0";
     let much_later = "429 Too Many Requests\r\nRetry-After: 3600";
+    let never = "503 Unavailable\r\nRetry-After: 18446744073709551615";
     let elsewhere = "302 Found\r\nLocation: http://127.0.0.1:9/";
     for (answers, n_requests, expected) in [
         (vec![Answer::Reply(busy, ""), ok()], 2, None),
@@ -112,27 +114,29 @@ async fn what_may_help_is_tried_once_more_and_nothing_else() {
         (
             vec![Answer::Reply("500 Oops", "\n boom \nmore"), Answer::Reply("500 Oops", "bang")],
             2,
-            Some("HTTP status 500: bang"),
+            Some("HTTP status 500"),
         ),
         (
             vec![Answer::Reply(much_later, "slow down"), ok()],
             1,
-            Some("HTTP status 429: slow down; it asks to wait for 3600 s"),
+            Some("HTTP status 429; it asks to wait for 3600 s"),
         ),
         (
-            vec![Answer::Reply("404 Not Found", "no_service"), ok()],
+            vec![Answer::Reply(never, ""), ok()],
             1,
-            Some("HTTP status 404: no_service"),
+            Some("HTTP status 503; it asks to wait for 18446744073709551615 s"),
         ),
+        (vec![Answer::Reply("404 Not Found", "no_service"), ok()], 1, Some("HTTP status 404")),
         (
             vec![Answer::Reply(elsewhere, ""), ok()],
             1,
             Some("HTTP status 302, a redirect, which is not followed"),
         ),
         (
-            vec![Answer::Reply("403 Forbidden", "\u{1b}[31mno s3cr3t-t0ken"), ok()],
+            // Nothing of what is said, which may be any part of the secret, also cut or escaped.
+            vec![Answer::Reply("403 Forbidden", "no s3cr3t-t0k, nor T0/B0"), ok()],
             1,
-            Some("HTTP status 403: \\u{1b}[31mno [hidden]"),
+            Some("HTTP status 403"),
         ),
     ] {
         let server = Server::start(answers);
@@ -148,11 +152,10 @@ async fn what_may_help_is_tried_once_more_and_nothing_else() {
 
 #[tokio::test]
 async fn whatever_hangs_is_given_up() {
-    for (answers, expected) in [
-        (vec![Answer::Hang], "no answer within 0.3 s"),
-        (vec![Answer::Drip], "no answer within 0.3 s"),
-    ] {
-        let server = Server::start(answers);
+    for (answer, expected) in
+        [(Answer::Hang, "no answer within 0.3 s"), (Answer::Drip, "HTTP status 404")]
+    {
+        let server = Server::start([answer]);
         let (arrival, _) = send(&notify(WEBHOOK), &server.url, IMPATIENT).await;
         assert_eq!(failed(&arrival), expected);
         assert_eq!(server.requests().len(), 1);
@@ -197,6 +200,8 @@ fn a_secret_is_found_where_it_was_put() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("webhook-url"), "https://example.com/s3cr3t\n").unwrap();
     std::fs::write(dir.path().join("empty"), "\n").unwrap();
+    let fifo = dir.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let env = |name: &str| match name {
         "URL" => Some("https://example.com/s3cr3t".into()),
         "EMPTY" => Some("".into()),
@@ -214,6 +219,9 @@ fn a_secret_is_found_where_it_was_put() {
         (UrlSource::Env("EMPTY".to_owned()), "the environment has no EMPTY"),
         (UrlSource::Credential("empty".to_owned()), "it is empty"),
         (UrlSource::Credential("missing".to_owned()), "No such file"),
+        (UrlSource::File("/dev/null".into()), "cannot read `/dev/null`: it is no regular file"),
+        (UrlSource::File(dir.path().to_owned()), "it is no regular file"),
+        (UrlSource::File(fifo), "it is no regular file"),
         (UrlSource::File("/nowhere".into()), "cannot read `/nowhere`: No such file"),
     ] {
         let err = webhook_url(&source, env).unwrap_err();
