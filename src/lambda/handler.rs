@@ -52,7 +52,7 @@ pub async fn handle(
 ) -> Ended {
     // Slots stand in tags by the second.
     let now = accounts.now().trunc_subsecs(0);
-    let Asked { dry_run, request } = match request_of(event, config, now) {
+    let Asked { dry_run, request, names_slot: _ } = match request_of(event, config, now) {
         Ok(asked) => asked,
         Err(err) => return Ended::refused(&err.to_string()),
     };
