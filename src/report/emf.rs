@@ -91,7 +91,7 @@ pub fn lines(invocation: &Invocation<'_>) -> String {
     if !metrics.is_empty() {
         objects.insert(0, object(ended_at, &[], &metrics));
     }
-    objects.iter().map(|object| format!("{object}\n")).collect()
+    objects.concat()
 }
 
 fn parts<'c>(cycle: &Cycle<'c>) -> Parts<'c> {
@@ -177,7 +177,7 @@ impl Part {
     }
 }
 
-/// Returns one object, as one line.
+/// Returns one object, as one line with its end.
 fn object(at: DateTime<Utc>, dimensions: &[(&str, String)], metrics: &[Metric]) -> String {
     let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
     let definitions: Vec<Value> =
@@ -200,7 +200,7 @@ fn object(at: DateTime<Utc>, dimensions: &[(&str, String)], metrics: &[Metric]) 
     for (name, _, value) in metrics {
         object.insert((*name).to_owned(), (*value).into());
     }
-    Value::Object(object).to_string()
+    format!("{}\n", Value::Object(object))
 }
 
 /// Returns `text`, which is not blank, as the value of a dimension: ASCII without control characters.
