@@ -26,7 +26,9 @@
 //! | the time was over in the middle of something | error `Unfinished` | yes |
 //!
 //! A repetition has the event's `time`, so it fills the same slot; all else is planned anew. What
-//! was done before an error stays done.
+//! was done before an error stays done. An event without a `time` is not repeated once it has made a
+//! point for a policy without a schedule, since that would make another: what would be an error is
+//! then an answer, and counted as refused.
 
 use std::process::ExitCode;
 
@@ -41,6 +43,7 @@ pub mod settings;
 #[cfg(feature = "aws")]
 mod api;
 mod logs;
+mod once;
 
 pub use handler::{Ended, handle};
 pub use settings::is_lambda;

@@ -27,7 +27,7 @@ pub struct Retry {
     pub why: String,
 }
 
-/// What a refused event or configuration is answered with.
+/// What a refused event or configuration is answered with, or a repetition.
 #[derive(Debug, Serialize)]
 struct Refusal<'a> {
     format: &'static str,
@@ -38,6 +38,12 @@ struct Refusal<'a> {
 /// Answers that nothing was done, because something is wrong that only a person can change.
 pub fn refusal(error: &str) -> Value {
     let exit_codes = [ExitCode::Usage.number()];
+    value(&Refusal { format: "snapkeep.refusal/1", error, exit_codes })
+}
+
+/// Answers that something was done that must not be repeated, although nobody knows all of it.
+pub fn unfinished(error: &str) -> Value {
+    let exit_codes = [ExitCode::Failed.number()];
     value(&Refusal { format: "snapkeep.refusal/1", error, exit_codes })
 }
 
@@ -60,11 +66,16 @@ pub fn of_runs(reports: &[Report]) -> Result<Value, Retry> {
     if let Some(why) = summed_up(reports.iter().flat_map(passing_failures)) {
         return Err(Retry { kind: "Failed", why });
     }
+    Ok(reported(reports))
+}
+
+/// Answers what was done, whether or not it may go better by itself.
+pub fn reported(reports: &[Report]) -> Value {
     let runs: Vec<(&Plan, &[Outcome])> =
         reports.iter().map(|report| (&report.plan, &report.outcomes[..])).collect();
     let codes =
         ExitCode::of_all(runs.iter().map(|(plan, outcomes)| ExitCode::of_run(plan, outcomes)));
-    Ok(value(&json::runs_within(&runs, &codes, ANSWER_BYTES_MAX)))
+    value(&json::runs_within(&runs, &codes, ANSWER_BYTES_MAX))
 }
 
 fn passing_gaps(report: &Report) -> impl Iterator<Item = String> {

@@ -24,6 +24,7 @@ use crate::lambda::handler::{Ended, handle};
 use crate::lambda::logs;
 use crate::lambda::metrics;
 use crate::lambda::settings::{Settings, SettingsError};
+use crate::report::trouble::Trouble;
 use crate::run::notify::{After, Notifier};
 use crate::run::{Accounts, Choice, Clock as _, OpenError, SystemClock};
 
@@ -100,7 +101,7 @@ impl Function {
         let deadline = Deadline::of(deadline_ms, begun_at);
         let mut ended = self.handle(payload, deadline).await;
         // What was wrong with it is logged already.
-        ended.is_refused |= self.settings.as_ref().is_ok_and(Configuration::is_stale);
+        ended.is_refused |= self.stale_for().is_some();
         self.tell_people(&ended, deadline).await;
         let lines = metrics::lines(&ended, begun_at, self.clock.now());
         if let Err(err) = std::io::stdout().write_all(lines.as_bytes()) {
@@ -120,15 +121,23 @@ impl Function {
         }
     }
 
-    /// Tells people what a cycle came to, if they want to know and there is time.
+    /// Returns what is wrong with the configuration, if the one that was read before is used.
+    fn stale_for(&self) -> Option<&str> {
+        self.settings.as_ref().ok().and_then(Configuration::stale_for)
+    }
+
+    /// Tells people what a cycle came to, if they want to know and there is time, and that it was
+    /// one of a configuration that should be another by now.
     async fn tell_people(&mut self, ended: &Ended, deadline: Option<Deadline>) {
         let left = deadline.map(|deadline| deadline.answer_at - self.clock.now());
         let left = left.unwrap_or(TELLING_MAX).min(TELLING_MAX).to_std().unwrap_or_default();
+        let troubles: Vec<_> =
+            self.stale_for().map(Trouble::of_configuration).into_iter().collect();
         let Self { settings, open, notifier, .. } = self;
         let config = settings.as_ref().ok().and_then(Configuration::current);
         let (Some(config), Some((_, accounts))) = (config, open) else { return };
-        let after =
-            After { reports: &ended.reports, is_partial: ended.is_partial, ..After::default() };
+        let (reports, is_partial) = (&ended.reports[..], ended.is_partial);
+        let after = After { reports, troubles, is_partial };
         if tokio::time::timeout(left, notifier.tell(config, accounts, after)).await.is_err() {
             tracing::warn!("the time was over before people were told");
         }

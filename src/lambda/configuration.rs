@@ -44,13 +44,14 @@ impl ConfigurationError {
 pub struct Configuration {
     source: Source,
     read: Option<(Config, DateTime<Utc>)>,
-    is_stale: bool,
+    /// What only a person can change, if the one that was read before stays because of it.
+    stale_for: Option<String>,
 }
 
 impl Configuration {
     /// Returns the configuration of `source`, which is not read yet.
     pub fn new(source: Source) -> Self {
-        Self { source, read: None, is_stale: false }
+        Self { source, read: None, stale_for: None }
     }
 
     /// Returns the configuration as of `now`.
@@ -63,11 +64,11 @@ impl Configuration {
             Some(read) if self.is_fresh(&read, now) => read,
             before => match (read(&self.source, parameters).await, before) {
                 (Ok(config), _) => {
-                    self.is_stale = false;
+                    self.stale_for = None;
                     (config, now)
                 }
                 (Err(err), Some((config, _))) => {
-                    self.is_stale = !err.may_pass();
+                    self.stale_for = (!err.may_pass()).then(|| err.to_string());
                     tracing::error!("the configuration that was read before stays: {err}");
                     (config, now)
                 }
@@ -82,10 +83,10 @@ impl Configuration {
         self.read.as_ref().map(|(config, _)| config)
     }
 
-    /// Returns true if the one that was read before stays because of something that only a person
-    /// can change.
-    pub fn is_stale(&self) -> bool {
-        self.is_stale
+    /// Returns what is wrong, if the one that was read before stays because of something that only a
+    /// person can change.
+    pub fn stale_for(&self) -> Option<&str> {
+        self.stale_for.as_deref()
     }
 
     /// Files of a package and variables do not change while the process lives.

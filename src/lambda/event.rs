@@ -18,8 +18,8 @@ const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::minutes(1);
 const KEYS: [&str; 4] = ["dry_run", "policies", "regions", "time"];
 /// What an envelope is told by; a custom event may have any `detail-type`.
 const DETAIL_TYPE: &str = "detail-type";
-/// The `detail-type` of what EventBridge sends by itself when a schedule is due.
-const SCHEDULED: &str = "Scheduled Event";
+/// What would be meant for us, but is not read beside [`DETAIL_TYPE`]; `time` is the envelope's own.
+const KEYS_OF_DETAIL: [&str; 3] = ["dry_run", "policies", "regions"];
 /// How much of an event is quoted in an error.
 const QUOTED_CHARS_MAX: usize = 80;
 
@@ -30,6 +30,8 @@ pub struct Asked {
     pub dry_run: bool,
     /// Which cycle.
     pub request: Request,
+    /// Whether the event says which slot it is for. If not, its repetition is another slot.
+    pub names_slot: bool,
 }
 
 /// An event asks for something that cannot be meant.
@@ -43,6 +45,12 @@ pub enum EventError {
     Key {
         /// What it says.
         key: String,
+    },
+    /// It says something beside the envelope that belongs into it.
+    #[error("the event has a `{DETAIL_TYPE}`, so `{key}` must be in its `detail`, not beside it")]
+    Outside {
+        /// What it says.
+        key: &'static str,
     },
     /// It says something of another type.
     #[error("`{key}` in the event must be {expected}; it is `{found}`")]
@@ -73,17 +81,19 @@ pub enum EventError {
 
 /// Returns what `event` asks for at `now`.
 ///
-/// Its `time` only names the slot of policies without a schedule. EventBridge repeats an event with
-/// the same one, which then is the same slot. Everything is judged at `now`.
+/// Its `time`, or else its envelope's, only names the slot of policies without a schedule.
+/// EventBridge repeats an event with the same one, which then is the same slot. Everything is judged
+/// at `now`.
 ///
 /// # Errors
 ///
 /// The first thing in the event that is wrong.
 pub fn request_of(event: &Value, config: &Config, now: DateTime<Utc>) -> Result<Asked, EventError> {
-    let (said, scheduled_at) = opened(event)?;
+    let (said, happened_at) = opened(event)?;
     let said = Said::of(said.unwrap_or(&Map::new()))?;
     let base = request(config, &said.policies, &said.regions, now)?;
-    let request = match said.time.or(scheduled_at) {
+    let slot = said.time.or(happened_at);
+    let request = match slot {
         Some(time) if now + CLOCK_SKEW_MAX < time => {
             return Err(EventError::Future { time, now });
         }
@@ -91,29 +101,31 @@ pub fn request_of(event: &Value, config: &Config, now: DateTime<Utc>) -> Result<
         Some(time) => Request { run_slot: time.trunc_subsecs(0), ..base },
         None => base,
     };
-    Ok(Asked { dry_run: said.dry_run, request })
+    Ok(Asked { dry_run: said.dry_run, request, names_slot: slot.is_some() })
 }
 
 type Opened<'e> = (Option<&'e Map<String, Value>>, Option<DateTime<Utc>>);
 
-/// Returns what is in the envelope, if there is one, and when EventBridge says it was due.
+/// Returns what is in the envelope, if there is one, and when EventBridge says it happened or was
+/// due: every repetition says the same.
 fn opened(event: &Value) -> Result<Opened<'_>, EventError> {
     let object = match event {
         Value::Null => return Ok((None, None)),
         Value::Object(object) => object,
         other => return Err(EventError::Shape(quoted(other))),
     };
-    let Some(detail_type) = object.get(DETAIL_TYPE) else { return Ok((Some(object), None)) };
-    let scheduled_at = match object.get("time") {
-        // Of any other event it is when that happened, which is no slot.
-        Some(time) if detail_type == SCHEDULED => instant("time", time)?,
-        _ => None,
-    };
+    if !object.contains_key(DETAIL_TYPE) {
+        return Ok((Some(object), None));
+    }
+    if let Some(key) = KEYS_OF_DETAIL.into_iter().find(|key| object.contains_key(*key)) {
+        return Err(EventError::Outside { key });
+    }
+    let happened_at = object.get("time").map(|time| instant("time", time)).transpose()?;
     match object.get("detail") {
-        None | Some(Value::Null) => Ok((None, scheduled_at)),
-        Some(Value::Object(detail)) => Ok((Some(detail), scheduled_at)),
+        None | Some(Value::Null) => Ok((None, happened_at)),
+        Some(Value::Object(detail)) => Ok((Some(detail), happened_at)),
         // EventBridge Scheduler without an input sends the object as text.
-        Some(Value::String(text)) if text.trim() == "{}" => Ok((None, scheduled_at)),
+        Some(Value::String(text)) if text.trim() == "{}" => Ok((None, happened_at)),
         Some(other) => Err(EventError::Shape(quoted(other))),
     }
 }
@@ -132,8 +144,6 @@ impl Said {
         let mut said = Self::default();
         for (key, value) in object {
             match key.as_str() {
-                // As if it were not there.
-                known if value.is_null() && KEYS.contains(&known) => {}
                 "dry_run" => {
                     let wrong = || wrong("dry_run", "true or false", value);
                     said.dry_run = value.as_bool().ok_or_else(wrong)?;
@@ -148,7 +158,7 @@ impl Said {
                     let regions = names.iter().map(|name| name.parse()).collect::<Result<_, _>>();
                     said.regions = regions.map_err(|_| wrong("regions", expected, value))?;
                 }
-                "time" => said.time = instant("time", value)?,
+                "time" => said.time = Some(instant("time", value)?),
                 unknown => return Err(EventError::Key { key: printed(unknown) }),
             }
         }
@@ -166,14 +176,14 @@ fn names(
     names.collect::<Option<_>>().ok_or_else(|| wrong(key, expected, value))
 }
 
-fn instant(key: &'static str, value: &Value) -> Result<Option<DateTime<Utc>>, EventError> {
+fn instant(key: &'static str, value: &Value) -> Result<DateTime<Utc>, EventError> {
     let at = value.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
     let at = at.ok_or_else(|| {
         let expected = "an instant such as \"2026-11-20T03:00:00Z\" \
                         (<aws.scheduler.scheduled-time> is replaced by EventBridge Scheduler only)";
         wrong(key, expected, value)
     })?;
-    Ok(Some(at.with_timezone(&Utc)))
+    Ok(at.with_timezone(&Utc))
 }
 
 fn wrong(key: &'static str, expected: &'static str, found: &Value) -> EventError {

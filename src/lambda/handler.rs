@@ -12,7 +12,12 @@ use crate::lambda::answer::{self, Retry};
 use crate::lambda::deadline::Deadline;
 use crate::lambda::event::{Asked, request_of};
 use crate::lambda::logs;
+use crate::lambda::once::Once;
 use crate::run::{Accounts, Plan, Report, Request, Stop, WorldError};
+
+/// Why what may go better by itself is not repeated.
+const NOT_REPEATED: &str = "it is not repeated, because points were made for an event without a \
+                            `time`, and a repetition would make them once more";
 
 /// What an invocation came to.
 #[derive(Debug)]
@@ -22,7 +27,7 @@ pub struct Ended {
     /// What was done in each account, where it came to that.
     pub reports: Vec<Report>,
     /// Whether something was refused: the event, the configuration, or a new one while the one
-    /// that was read before stays.
+    /// that was read before stays; or that it is repeated, which would make points twice.
     pub is_refused: bool,
     /// Whether it was for some policies or regions only.
     pub is_partial: bool,
@@ -52,29 +57,44 @@ pub async fn handle(
 ) -> Ended {
     // Slots stand in tags by the second.
     let now = accounts.now().trunc_subsecs(0);
-    let Asked { dry_run, request } = match request_of(event, config, now) {
+    let Asked { dry_run, request, names_slot } = match request_of(event, config, now) {
         Ok(asked) => asked,
         Err(err) => return Ended::refused(&err.to_string()),
     };
     if dry_run {
         return planned(accounts, &request, deadline).await;
     }
-    match run_until(accounts, &request, deadline).await {
+    let once = Once::new(config, names_slot);
+    let ran = run_until(accounts, &request, deadline, &once).await;
+    let may_repeat = !once.forbids_repetition();
+    let is_partial = !request.policies.is_empty() || !request.regions.is_empty();
+    match ran {
         // Without a plan there is nothing to report; what other accounts did, the next one finds.
-        Some(Ok(reports)) if reports.iter().any(|report| report.is_interrupted) => {
+        Some(Ok(reports)) if may_repeat && reports.iter().any(|report| report.is_interrupted) => {
             Ended::again(unfinished())
         }
         Some(Ok(reports)) => {
             reports.iter().for_each(logs::tell);
-            let answer = answer::of_runs(&reports);
-            if let Err(retry) = &answer {
+            let mut ended =
+                Ended { answer: answer::of_runs(&reports), reports, is_refused: false, is_partial };
+            if let Err(retry) = &ended.answer {
                 tracing::error!(kind = retry.kind, "{retry}");
+                if !may_repeat {
+                    tracing::error!("{NOT_REPEATED}");
+                    ended.answer = Ok(answer::reported(&ended.reports));
+                    ended.is_refused = true;
+                }
             }
-            let is_partial = !request.policies.is_empty() || !request.regions.is_empty();
-            Ended { answer, reports, is_refused: false, is_partial }
+            ended
         }
         Some(Err(err)) => Ended::refused(&format!("{:#}", anyhow::Error::new(err))),
-        None => Ended::again(unfinished()),
+        None if may_repeat => Ended::again(unfinished()),
+        None => {
+            let why = format!("{}; {NOT_REPEATED}", unfinished());
+            tracing::error!("{why}");
+            let answer = Ok(answer::unfinished(&why));
+            Ended { answer, reports: Vec::new(), is_refused: true, is_partial }
+        }
     }
 }
 
@@ -95,11 +115,12 @@ async fn run_until(
     accounts: &Accounts,
     request: &Request,
     deadline: Option<Deadline>,
+    once: &Once<'_>,
 ) -> Option<Result<Vec<Report>, WorldError>> {
     let (sender, stop) = Stop::new();
     tokio::select! {
         biased;
-        reports = accounts.run(request, &stop, &()) => Some(reports),
+        reports = accounts.run(request, &stop, once) => Some(reports),
         () = stops(accounts, deadline, &sender) => None,
     }
 }

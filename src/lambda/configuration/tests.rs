@@ -69,15 +69,17 @@ async fn what_was_read_stays_while_it_cannot_be_read_again_or_is_wrong() {
     let throttled = Err(Failure::passing("throttled"));
     let store = Store::of(&[Ok("first"), denied, Ok(""), throttled, Ok("second")]);
     let mut configuration = parameter();
-    for (minutes, expected, is_stale) in [
-        (0, "first", false),
-        (60, "first", true),
-        (120, "first", true),
-        (180, "first", false),
-        (240, "second", false),
+    for (minutes, expected, stale_for) in [
+        (0, "first", None),
+        (60, "first", Some("denied")),
+        (120, "first", Some("name")),
+        (180, "first", None),
+        (240, "second", None),
     ] {
         assert_eq!(name(&mut configuration, minutes, &store).await.unwrap(), expected);
-        assert_eq!(configuration.is_stale(), is_stale);
+        let said = configuration.stale_for();
+        assert_eq!(said.is_some(), stale_for.is_some(), "{said:?}");
+        assert!(said.is_none_or(|said| said.contains(stale_for.unwrap())), "{said:?}");
     }
 }
 

@@ -44,13 +44,12 @@ fn whatever_is_empty_asks_for_a_cycle() {
         json!(null),
         json!({}),
         json!({ "dry_run": false, "policies": [], "regions": [] }),
-        json!({ "dry_run": null, "policies": null, "regions": null, "time": null }),
         json!({ "detail-type": "Scheduled Event", "detail": {} }),
         json!({ "detail-type": "Scheduled Event", "detail": "{}" }),
-        json!({ "detail-type": "ours", "time": "2020-01-01T00:00:00Z", "detail": null }),
+        json!({ "detail-type": "ours", "detail": null }),
     ] {
-        let Asked { dry_run, request } = asked(&event);
-        assert!(!dry_run);
+        let Asked { dry_run, request, names_slot } = asked(&event);
+        assert!(!dry_run && !names_slot);
         assert!(request.policies.is_empty() && request.regions.is_empty());
         assert_eq!((request.now, request.run_slot), (NOW.parse().unwrap(), request.now), "{event}");
     }
@@ -88,16 +87,17 @@ fn an_event_is_the_same_with_and_without_its_envelope() {
 }
 
 #[test]
-fn the_scheduled_instant_of_an_envelope_is_the_slot_unless_the_detail_names_one() {
+fn the_instant_of_an_envelope_is_the_slot_unless_the_detail_names_one() {
     let at = "2026-11-20T03:00:00Z";
-    let scheduled =
-        |detail| json!({ "detail-type": "Scheduled Event", "time": at, "detail": detail });
-    assert_eq!(slot(&scheduled(json!({}))), "2026-11-20T03:00:00+00:00");
-    let earlier = json!({ "time": "2026-11-20T02:00:00Z" });
-    assert_eq!(slot(&scheduled(earlier)), "2026-11-20T02:00:00+00:00");
-    // When another event happened is no slot.
-    let other = json!({ "detail-type": "ours", "time": at, "detail": {} });
-    assert_eq!(slot(&other), "2026-11-20T03:00:30+00:00");
+    for detail_type in ["Scheduled Event", "ours"] {
+        let event = |detail| json!({ "detail-type": detail_type, "time": at, "detail": detail });
+        for detail in [json!({}), json!("{}"), json!(null), json!({ "policies": ["servers"] })] {
+            assert_eq!(slot(&event(detail)), "2026-11-20T03:00:00+00:00");
+        }
+        let earlier = event(json!({ "time": "2026-11-20T02:00:00Z" }));
+        assert_eq!(slot(&earlier), "2026-11-20T02:00:00+00:00");
+        assert!(asked(&earlier).names_slot && asked(&event(json!({}))).names_slot);
+    }
 }
 
 #[test]
@@ -129,7 +129,15 @@ fn what_cannot_be_meant_is_refused() {
         json!({ "time": "2026-11-20 03:00" }),
         json!({ "time": 1_763_607_600 }),
         json!({ "time": "2026-11-21T03:00:00Z" }),
-        json!({ "detail-type": "Scheduled Event", "time": "soon", "detail": {} }),
+        json!({ "dry_run": null }),
+        json!({ "policies": null }),
+        json!({ "regions": null }),
+        json!({ "time": null }),
+        json!({ "detail-type": "ours", "dry_run": true }),
+        json!({ "detail-type": "ours", "policies": ["servers"], "detail": { "dry_run": true } }),
+        json!({ "detail-type": "ours", "regions": null, "detail": {} }),
+        json!({ "detail-type": "ours", "time": "soon", "detail": {} }),
+        json!({ "detail-type": "ours", "time": "2026-11-21T03:00:00Z", "detail": {} }),
         json!({ "detail-type": "ours", "detail": "{\"dry_run\": true}" }),
         json!({ "detail-type": "ours", "detail": { "detail": {} } }),
         json!({ "detail": { "dry_run": true } }),
@@ -158,7 +166,15 @@ the event names what is not there: no policy applies in eu-central-1, and none c
 `time` in the event must be an instant such as "2026-11-20T03:00:00Z" (<aws.scheduler.scheduled-time> is replaced by EventBridge Scheduler only); it is `"2026-11-20 03:00"`
 `time` in the event must be an instant such as "2026-11-20T03:00:00Z" (<aws.scheduler.scheduled-time> is replaced by EventBridge Scheduler only); it is `1763607600`
 `time` in the event is 2026-11-21T03:00:00Z, which has not come yet: it is 2026-11-20T03:00:30Z
+`dry_run` in the event must be true or false; it is `null`
+`policies` in the event must be a list of names of policies, such as ["servers"]; it is `null`
+`regions` in the event must be a list of regions, such as ["eu-west-1"]; it is `null`
+`time` in the event must be an instant such as "2026-11-20T03:00:00Z" (<aws.scheduler.scheduled-time> is replaced by EventBridge Scheduler only); it is `null`
+the event has a `detail-type`, so `dry_run` must be in its `detail`, not beside it
+the event has a `detail-type`, so `policies` must be in its `detail`, not beside it
+the event has a `detail-type`, so `regions` must be in its `detail`, not beside it
 `time` in the event must be an instant such as "2026-11-20T03:00:00Z" (<aws.scheduler.scheduled-time> is replaced by EventBridge Scheduler only); it is `"soon"`
+`time` in the event is 2026-11-21T03:00:00Z, which has not come yet: it is 2026-11-20T03:00:30Z
 the event must be an object such as {"dry_run": true}, or empty; it is `"{/"dry_run/": true}"`
 the event says `detail`, which means nothing here; it may say dry_run, policies, regions, time
 the event says `detail`, which means nothing here; it may say dry_run, policies, regions, time

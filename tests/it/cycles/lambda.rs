@@ -11,7 +11,7 @@ use snapkeep::lambda::deadline::Deadline;
 use snapkeep::lambda::{Ended, handle, metrics};
 use snapkeep::run::{Account, Accounts, Outcome, World as AnyWorld};
 
-use super::world::{DAILY, World, config, eu, t};
+use super::world::{DAILY, TWO_REGIONS, World, config, eu, t, us};
 
 /// Like [`DAILY`], but each run makes a point.
 const EACH_RUN: &str = r#"
@@ -19,6 +19,16 @@ version = 1
 [[policy]]
 name = "servers"
 regions = ["eu-west-1"]
+select = { resource = "instance", states = ["running"] }
+retention = { every = "3 days" }
+"#;
+
+/// Like [`TWO_REGIONS`], but each run makes a point.
+const EACH_RUN_IN_TWO_REGIONS: &str = r#"
+version = 1
+[[policy]]
+name = "servers"
+regions = ["eu-west-1", "us-east-1"]
 select = { resource = "instance", states = ["running"] }
 retention = { every = "3 days" }
 "#;
@@ -136,6 +146,49 @@ async fn an_event_that_is_repeated_makes_one_point() {
     assert_eq!(outcomes(&answer), counts(&[("done", 1)]));
     assert_eq!(function.answer(&event).await["outcomes"], json!([]));
     assert_eq!(function.n_snapshots(), 4);
+}
+
+/// Ireland goes wrong, for now.
+fn failing_in_ireland(config_text: &'static str, call: &'static str, fault: Fault) -> Function {
+    let world = World::new();
+    for region in [eu(), us()] {
+        world.server_in(&region, &["gp3", "gp3"]);
+    }
+    world.sandbox.fail(Rule::every(call).in_region(&eu()), fault);
+    Function::new(world, config_text)
+}
+
+#[tokio::test]
+async fn an_event_without_a_time_is_not_repeated_once_it_has_made_a_point() {
+    let slow = || Fault::Slow(TimeDelta::hours(1));
+    for (call, fault, kind) in [
+        ("DescribeSnapshots", Fault::ErrorBefore, "Incomplete"),
+        ("CreateSnapshots", Fault::ErrorBefore, "Failed"),
+        ("CreateSnapshots", slow(), "Unfinished"),
+    ] {
+        let at = "2026-11-20T03:00:00Z";
+        for (config_text, event, is_repeated) in [
+            (EACH_RUN_IN_TWO_REGIONS, json!({}), false),
+            (EACH_RUN_IN_TWO_REGIONS, json!({ "time": at }), true),
+            (EACH_RUN_IN_TWO_REGIONS, json!({ "detail-type": "ours", "time": at }), true),
+            (TWO_REGIONS, json!({}), true),
+            // Nothing is made.
+            (EACH_RUN_IN_TWO_REGIONS, json!({ "regions": ["eu-west-1"] }), true),
+        ] {
+            let function = failing_in_ireland(config_text, call, fault.clone());
+            let ended = function.invoke(&event, Some(200)).await;
+            assert_eq!(ended.is_refused, !is_repeated, "{event}");
+            match ended.answer {
+                Err(retry) => assert_eq!((retry.kind, is_repeated), (kind, true), "{event}"),
+                Ok(answer) => {
+                    assert!(!is_repeated, "{event}: {answer}");
+                    let code = if kind == "Incomplete" { 4 } else { 1 };
+                    assert_eq!(answer["exit_codes"], json!([code]), "{answer}");
+                    assert_eq!(ended.reports.is_empty(), kind == "Unfinished");
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use snapkeep::config::load;
 use snapkeep::plan::rights::rights;
 use snapkeep::report::iam;
@@ -80,5 +80,29 @@ fn the_function_gets_only_variables_that_it_reads() {
     let settings = std::fs::read_to_string(root().join("src/lambda/settings.rs")).unwrap();
     for name in variables.as_object().unwrap().keys() {
         assert!(settings.contains(&format!("\"{name}\"")), "{name}");
+    }
+}
+
+#[test]
+fn silence_is_longer_than_any_schedule_that_is_allowed() {
+    let template = read();
+    let alarm = &template["Resources"]["SilenceAlarm"]["Properties"];
+    let periods = json!({ "Fn::FindInMap": ["Silence", { "Ref": "MaxHoursBetween" }, "Periods"] });
+    assert_eq!((&alarm["EvaluationPeriods"], &alarm["Period"]), (&periods, &json!(3600)));
+    // Fewer points than all of them would be an alarm between two cycles.
+    assert_eq!(alarm.get("DatapointsToAlarm"), None);
+    let parameter = &template["Parameters"]["MaxHoursBetween"];
+    let allowed: Vec<u64> = parameter["AllowedValues"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| n.as_u64().unwrap())
+        .collect();
+    let mapped = template["Mappings"]["Silence"].as_object().unwrap();
+    assert_eq!(mapped.len(), allowed.len());
+    for hours in allowed {
+        assert_eq!(mapped[&hours.to_string()]["Periods"], hours + 2);
+        // CloudWatch looks back a week at most.
+        assert!(hours + 2 <= 7 * 24);
     }
 }

@@ -467,8 +467,8 @@ fn a_parameter_that_cannot_be_read_for_now_is_an_error_that_lambda_repeats() {
 
 #[test]
 fn logs_are_json_with_the_id_of_the_invocation() {
-    let mut function = Function::with_env(&scene(), CONFIG, &[("SNAPKEEP_LOG_LEVEL", "info")]);
-    function.invoke(&json!({ "policies": ["servers"] })).response();
+    let mut function = Function::with_env(&scene(), DAILY, &[("SNAPKEEP_LOG_LEVEL", "info")]);
+    function.invoke(&json!({})).response();
     function.invoke(&json!({ "dry-run": true })).response();
     let (stdout, stderr) = function.end();
     assert_metrics(&stdout);

@@ -14,9 +14,12 @@ use snapkeep::config::parse;
 use snapkeep::domain::api_calls::{ApiCalls, CallEnd};
 use snapkeep::domain::failure::Failure;
 use snapkeep::execute::{Outcome, Stop};
-use snapkeep::plan::{Plan, PlanGap, Protection, ProtectionState, Request, Waiting};
+use snapkeep::plan::{
+    Note, Plan, PlanGap, Protection, ProtectionState, Request, Severity, Waiting,
+};
+use snapkeep::report::ExitCode;
+use snapkeep::report::emf::{self, Invocation};
 use snapkeep::report::metrics::{Cycle, Gauges, Totals, render};
-use snapkeep::report::{ExitCode, emf};
 use snapkeep::run::{self, Report, SandboxClock};
 
 /// Labels, by name.
@@ -158,6 +161,12 @@ fn cycle(report: &Report) -> Cycle<'_> {
     }
 }
 
+/// Returns the embedded metrics of an invocation that came to these cycles.
+fn embedded(cycles: &[Cycle<'_>], is_partial: bool) -> String {
+    let ended_at = cycles[0].ended_at;
+    emf::lines(&Invocation { ended_at, cycles, is_partial, is_refused: false })
+}
+
 #[tokio::test]
 async fn a_cycle_of_the_demonstration_is_rendered() {
     let (report, calls) = demo_run().await;
@@ -167,7 +176,7 @@ async fn a_cycle_of_the_demonstration_is_rendered() {
     let next = Some(t("2026-11-20T04:00:00Z"));
     let text = render(&totals, &[Gauges::of(&cycle)], next);
     assert_data_eq!(text.clone(), file!["../../metrics/demo.prom"].raw());
-    assert_data_eq!(emf::lines(&cycle), file!["../../metrics/demo.emf"].raw());
+    assert_data_eq!(embedded(&[cycle], false), file!["../../metrics/demo.emf"].raw());
     let samples = read(&text).unwrap();
 
     // What a person would count.
@@ -295,7 +304,7 @@ fn whatever_a_policy_is_called_stays_one_value_of_one_label() {
         assert_eq!(value(&samples, "snapkeep_gaps", &[("region", "eu-west-1")]), Some(1.0));
         assert_eq!(samples["snapkeep_sources"].len(), 8, "one place and its copies: {samples:?}");
 
-        let lines = emf::lines(&cycle);
+        let lines = embedded(&[cycle], false);
         check_emf(&lines);
         assert_eq!(lines.lines().count(), 2, "{policy}");
         let of_policy: Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
@@ -315,10 +324,10 @@ fn check_emf(lines: &str) {
             panic!("{line}")
         };
         assert_eq!(directive["Namespace"], "snapkeep");
-        // What is counted apart may be counted together as well.
-        let sets = directive["Dimensions"].as_array().unwrap();
-        let dimensions = sets[0].as_array().unwrap();
-        assert!(sets[1..].iter().all(|set| *set == json!([])), "{line}");
+        let [dimensions] = &directive["Dimensions"].as_array().unwrap()[..] else {
+            panic!("{line}")
+        };
+        let dimensions = dimensions.as_array().unwrap();
         let metrics = directive["Metrics"].as_array().unwrap();
         assert!(dimensions.len() <= 30 && (1..=100).contains(&metrics.len()), "{line}");
         for dimension in dimensions {
@@ -338,7 +347,7 @@ fn check_emf(lines: &str) {
 #[tokio::test]
 async fn embedded_metrics_are_as_cloudwatch_wants_them() {
     let (report, _) = demo_run().await;
-    let lines = emf::lines(&cycle(&report));
+    let lines = embedded(&[cycle(&report)], false);
     check_emf(&lines);
     let whole: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     let n_failed = report.outcomes.iter().filter(|o| matches!(o, Outcome::Failed(_))).count();
@@ -426,14 +435,90 @@ fn what_belongs_to_an_account_bears_its_name() {
     assert_eq!(value(&samples, "snapkeep_api_calls_total", &calls), Some(2.0));
     let failed = [account, ("exit_code", "1")];
     assert_eq!(value(&samples, "snapkeep_cycles_total", &failed), Some(1.0));
+}
 
-    let plan = &other;
-    let (ended_at, took) = (t("2026-11-20T03:00:00Z"), Duration::from_secs(1));
-    let lines =
-        emf::lines(&Cycle { plan, outcomes: &[], ended_at, took, exit_code: ExitCode::Failed });
-    check_emf(&lines);
-    let of_cycle: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
-    // An alarm on everything sees it too.
-    assert_eq!(of_cycle["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Account"], []]));
-    assert_eq!(of_cycle["Account"], "production");
+/// Returns each object with its dimensions' values and what it says.
+fn objects(lines: &str) -> Vec<(String, Value)> {
+    check_emf(lines);
+    let of_line = |line| {
+        let object: Value = serde_json::from_str(line).unwrap();
+        let set = &object["_aws"]["CloudWatchMetrics"][0]["Dimensions"][0];
+        let names = set.as_array().unwrap().iter();
+        let values = names.map(|name| object[name.as_str().unwrap()].as_str().unwrap());
+        (values.collect::<Vec<_>>().join(" "), object)
+    };
+    lines.lines().map(of_line).collect()
+}
+
+/// The plans of an account in which all is well, and of one with something in every list.
+fn two_accounts() -> [Plan; 2] {
+    let mut well = plan_of("servers");
+    well.protection.truncate(1);
+    well.gaps.clear();
+    well.waiting.clear();
+    let named = |name: &str, plan| Plan { account_name: Some(name.into()), ..plan };
+    [named("production", plan_of("servers")), named("self", well)]
+}
+
+fn cycles_of([failed, well]: &[Plan; 2]) -> [Cycle<'_>; 2] {
+    let cycle = |plan, exit_code| Cycle {
+        plan,
+        outcomes: &[],
+        ended_at: t("2026-11-20T03:00:00Z"),
+        took: Duration::from_secs(1),
+        exit_code,
+    };
+    [cycle(failed, ExitCode::Failed), cycle(well, ExitCode::Done)]
+}
+
+#[test]
+fn an_invocation_says_one_thing_of_everything_however_many_accounts_there_are() {
+    let plans = two_accounts();
+    let objects = objects(&embedded(&cycles_of(&plans), false));
+    let places: Vec<&str> = objects.iter().map(|(place, _)| place.as_str()).collect();
+    assert_eq!(
+        places,
+        ["", "production", "production servers eu-west-1", "self", "self servers eu-west-1",]
+    );
+    // None is hidden by another: neither by one in which all is well, nor by the order.
+    let names = ["Cycles", "Failed", "Refused", "Gaps", "Waiting", "Unprotected"];
+    let said = |at: usize| names.map(|name| objects[at].1[name].as_u64().unwrap());
+    assert_eq!(said(0), [2, 1, 0, 2, 1, 1]);
+    assert_eq!(said(1), [1, 1, 0, 2, 1, 1]);
+    assert_eq!(said(3), [1, 0, 0, 0, 0, 0]);
+    let age = |at: usize| objects[at].1["NewestPointAgeSeconds"].as_u64().unwrap() / 3600;
+    assert_eq!([age(0), age(1), age(3)], [72, 72, 24]);
+}
+
+#[test]
+fn an_invocation_for_a_part_says_nothing_of_everything_but_what_was_refused() {
+    let mut plans = two_accounts();
+    let places = |plans: &[Plan; 2]| {
+        let objects = objects(&embedded(&cycles_of(plans), true));
+        objects.into_iter().map(|(place, _)| place).collect::<Vec<_>>()
+    };
+    let parts = ["production servers eu-west-1", "self servers eu-west-1"];
+    assert_eq!(places(&plans), parts);
+
+    let message = "deletes the newest point".to_owned();
+    plans[0].notes = vec![Note { severity: Severity::Fatal, region: None, message }];
+    assert_eq!(places(&plans), ["", parts[0], parts[1]]);
+    let lines = embedded(&cycles_of(&plans), true);
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["Refused"], &first["Cycles"]), (&json!(1), &Value::Null));
+}
+
+#[test]
+fn a_refused_configuration_is_counted_beside_the_cycles_that_ran_all_the_same() {
+    let plans = two_accounts();
+    let cycles = cycles_of(&plans);
+    let ended_at = cycles[0].ended_at;
+    for (cycles, n_cycles) in [(&cycles[..], json!(2)), (&[], Value::Null)] {
+        let is_partial = false;
+        let lines = emf::lines(&Invocation { ended_at, cycles, is_partial, is_refused: true });
+        let objects = objects(&lines);
+        let of_all: Vec<_> = objects.iter().filter(|(place, _)| place.is_empty()).collect();
+        let [(_, of_all)] = of_all[..] else { panic!("{lines}") };
+        assert_eq!((&of_all["Refused"], &of_all["Cycles"]), (&json!(1), &n_cycles));
+    }
 }
