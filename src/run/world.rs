@@ -127,7 +127,8 @@ impl Opener {
         let clock = WorldClock::new(&self.present);
         let role = name.as_ref().and_then(|name| config.roles.get(name));
         match &self.choice {
-            Choice::Aws => connect(self, role, clock).await,
+            // The SDK's futures are large.
+            Choice::Aws => Box::pin(connect(self, role, clock)).await,
             Choice::Sandbox => Ok(in_account(Sandbox::demo(clock.begun_at()), role)),
             Choice::KeptSandbox(path) => {
                 let mut path = path.clone().into_os_string();

@@ -61,8 +61,9 @@ impl Notifier {
         let occasion = Occasion { cycles: &whole, troubles, is_partial, now };
         let mut told = self.recall();
         let before = told.clone();
-        let deliveries =
-            teller(notify, Ok(accounts.own()), self.env).tell(occasion, &mut told).await;
+        let teller = teller(notify, Ok(accounts.own()), self.env);
+        // The SDK's futures are large.
+        let deliveries = Box::pin(teller.tell(occasion, &mut told)).await;
         if told != before {
             self.remember(&told);
         }
