@@ -6,9 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::Config;
-use crate::execute::Progress;
-use crate::plan::{Action, Op};
-use crate::run::Outcome;
+use crate::run::{Action, Outcome, Progress};
 
 /// Looks out for points that a repetition would make once more.
 pub(super) struct Once<'c> {
@@ -30,13 +28,11 @@ impl<'c> Once<'c> {
 
     /// Returns true if the slot of what `action` makes is the event's.
     fn is_of_event(&self, action: &Action) -> bool {
-        let makes = matches!(
-            action.op,
-            Op::CreateSnapshots(_) | Op::CreateSnapshot(_) | Op::CreateImage(_)
-        );
         let mut policies = self.config.policies.iter();
         let policy = policies.find(|policy| policy.name == action.policy);
-        makes && policy.is_some_and(|policy| policy.in_region(&action.region).schedule.is_none())
+        let is_unscheduled =
+            policy.is_some_and(|policy| policy.in_region(&action.region).schedule.is_none());
+        is_unscheduled && action.as_creation().is_some()
     }
 }
 
