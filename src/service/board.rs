@@ -36,6 +36,16 @@ struct State {
     reload_error: Option<(DateTime<Utc>, String)>,
 }
 
+/// What a cycle saw and did in one account.
+pub(super) struct Seen<'r> {
+    /// For the page.
+    pub(super) view: AccountView,
+    /// For the metrics, as things stand.
+    pub(super) gauges: Gauges,
+    /// For the metrics that only grow.
+    pub(super) cycle: Cycle<'r>,
+}
+
 impl Board {
     pub(super) fn new(clock: WorldClock, is_dry_run: bool) -> Self {
         let state = State {
@@ -70,14 +80,15 @@ impl Board {
     }
 
     /// A cycle has ended. Where there is no report of it, what was seen before is still shown.
-    pub(super) fn ended(&self, last: LastCycle, seen: Option<Vec<(AccountView, Cycle<'_>)>>) {
+    pub(super) fn ended(&self, last: LastCycle, seen: Option<Vec<Seen<'_>>>) {
         let mut state = self.lock();
         state.last = Some(last);
         let mut calls = std::mem::take(&mut state.calls);
         let Some(seen) = seen else { return };
         state.accounts.clear();
-        state.gauges = seen.iter().map(|(_, cycle)| Gauges::of(cycle)).collect();
-        for (view, cycle) in seen {
+        state.gauges.clear();
+        for Seen { view, gauges, cycle } in seen {
+            state.gauges.push(gauges);
             let calls = calls.remove(&cycle.plan.account_name).unwrap_or_default();
             state.totals.add(&cycle, &calls);
             state.accounts.push(view);

@@ -8,14 +8,14 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 use crate::config::{Config, Listen};
 use crate::domain::region::Region;
-use crate::report::metrics::Cycle;
+use crate::report::metrics::{Cycle, Gauges};
 use crate::report::page::{AccountView, LastCycle};
 use crate::report::trouble::Trouble;
 use crate::report::{ExitCode, plan_text, run_text};
 use crate::run::look::{UNSEEN_FOR, makes_anything};
 use crate::run::notify::{After, Delivery, Notifier};
 use crate::run::{Account, Accounts, Looks, Plan, Present, Report, Request, Stop, WorldError};
-use crate::service::board::{Board, time};
+use crate::service::board::{Board, Seen, time};
 use crate::service::events::Events;
 use crate::service::http::Server;
 use crate::service::{Options, locks, systemd, wake};
@@ -250,7 +250,7 @@ impl Life {
     }
 
     /// Returns what is shown of each account, and what is counted there.
-    fn seen<'r>(&self, reports: &'r [Report], last: &LastCycle) -> Vec<(AccountView, Cycle<'r>)> {
+    fn seen<'r>(&self, reports: &'r [Report], last: &LastCycle) -> Vec<Seen<'r>> {
         let seen = |(account, report): (&Account, &'r Report)| {
             let Report { plan, outcomes, .. } = report;
             let expected = wake::expected(&account.config, &regions_of(plan), last.begun_at);
@@ -261,7 +261,11 @@ impl Life {
                 took: last.took,
                 exit_code: self.codes_of(report).first().copied().unwrap_or(ExitCode::Done),
             };
-            (AccountView::new(plan, outcomes, &expected), cycle)
+            let slots = expected.iter().filter_map(|expected| {
+                Some((Arc::clone(&expected.policy), expected.region, expected.next_slot?))
+            });
+            let gauges = Gauges::of(&cycle).with_next_slots(slots);
+            Seen { view: AccountView::new(plan, outcomes, &expected), gauges, cycle }
         };
         self.accounts.iter().zip(reports).map(seen).collect()
     }

@@ -30,6 +30,8 @@ pub struct Gauges {
     /// None is the list of the regions itself.
     gaps: BTreeMap<Option<Region>, u64>,
     notes: [(&'static str, u64); 3],
+    /// When the next slot of each policy is, where that is known.
+    next_slots: BTreeMap<(Arc<str>, Region), DateTime<Utc>>,
     ended_at: DateTime<Utc>,
     took: Duration,
     exit_code: ExitCode,
@@ -89,7 +91,30 @@ impl Gauges {
             ("fatal", n_notes(Severity::Fatal)),
         ];
         let account = plan.account_name.clone();
-        Self { account, sources, points, queues, gaps, notes, ended_at, took, exit_code }
+        let next_slots = BTreeMap::new();
+        Self {
+            account,
+            sources,
+            points,
+            queues,
+            gaps,
+            notes,
+            next_slots,
+            ended_at,
+            took,
+            exit_code,
+        }
+    }
+
+    /// Takes in when the next slots of policies are, each in one region.
+    #[must_use]
+    pub fn with_next_slots(
+        mut self,
+        slots: impl IntoIterator<Item = (Arc<str>, Region, DateTime<Utc>)>,
+    ) -> Self {
+        let slots = slots.into_iter().map(|(policy, region, at)| ((policy, region), at));
+        self.next_slots.extend(slots);
+        self
     }
 
     /// Renders those of all accounts; each family stands once.
@@ -124,6 +149,14 @@ impl Gauges {
         for of in all {
             for (severity, n) in of.notes {
                 out.sample(&[of.label(), ("severity", severity)], n);
+            }
+        }
+        let name = "snapkeep_next_slot_timestamp_seconds";
+        out.family(name, "gauge", "When the next recovery point is due.");
+        for of in all {
+            for ((policy, region), at) in &of.next_slots {
+                let place = [of.label(), ("policy", policy), ("region", region.as_str())];
+                out.sample(&place, at.timestamp());
             }
         }
         Self::render_cycles(all, out);

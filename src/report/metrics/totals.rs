@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::api_calls::{ApiCalls, Calls};
-use crate::plan::Action;
+use crate::domain::region::Region;
 use crate::report::ExitCode;
 use crate::report::metrics::Cycle;
 use crate::report::metrics::exposition::Exposition;
@@ -14,8 +14,8 @@ use crate::report::metrics::exposition::Exposition;
 pub struct Totals {
     /// By account; none is the own one.
     cycles: BTreeMap<Account, BTreeMap<ExitCode, u64>>,
-    /// By account, operation and what became of it.
-    actions: BTreeMap<(Account, &'static str, &'static str), u64>,
+    /// By account, policy, region, operation and what became of it.
+    actions: BTreeMap<(Account, Arc<str>, Region, &'static str, &'static str), u64>,
     calls: BTreeMap<Account, ApiCalls>,
 }
 
@@ -41,9 +41,11 @@ impl Totals {
         let account = &cycle.plan.account_name;
         let cycles = self.cycles.entry(account.clone()).or_default();
         *cycles.entry(cycle.exit_code).or_default() += 1;
-        let operations = cycle.plan.actions.iter().map(Action::operation);
-        for (operation, outcome) in operations.zip(cycle.outcomes) {
-            *self.actions.entry((account.clone(), operation, outcome.word())).or_default() += 1;
+        for (action, outcome) in cycle.plan.actions.iter().zip(cycle.outcomes) {
+            let policy = Arc::clone(&action.policy);
+            let (operation, outcome) = (action.operation(), outcome.word());
+            let key = (account.clone(), policy, action.region, operation, outcome);
+            *self.actions.entry(key).or_default() += 1;
         }
         self.calls.entry(account.clone()).or_default().add(calls);
     }
@@ -64,8 +66,10 @@ impl Totals {
         }
         let help = "Actions by EC2 operation and what became of them.";
         out.family("snapkeep_actions_total", "counter", help);
-        for ((account, operation, outcome), n) in &self.actions {
-            out.sample(&[label(account), ("operation", operation), ("outcome", outcome)], n);
+        for ((account, policy, region, operation, outcome), n) in &self.actions {
+            let place = [label(account), ("policy", policy), ("region", region.as_str())];
+            let what = [("operation", *operation), ("outcome", *outcome)];
+            out.sample(&[&place[..], &what[..]].concat(), n);
         }
         for (name, help, number) in CALL_COUNTERS {
             out.family(name, "counter", help);

@@ -360,6 +360,20 @@ fn people_are_told_of_a_failure_once_and_of_the_recovery() {
 }
 
 #[test]
+fn with_a_clock_that_is_off_the_function_deletes_nothing() {
+    let mut scene = scene();
+    let now = now();
+    let old = point("us-east-1", 1, 1, (now - TimeDelta::days(30)).date_naive());
+    let recent = point("us-east-1", 1, 1, (now - TimeDelta::days(1)).date_naive());
+    scene["regions"]["us-east-1"]["snapshots"] = json!([old, recent].concat());
+    scene["clock_ahead_seconds"] = json!(600);
+    let mut function = Function::new(&scene, DAILY);
+    let answer = function.invoke(&json!({})).response();
+    assert!(answer.to_string().contains("EC2's: nothing is deleted"), "{answer:#}");
+    assert!(!function.machine.n_calls().keys().any(|call| call.ends_with("DeleteSnapshot")));
+}
+
+#[test]
 fn a_missing_right_is_an_answer() {
     let mut scene = scene();
     scene["refuse"] = json!([{

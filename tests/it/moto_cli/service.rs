@@ -143,3 +143,41 @@ fn people_are_told_of_a_failure_once_and_of_the_recovery() {
         ]
     );
 }
+
+#[test]
+fn a_region_that_is_down_for_a_day_holds_up_no_other_and_is_caught_up() {
+    let mut scene = few();
+    scene["refuse"] = json!([{
+        "region": "eu-west-1", "action": "DescribeSnapshots", "code": "UnauthorizedOperation",
+        "times": 90,
+    }]);
+    let machine = Machine::new(&scene, SERVERS);
+    let mut service = serve(&machine, "2026-11-20T03:00:10Z");
+    pass_until(&machine, &mut service, "2026-11-21T12:00:00Z");
+    assert_eq!(service.stop().0, Some(0));
+    assert_eq!(slots_since(&machine, "us-east-1", "2026-11-20"), once(&[20, 21]));
+    assert_eq!(slots_since(&machine, "eu-west-1", "2026-11-20"), once(&[20, 21]));
+    // It was looked at ever more rarely, and its point was made when it was back: nearly a day late.
+    let made: Vec<_> = machine
+        .snapshots("eu-west-1")
+        .into_values()
+        .filter(|s| s.tags.get("snapkeep:slot") == Some("2026-11-20T03:00:00Z"))
+        .map(|s| s.started_at.to_rfc3339())
+        .collect();
+    assert!(made.iter().all(|at| "2026-11-21T00:00:00" < at.as_str()), "{made:?}");
+}
+
+#[test]
+fn with_a_clock_that_is_off_the_service_deletes_nothing() {
+    let mut scene = few();
+    scene["clock_ahead_seconds"] = json!(600);
+    let machine = Machine::new(&scene, SERVERS);
+    let mut service = serve(&machine, "2026-11-20T03:00:10Z");
+    pass_until(&machine, &mut service, "2026-11-20T12:00:00Z");
+    let (code, stdout) = service.stop();
+    assert_eq!(code, Some(0));
+    let words: Vec<&str> = stdout.split_whitespace().collect();
+    assert!(words.join(" ").contains("seconds behind EC2's: nothing is deleted"), "{stdout}");
+    assert_eq!(slots_since(&machine, "us-east-1", "2026-11-20"), once(&[20]));
+    assert!(!machine.n_calls().keys().any(|call| call.ends_with("DeleteSnapshot")));
+}

@@ -128,8 +128,15 @@ fn metrics_count_what_the_cycles_did() {
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap_or_else(|| panic!("{name}: {text}")).trim().parse().unwrap()
     };
-    let created = r#"snapkeep_actions_total{operation="CreateSnapshots",outcome="done"}"#;
-    assert_eq!(value(&text, created), 4.0);
+    for (region, n) in [("eu-west-1", 1.0), ("us-east-1", 3.0)] {
+        let created = format!(
+            "snapkeep_actions_total{{policy=\"servers\",region=\"{region}\",\
+             operation=\"CreateSnapshots\",outcome=\"done\"}}"
+        );
+        assert_eq!(value(&text, &created), n);
+    }
+    let slot = r#"snapkeep_next_slot_timestamp_seconds{policy="servers",region="us-east-1"}"#;
+    assert_eq!(value(&text, slot), t("2026-11-21T03:00:00Z").timestamp() as f64);
     assert_eq!(value(&text, r#"snapkeep_cycles_total{exit_code="0"}"#), n_cycles as f64);
     let call = r#"snapkeep_api_calls_total{region="us-east-1",operation="DescribeSnapshots"}"#;
     let n_calls = value(&text, call);
@@ -141,6 +148,8 @@ fn metrics_count_what_the_cycles_did() {
     service.feed("2026-11-21T03:00:00Z");
     service.pass_until("2026-11-21T12:00:00Z");
     let (_, text) = service.get("/metrics");
-    assert_eq!(value(&text, created), 9.0);
+    let created = "snapkeep_actions_total{policy=\"servers\",region=\"us-east-1\",\
+                   operation=\"CreateSnapshots\",outcome=\"done\"}";
+    assert_eq!(value(&text, created), 6.0);
     assert!(n_calls < value(&text, call));
 }
