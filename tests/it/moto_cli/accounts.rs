@@ -206,3 +206,13 @@ fn inventories_of_several_accounts_are_saved_side_by_side() {
     };
     assert_eq!(actions(&plan(" --inventory saved").stdout), actions(&plan("").stdout));
 }
+
+#[test]
+fn an_account_that_is_named_twice_is_told() {
+    let config = CONFIG.replace("111111111111", "123456789012");
+    let machine = Machine::new(&scene(), &config);
+    let plan = machine.snapkeep(&format!("plan --now {NOW}"));
+    let words: Vec<&str> = plan.stdout.split_whitespace().collect();
+    let told = "accounts `self` and `production` are both 123456789012: it is judged twice";
+    assert!(words.join(" ").contains(told), "{}", plan.stdout);
+}
