@@ -181,6 +181,7 @@ fn plan_unchecked(config: &Config, inventory: &Inventory, request: &Request) -> 
         error: error.clone(),
     }));
     note_clock(inventory, &mut plan);
+    note_same_account(config, inventory, &mut plan);
     plan.actions = all.creations;
     plan.actions.extend(all.changes);
     let deletions = limits::withhold(config, request, all.deletions, &mut plan);
@@ -343,6 +344,25 @@ fn note_selection(place: Place<'_>, n_selected: usize, names_region: bool, plan:
         note(plan, Severity::Warning, region, text);
     } else if n_selected == 0 && names_region && inventory.gaps.is_empty() {
         note(plan, Severity::Warning, region, format!("`{policy_name}` {SELECTS_NOTHING}"));
+    }
+}
+
+/// Refuses the own account where it has a name too: the policies there and here would each plan
+/// without the other's, and delete what the other keeps. The id only shows once it has been read.
+fn note_same_account(config: &Config, inventory: &Inventory, plan: &mut Plan) {
+    let Some(id) = inventory.account.as_deref().filter(|_| config.account.is_none()) else {
+        return;
+    };
+    let mut roles = config.roles.iter();
+    if let Some((name, _)) = roles.find(|(_, role)| role.account_id() == Some(id)) {
+        plan.notes.push(Note {
+            severity: Severity::Fatal,
+            region: None,
+            message: format!(
+                "accounts `self` and `{name}` are both {id}, so each would be planned without the \
+                 other's policies; name it once"
+            ),
+        });
     }
 }
 

@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use futures_util::future::join_all;
 
 use crate::config::{AccountName, Config};
 use crate::execute::{Clock as _, Progress, Stop};
-use crate::plan::{Note, Plan, Request, Severity, plan};
+use crate::plan::{Plan, Request, plan};
 use crate::run::clock::{Present, WorldClock};
 use crate::run::cycle::Report;
 use crate::run::fed::FedClock;
@@ -204,9 +203,7 @@ impl Accounts {
             let inventory = world.observe_telling(config, request, progress).await;
             plan(config, &inventory, request)
         });
-        let mut plans = join_all(plans).await;
-        note_same_account(plans.iter_mut());
-        plans
+        join_all(plans).await
     }
 
     /// Runs one cycle in each account once no other process does; returns their reports in order.
@@ -223,10 +220,7 @@ impl Accounts {
             request.now = self.now().max(request.now);
         }
         let cycles = self.iter().map(|a| a.world.run(&a.config, &request, stop, progress));
-        let reports: Result<Vec<_>, _> = join_all(cycles).await.into_iter().collect();
-        let mut reports: Vec<Report> = reports?;
-        note_same_account(reports.iter_mut().map(|report| &mut report.plan));
-        Ok(reports)
+        join_all(cycles).await.into_iter().collect()
     }
 
     /// Runs cycles in each account until nothing is waited for there.
@@ -240,31 +234,6 @@ impl Accounts {
             .iter()
             .map(|a| a.world.run_until_settled(&a.config, request, &self.locks, stop, progress));
         join_all(cycles).await.into_iter().collect()
-    }
-}
-
-/// Notes that two names mean one account, whose id only shows once it has been read: what both of
-/// them protect gets a second point at each slot, which the next cycle removes.
-fn note_same_account<'p>(plans: impl Iterator<Item = &'p mut Plan>) {
-    let mut names: BTreeMap<Arc<str>, String> = BTreeMap::new();
-    for plan in plans {
-        let Some(id) = plan.account.clone() else { continue };
-        let name = plan.account_name.as_deref().unwrap_or(OWN).to_owned();
-        if let Some(other) = names.get(&id) {
-            plan.notes.insert(
-                0,
-                Note {
-                    severity: Severity::Warning,
-                    region: None,
-                    message: format!(
-                        "accounts `{other}` and `{name}` are both {id}: it is judged twice, and may \
-                         get each point twice; name it once"
-                    ),
-                },
-            );
-        } else {
-            names.insert(id, name);
-        }
     }
 }
 

@@ -208,11 +208,12 @@ fn inventories_of_several_accounts_are_saved_side_by_side() {
 }
 
 #[test]
-fn an_account_that_is_named_twice_is_told() {
+fn an_account_that_is_named_twice_is_refused() {
     let config = CONFIG.replace("111111111111", "123456789012");
     let machine = Machine::new(&scene(), &config);
-    let plan = machine.snapkeep(&format!("plan --now {NOW}"));
-    let words: Vec<&str> = plan.stdout.split_whitespace().collect();
-    let told = "accounts `self` and `production` are both 123456789012: it is judged twice";
-    assert!(words.join(" ").contains(told), "{}", plan.stdout);
+    let run = machine.snapkeep(&format!("run --format json --account self --now {NOW}"));
+    assert_eq!(run.code, Some(1));
+    assert!(run.stdout.contains("accounts `self` and `production` are both 123456789012"));
+    let changes = ["CreateSnapshots", "DeleteSnapshot"].map(|call| format!("eu-west-1 {call}"));
+    assert!(changes.iter().all(|call| !machine.n_calls().contains_key(call)), "{}", run.stdout);
 }
