@@ -29,6 +29,7 @@ mod fault;
 mod file;
 mod ids;
 mod image;
+mod journal;
 mod keys;
 mod lineage;
 mod listing;
@@ -47,6 +48,7 @@ mod time;
 pub use chance::SplitMix64;
 pub use fault::{Fault, Rule};
 pub use file::SandboxError;
+pub use journal::{Change, Entry};
 pub use luck::Luck;
 pub use settings::Settings;
 pub use time::{Sleep, VirtualTime};
@@ -82,6 +84,7 @@ impl Sandbox {
             outages: Vec::new(),
             faults_met: BTreeMap::new(),
             calls: BTreeMap::new(),
+            journal: Vec::new(),
             published: Vec::new(),
         };
         Self { time: VirtualTime::new(now), state: Mutex::new(state), path: None }
@@ -274,6 +277,20 @@ impl Sandbox {
             let others = stored.snapshot.tags.iter().filter(|(k, _)| *k != key);
             let tags: Tags = others.chain([(key, value)]).collect();
             stored.snapshot.tags = tags;
+        });
+    }
+
+    /// Changes a snapshot in whatever way somebody else could have.
+    pub fn change_snapshot(
+        &self,
+        region: &Region,
+        id: SnapshotId,
+        change: impl FnOnce(&mut Snapshot),
+    ) {
+        self.change(region, |state| {
+            if let Some(stored) = state.snapshots.get_mut(&id) {
+                change(&mut stored.snapshot);
+            }
         });
     }
 
