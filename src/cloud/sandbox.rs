@@ -178,12 +178,16 @@ impl Sandbox {
         self.lock().outages.push(Outage { region: *region, from, to });
     }
 
-    /// Lifts all faults, those by chance too, and ends all outages.
+    /// Lifts all faults, those by chance too; outages go on.
     pub fn clear_faults(&self) {
         let mut state = self.lock();
         state.faults.clear();
         state.luck = Luck::new(0);
-        state.outages.clear();
+    }
+
+    /// Ends all outages, and forgets those to come.
+    pub fn end_outages(&self) {
+        self.lock().outages.clear();
     }
 
     /// Returns how many calls met a fault up to now, by the fault's word.
