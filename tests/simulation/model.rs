@@ -22,6 +22,10 @@ mod adoption;
 mod claim;
 #[path = "model/copying.rs"]
 mod copying;
+#[path = "model/crontab.rs"]
+mod crontab;
+#[path = "model/due.rs"]
+mod due;
 #[path = "model/lineage.rs"]
 mod lineage;
 #[path = "model/loss.rs"]
@@ -30,6 +34,8 @@ mod loss;
 mod period;
 #[path = "model/point.rs"]
 mod point;
+#[path = "model/rest.rs"]
+mod rest;
 #[path = "model/retention.rs"]
 mod retention;
 #[cfg(test)]
@@ -41,6 +47,7 @@ mod thing;
 mod veto;
 
 pub(crate) use loss::losses;
+pub(crate) use rest::unsettled;
 pub(crate) use veto::forbidden;
 
 /// How a thing came to be, which its tags cannot tell.

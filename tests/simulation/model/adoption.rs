@@ -73,7 +73,7 @@ fn may_be_adopted(truth: &Truth<'_>, thing: &Thing<'_>) -> bool {
 
 /// Returns true for a snapshot that backed an adopted image, by the tag that it got just before the
 /// image was deregistered; the tag says nothing on anything that it was copied to.
-fn is_left_by_adopted_image(truth: &Truth<'_>, thing: &Thing<'_>) -> bool {
+pub(super) fn is_left_by_adopted_image(truth: &Truth<'_>, thing: &Thing<'_>) -> bool {
     let Some((image, own)) = thing.tags().get(BACKED).and_then(|text| text.split_once('/')) else {
         return false;
     };

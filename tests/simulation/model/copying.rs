@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use snapkeep::config::{CopyRule, RegionalPolicy, Retention, Take};
+use snapkeep::config::{CopyRule, RegionalPolicy, Take};
 
 use super::claim::Key;
 use super::lineage::Lineage;
@@ -17,6 +17,8 @@ pub(super) struct Route<'r, 't> {
     pub(super) rule: &'r CopyRule,
     pub(super) home: &'r Lineage<'t>,
     pub(super) there: Option<&'r Lineage<'t>>,
+    /// The time of the rule's first copy of whatever source, if all are known.
+    pub(super) first_of_rule: Option<DateTime<Utc>>,
     pub(super) now: DateTime<Utc>,
 }
 
@@ -24,48 +26,60 @@ pub(super) struct Route<'r, 't> {
 type Known = (Key, Dated);
 
 impl Route<'_, '_> {
-    /// Returns the points that every reading wants a copy of now, and of which there is none that
-    /// is complete.
-    pub(super) fn missing(&self) -> BTreeSet<Key> {
+    /// Returns the points that are wanted as copies now, and of which there is none that is
+    /// complete: by every reading, or by some.
+    pub(super) fn missing(&self, side: Side) -> BTreeSet<Key> {
         let (early, late) = self.home.dated();
-        let res = self.missing_of(&early);
+        let res = self.missing_of(&early, side);
         if early == late {
             return res;
         }
-        res.intersection(&self.missing_of(&late)).copied().collect()
+        let other = self.missing_of(&late, side);
+        match side {
+            Side::Required => res.intersection(&other).copied().collect(),
+            Side::Allowed => res.union(&other).copied().collect(),
+        }
     }
 
-    fn missing_of(&self, dated: &[Dated]) -> BTreeSet<Key> {
+    fn missing_of(&self, dated: &[Dated], side: Side) -> BTreeSet<Key> {
         let there = self.there();
-        // A rule may be seen to begin with the first copy of this source, or of any: then what is
-        // older competes for the periods as well.
-        let candidates = self.candidates(dated);
-        let begun: Vec<Known> = candidates
-            .iter()
-            .copied()
-            .filter(|known| self.is_begun(known, dated, &there))
-            .collect();
+        // A rule may be seen to begin with the first copy of this source, or of any: what is older
+        // competes for the periods then, too.
+        let all = self.candidates(dated, side);
+        let since =
+            |first| all.iter().copied().filter(|p| self.is_begun(p, dated, first)).collect();
+        let first = there.iter().map(|(_, copy)| copy.time).min();
+        let narrow: Vec<Known> = since(first);
+        let res: Vec<Key> = match side {
+            Side::Required => {
+                let wide = self.kept(&all, &there, side);
+                let mut keys = self.kept(&narrow, &there, side);
+                keys.retain(|key| wide.contains(key) && narrow.iter().any(|(k, _)| k == key));
+                keys.into_iter().collect()
+            }
+            Side::Allowed => {
+                let wide: Vec<Known> = since(self.first_of_rule.or(first));
+                let kept = [&narrow, &wide].map(|among| self.kept(among, &there, side));
+                let keys = wide.iter().chain(&narrow).map(|(key, _)| *key);
+                keys.filter(|key| kept.iter().any(|kept| kept.contains(key))).collect()
+            }
+        };
         let is_complete = |key: &Key| {
             let copy = self.there.and_then(|there| there.point(*key));
             copy.is_some_and(|point| point.status() == Status::Complete)
         };
-        let [narrow, wide] = [&begun, &candidates].map(|among| self.kept(among, &there));
-        begun
-            .iter()
-            .map(|(key, _)| *key)
-            .filter(|key| narrow.contains(key) && wide.contains(key) && !is_complete(key))
-            .collect()
+        res.into_iter().filter(|key| !is_complete(key)).collect()
     }
 
     /// Returns the complete points that the rule is about.
-    fn candidates(&self, dated: &[Dated]) -> Vec<Known> {
+    fn candidates(&self, dated: &[Dated], side: Side) -> Vec<Known> {
         let zone = self.here.timezone;
         let is_meant = match self.rule.only {
             None => vec![true; dated.len()],
             Some(only) => {
                 let tier = self.here.retention.tiers.iter().find(|tier| tier.tier == only);
                 tier.map_or(vec![false; dated.len()], |tier| {
-                    held(dated, tier, zone, self.now, Side::Required)
+                    held(dated, tier, zone, self.now, side)
                 })
             }
         };
@@ -89,33 +103,35 @@ impl Route<'_, '_> {
             .collect()
     }
 
-    /// Returns true unless the point is older than the rule's first copy.
-    fn is_begun(&self, (_, point): &Known, home: &[Dated], there: &[Known]) -> bool {
-        let first = there.iter().map(|(_, copy)| copy.time).min();
+    /// Returns true unless the point is older than the rule's `first` copy; that one is of the
+    /// newest point.
+    fn is_begun(&self, (_, point): &Known, home: &[Dated], first: Option<DateTime<Utc>>) -> bool {
         let complete = home.iter().filter(|p| p.status == Status::Complete);
         let newest = complete.map(|p| p.time).max();
         self.rule.existing || first.or(newest).is_some_and(|first| first <= point.time)
     }
 
     /// Returns which points a tier of the destination would keep, were all of `among` copied.
-    fn kept(&self, among: &[Known], there: &[Known]) -> BTreeSet<Key> {
+    fn kept(&self, among: &[Known], there: &[Known], side: Side) -> BTreeSet<Key> {
         let is_new = |(key, _): &&Known| !there.iter().any(|(other, _)| other == key);
         let all: Vec<Known> = there.iter().chain(among.iter().filter(is_new)).copied().collect();
         let dated: Vec<Dated> = all.iter().map(|(_, dated)| *dated).collect();
-        let kept = self.kept_by_tier(&self.rule.retention, &dated);
+        let kept = self.kept_by_tier(&dated, side);
         all.iter().zip(kept).filter(|(_, kept)| *kept).map(|((key, _), _)| *key).collect()
     }
 
-    fn kept_by_tier(&self, retention: &Retention, dated: &[Dated]) -> Vec<bool> {
+    fn kept_by_tier(&self, dated: &[Dated], side: Side) -> Vec<bool> {
+        let retention = &self.rule.retention;
         let mut res = vec![retention.forever; dated.len()];
         let zone = self.here.timezone;
         for tier in &retention.tiers {
             // The latest of a period is known once the period is over.
             let is_over = |at: DateTime<Utc>| {
-                tier.take != Take::Last
+                side == Side::Allowed
+                    || tier.take != Take::Last
                     || period(tier.tier, at, zone) < period(tier.tier, self.now, zone)
             };
-            let held = held(dated, tier, zone, self.now, Side::Required);
+            let held = held(dated, tier, zone, self.now, side);
             for (index, held) in held.into_iter().enumerate() {
                 res[index] |= held && is_over(dated[index].time);
             }

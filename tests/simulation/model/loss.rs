@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use snapkeep::config::Config;
+use snapkeep::domain::region::Region;
 
 use super::claim::{Key, claim, rules};
 use super::copying::Route;
@@ -52,12 +53,27 @@ pub(super) fn routes<'r, 't>(
     let here = rules(config, home.policy, home.place).here;
     let there = |to| all.get(&(home.policy, home.source, to));
     let rules = here.copies.iter().filter(|rule| rule.to != home.place);
-    rules.map(|rule| Route { here, rule, home, there: there(rule.to), now }).collect()
+    rules
+        .map(|rule| {
+            let first_of_rule = first_of_rule(home.policy, rule.to, all);
+            Route { here, rule, home, there: there(rule.to), first_of_rule, now }
+        })
+        .collect()
+}
+
+fn first_of_rule(
+    policy: usize,
+    to: Region,
+    all: &BTreeMap<LineageKey, Lineage<'_>>,
+) -> Option<DateTime<Utc>> {
+    let copies = all.values().filter(|l| l.policy == policy && l.place == to && !l.is_home());
+    let points = copies.flat_map(|copies| &copies.points);
+    points.filter(|p| p.status() != Status::Failed).map(|point| point.times().0).min()
 }
 
 /// Returns the points that have to wait for their copies.
 fn wanted(route: &Route<'_, '_>) -> BTreeSet<Key> {
-    let mut missing = route.missing();
+    let mut missing = route.missing(Side::Required);
     missing.retain(|key| {
         let point = route.home.point(*key);
         point.is_some_and(|point| !route.is_given_up(point.times().0))

@@ -18,7 +18,7 @@ use snapkeep::domain::inventory::{
 use snapkeep::domain::region::Region;
 use snapkeep::domain::tags::{self, Tags};
 
-use super::{Birth, Gone, Truth, forbidden, losses};
+use super::{Birth, Gone, Truth, forbidden, losses, unsettled};
 
 const HOME: &str = "eu-west-1";
 
@@ -86,6 +86,11 @@ impl Scene {
     pub(super) fn losses(&self, gone: &str) -> Vec<String> {
         let gone: Gone = gone.split_whitespace().map(|name| self.id(name)).collect();
         losses(&self.truth(), &self.config, &gone, self.now)
+    }
+
+    /// Returns what is left to do, a line each.
+    pub(super) fn unsettled(&self) -> String {
+        unsettled(&self.truth(), &self.config, self.now).join("\n")
     }
 
     /// Returns why a thing must not go.
