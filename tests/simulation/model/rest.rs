@@ -15,7 +15,7 @@ use super::loss::{name, routes};
 use super::point::{Form, Member, Part, Point};
 use super::retention::{Side, Status, Why};
 use super::thing::{Life, Thing, find, things};
-use super::veto::forbidden;
+use super::veto::{forbidden, in_the_way};
 use super::{Birth, Gone, Truth};
 
 /// How long what a deregistered image leaves behind, and what failed, may stay, generously.
@@ -57,6 +57,10 @@ impl Look<'_, '_> {
         for (index, point) in self.lineage.points.iter().enumerate() {
             let is_awaited = wanted.contains(&point.key);
             if allowed[index].is_none() && !is_awaited && !self.is_attempt(point) {
+                // A veto on one form may be seen as one on the other, too: they are one point.
+                if !self.is_free(point) {
+                    continue;
+                }
                 let may_wait = |m: &&Member<'_>| m.is_leftover && !self.is_old(m);
                 let members = point.members.iter().filter(|m| !may_wait(m));
                 self.surplus(point, members, "nothing keeps it", res);
@@ -82,6 +86,11 @@ impl Look<'_, '_> {
             let name = name(self.config, self.lineage, point);
             res.push(format!("{} of {name} is still there: {why}", member.thing.at));
         }
+    }
+
+    /// Returns true if nothing is in the way of any thing of a point, in whatever form.
+    fn is_free(&self, point: &Point<'_>) -> bool {
+        !point.members.iter().any(|m| in_the_way(self.truth, &m.thing).is_some())
     }
 
     fn may_go(&self, member: &Member<'_>) -> bool {
@@ -162,7 +171,9 @@ impl Look<'_, '_> {
             for key in route.missing(Side::Required) {
                 let Some(point) = self.lineage.point(key) else { continue };
                 let copy = route.there.and_then(|there| there.point(key));
-                let members = copy.iter().flat_map(|copy| &copy.members);
+                // Where there is to be an encrypted form, copies are made of that.
+                let forms = point.members.iter().filter(|m| m.claim.copy_of.is_some());
+                let members = copy.iter().flat_map(|copy| &copy.members).chain(forms);
                 if !route.is_given_up(point.times().0) && !is_on_its_way(members, self.now) {
                     let name = name(self.config, self.lineage, point);
                     res.push(format!("{name} has no copy in {}", route.rule.to));

@@ -2,7 +2,7 @@
 //! README, "What it never deletes".
 
 use chrono::TimeDelta;
-use snapkeep::config::{Config, Kind, RegionalPolicy};
+use snapkeep::config::{Config, RegionalPolicy};
 use snapkeep::domain::ids::{RegionalId, ResourceId, SnapshotId};
 use snapkeep::domain::inventory::{Image, InstanceState};
 use snapkeep::domain::region::Region;
@@ -119,12 +119,15 @@ fn of_ours(truth: &Truth<'_>, config: &Config, thing: &Thing<'_>, claim: &Claim)
     let lineages = lineages(truth, config, Some(claim.source));
     let lineage = lineages.get(&(claim.policy, claim.source, thing.at.region))?;
     let point = lineage.point(claim.key)?;
-    let is_image_pending =
-        point.members.iter().any(|m| m.thing.is_image() && m.thing.life() == Life::Pending);
-    if here.kind == Kind::Images && !thing.is_image() && is_image_pending {
+    let own = point.members.iter().find(|m| m.thing.at == thing.at)?;
+    let may_need = |m: &&Member<'_>| {
+        m.thing.is_image()
+            && m.thing.life() == Life::Pending
+            && m.claim.copy_of == own.claim.copy_of
+    };
+    if own.is_leftover && point.members.iter().any(|m| may_need(&m)) {
         return Some("may back an image that is being made".to_owned());
     }
-    let own = point.members.iter().find(|m| m.thing.at == thing.at)?;
     let siblings = point.members.iter().filter(|m| is_sibling(own, m, &point.members));
     siblings.filter(|m| m.thing.life() != Life::Failed).find_map(|member| {
         let reason = in_the_way(truth, &member.thing)?;
