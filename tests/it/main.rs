@@ -34,6 +34,10 @@ mod preflight;
 mod reports;
 #[cfg(test)]
 mod service;
+// It has no harness of its own where it is used.
+#[cfg(test)]
+#[path = "../simulation/model.rs"]
+mod simulation_model;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
