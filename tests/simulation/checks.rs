@@ -1,9 +1,9 @@
 //! What must hold after every cycle, whatever befell it: the invariants, each as a check that says
 //! its number. What must be restorable, the model knows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use snapkeep::config::Config;
 use snapkeep::domain::ids::RegionalId;
 use snapkeep::domain::inventory::Inventory;
@@ -12,7 +12,7 @@ use snapkeep::domain::tags;
 use snapkeep::run::{Outcome, Report};
 
 use crate::ledger::{Ledger, News, tags_of};
-use crate::model::{self, Truth};
+use crate::model::{self, Gone, Truth};
 use crate::runner::Ended;
 use crate::tally::Tally;
 use crate::watch::Seen;
@@ -30,7 +30,6 @@ pub(crate) struct Checked<'c> {
     pub(crate) seen: &'c Seen,
     /// The account at the end.
     pub(crate) after: &'c Inventory,
-    pub(crate) at: DateTime<Utc>,
     pub(crate) skew: TimeDelta,
     pub(crate) max_deletes: Option<usize>,
 }
@@ -60,10 +59,21 @@ impl Checked<'_> {
 
     /// 4 and 6: only what is ours or adopted goes, and nothing that something protects.
     fn deletions(&self) -> Result<(), Broken> {
-        let Some(truth) = self.truth_before() else { return Ok(()) };
-        for id in self.news.deleted.keys() {
-            if let Some(why) = model::forbidden(&truth, self.config, *id) {
-                return Err(Broken::new("deleted what is protected", format!("{id}: {why}")));
+        for (before, gone) in self.looks() {
+            // What backed an image that went in the same cycle went after it.
+            let mut without_images = before.inventory.clone();
+            for (region, observed) in &mut without_images.regions {
+                observed.images.retain(|image| {
+                    let id = RegionalId { region: *region, id: image.id.into() };
+                    !gone.contains(&id)
+                });
+            }
+            let without_images = Truth { inventory: &without_images, ..before };
+            for id in gone {
+                let truth = if id.id.image().is_some() { &before } else { &without_images };
+                if let Some(why) = model::forbidden(truth, self.config, id) {
+                    return Err(Broken::new("deleted what is protected", format!("{id}: {why}")));
+                }
             }
         }
         Ok(())
@@ -71,15 +81,29 @@ impl Checked<'_> {
 
     /// 5 and retention: nothing goes that must be restorable.
     fn losses(&self) -> Result<(), Broken> {
-        let Some(truth) = self.truth_before() else { return Ok(()) };
-        let gone: BTreeSet<RegionalId> = self.news.deleted.keys().copied().collect();
-        let lost = model::losses(&truth, self.config, &gone, self.ended.now);
-        if lost.is_empty() { Ok(()) } else { Err(Broken::new("lost a point", lost.join("; "))) }
+        for (before, gone) in self.looks() {
+            let lost = model::losses(&before, self.config, &gone, self.ended.now);
+            if !lost.is_empty() {
+                return Err(Broken::new("lost a point", lost.join("; ")));
+            }
+        }
+        Ok(())
     }
 
-    fn truth_before(&self) -> Option<Truth<'_>> {
-        let inventory = self.seen.before_deletions.as_ref()?;
-        Some(Truth { at: self.at, inventory, births: &self.ledger.births })
+    /// Returns what each process that deleted anything found, and what went from then on until the
+    /// next one looked.
+    fn looks(&self) -> Vec<(Truth<'_>, Gone)> {
+        let looks = &self.seen.before_deletions;
+        let of_look = looks.iter().enumerate().map(|(n, (at, inventory))| {
+            let until = looks.get(n + 1).map(|(at, _)| *at);
+            let deleted = self.news.deleted.iter();
+            let deleted = deleted.filter(|(_, (gone_at, _))| {
+                at <= gone_at && until.is_none_or(|until| *gone_at < until)
+            });
+            let gone: Gone = deleted.map(|(id, _)| *id).collect();
+            (Truth { at: *at, inventory, births: &self.ledger.births }, gone)
+        });
+        of_look.collect()
     }
 
     /// 9: a clock that is off deletes nothing.
@@ -120,7 +144,7 @@ impl Checked<'_> {
     fn limits(&self) -> Result<(), Broken> {
         let Some(max) = self.max_deletes else { return Ok(()) };
         let mut n_deleted: BTreeMap<(&str, Region), usize> = BTreeMap::new();
-        for (id, thing) in &self.news.deleted {
+        for (id, (_, thing)) in &self.news.deleted {
             if let Some(policy) = thing.tags().get(tags::POLICY) {
                 *n_deleted.entry((policy, id.region)).or_default() += 1;
             }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use snapkeep::cloud::sandbox::{Change, Entry};
 use snapkeep::domain::ids::{RegionalId, ResourceId};
 use snapkeep::domain::inventory::{Image, Inventory, Snapshot};
@@ -23,7 +24,7 @@ pub(crate) struct News {
     /// What snapkeep made.
     pub(crate) made: Vec<RegionalId>,
     /// What snapkeep deleted.
-    pub(crate) deleted: BTreeMap<RegionalId, Thing>,
+    pub(crate) deleted: BTreeMap<RegionalId, (DateTime<Utc>, Thing)>,
 }
 
 /// What something was like when it went.
@@ -46,7 +47,7 @@ impl Ledger {
     /// Reads the journal of one step; `truth` is the account at its end.
     pub(crate) fn read(&mut self, journal: Vec<Entry>, truth: &Inventory) -> News {
         let mut news = News::default();
-        for Entry { region, operation, changes, .. } in journal {
+        for Entry { at, region, operation, changes } in journal {
             self.n_calls += 1;
             let birth = operation.map_or(Birth::Found, |_| Birth::Made { call: self.n_calls });
             for change in changes {
@@ -66,7 +67,7 @@ impl Ledger {
                     Change::ImageGone(image) => (image.id.into(), Thing::Image(*image)),
                 };
                 if operation.is_some() {
-                    news.deleted.insert(RegionalId { region, id }, thing);
+                    news.deleted.insert(RegionalId { region, id }, (at, thing));
                 }
             }
         }

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
-use snapkeep::cloud::CloudError;
+use snapkeep::cloud::{CloudError, ErrorKind};
 use snapkeep::cloud::layered::{Call, Layer};
 use snapkeep::cloud::sandbox::Sandbox;
 use snapkeep::domain::inventory::Inventory;
@@ -31,8 +32,10 @@ pub(crate) struct Seen {
     n_calls: usize,
     n_listings: usize,
     pub(crate) is_killed: bool,
-    /// The account before the first deletion.
-    pub(crate) before_deletions: Option<Inventory>,
+    /// The account before the first deletion of each process, and when that was.
+    pub(crate) before_deletions: Vec<(DateTime<Utc>, Inventory)>,
+    /// Where somebody may not know what is locked.
+    locks_denied: BTreeSet<Region>,
     /// Changes in a region after one of its listings could not be read to the end.
     pub(crate) despite_gaps: Vec<String>,
     pub(crate) deeds: Vec<people::Deed>,
@@ -66,6 +69,7 @@ pub(crate) struct Watch<'y> {
     killed: Arc<Notify>,
     /// Where a whole listing failed.
     gaps: Mutex<BTreeSet<Region>>,
+    has_deleted: AtomicBool,
 }
 
 impl<'y> Watch<'y> {
@@ -75,7 +79,7 @@ impl<'y> Watch<'y> {
         stop: watch::Sender<bool>,
         killed: Arc<Notify>,
     ) -> Self {
-        Self { watched, stop, killed, gaps: Mutex::default() }
+        Self { watched, stop, killed, gaps: Mutex::default(), has_deleted: AtomicBool::new(false) }
     }
 
     fn kills(&self, n: usize, is_after: bool) -> bool {
@@ -113,8 +117,13 @@ impl<'y> Watch<'y> {
             }
         }
         let deletes = matches!(call.operation, "DeleteSnapshot" | "DeregisterImage");
-        if deletes && seen.before_deletions.is_none() {
-            seen.before_deletions = Some(sandbox.inventory());
+        if deletes && !self.has_deleted.swap(true, Ordering::Relaxed) {
+            let mut before = sandbox.inventory();
+            for region in &seen.locks_denied {
+                // What is locked here, only EC2 knows.
+                before.regions.entry(*region).or_default().locked.clear();
+            }
+            seen.before_deletions.push((sandbox.time().now(), before));
         }
         n
     }
@@ -125,6 +134,10 @@ impl<'y> Watch<'y> {
         (call.operation, call.region.map(|r| r.as_str()), end, now).hash(&mut seen.hash);
         let place = call.region.map_or("", |region| region.as_str());
         seen.calls.push(format!("{} {} {place} {end}", now.format("%H:%M:%S"), call.operation));
+        let is_denied = res.as_ref().is_err_and(|err| err.kind == ErrorKind::Denied);
+        if call.operation == "DescribeLockedSnapshots" && is_denied {
+            seen.locks_denied.extend(call.region);
+        }
         if call.is_whole && res.is_err() && is_needed(call.operation) {
             self.gaps.lock().unwrap().extend(call.region);
         }

@@ -75,7 +75,9 @@ pub(crate) fn run(script: &Script, is_traced: bool) -> Outcomes {
             Err(Broken::new("panicked", text.unwrap_or_default().to_owned()))
         });
         if let Err(broken) = end {
-            year.trace.append(&mut year.calls);
+            if is_traced {
+                year.trace.append(&mut year.calls);
+            }
             failure = Some(Failure { step, broken });
             break;
         }
@@ -192,7 +194,6 @@ impl Year {
             ended: &ended,
             seen: &seen,
             after: &after,
-            at: self.sandbox.time().now(),
             skew: weather.skew,
             max_deletes: spec.max_deletes(),
         };
