@@ -12,7 +12,7 @@ use crate::domain::ids::{RegionalId, ResourceId, SnapshotId};
 use crate::domain::region::Region;
 use crate::plan::copies::{Debts, Owed, has_gap};
 use crate::plan::guard::{Cause, Veto};
-use crate::plan::lineage::{Entry, Identity, LineageKey, Role};
+use crate::plan::lineage::{Entry, Identity, LineageKey, Role, Thing};
 use crate::plan::model::{Action, ExpireReason, Keep, KeepReason, Note, Plan, Severity, Waiting};
 use crate::plan::point::{Member, Point, PointState};
 use crate::plan::removal::{Removal, vetoes};
@@ -302,7 +302,13 @@ impl<'p, 'a> Pass<'p, 'a> {
         }
         let member = Member { thing: entry.thing, volume_id: entry.volume_id, role: entry.role };
         let (id, began_at) = (member.id(), entry.thing.started_at());
-        let is_in_the_way = id.snapshot().is_some_and(|id| self.emitted.in_the_way.contains(&id));
+        let is_in_the_way = match entry.thing {
+            Thing::Snapshot(snapshot) => self.emitted.in_the_way.contains(&snapshot.id),
+            // It goes with the snapshots that are.
+            Thing::Image(image) => {
+                image.snapshot_ids.iter().any(|id| self.emitted.in_the_way.contains(id))
+            }
+        };
         let reason =
             if is_in_the_way { ExpireReason::FailedInTheWay } else { ExpireReason::Failed };
         let mut keep = Keep {

@@ -145,7 +145,8 @@ impl Checked<'_> {
         let Some(max) = self.max_deletes else { return Ok(()) };
         let mut n_deleted: BTreeMap<(&str, Region), usize> = BTreeMap::new();
         for (id, (_, thing)) in &self.news.deleted {
-            if let Some(policy) = thing.tags().get(tags::POLICY) {
+            // What failed goes without a limit, so that the next attempt has room.
+            if let Some(policy) = thing.tags().get(tags::POLICY).filter(|_| !thing.is_failed()) {
                 *n_deleted.entry((policy, id.region)).or_default() += 1;
             }
         }

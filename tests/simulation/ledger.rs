@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use snapkeep::cloud::sandbox::{Change, Entry};
 use snapkeep::domain::ids::{RegionalId, ResourceId};
-use snapkeep::domain::inventory::{Image, Inventory, Snapshot};
+use snapkeep::domain::inventory::{Image, Inventory, Snapshot, SnapshotState};
 use snapkeep::domain::tags::Tags;
 
 use crate::model::Birth;
@@ -35,6 +35,13 @@ pub(crate) enum Thing {
 }
 
 impl Thing {
+    pub(crate) fn is_failed(&self) -> bool {
+        match self {
+            Self::Snapshot(snapshot) => snapshot.state == SnapshotState::Error,
+            Self::Image(image) => image.state.is_failed(),
+        }
+    }
+
     pub(crate) fn tags(&self) -> &Tags {
         match self {
             Self::Snapshot(snapshot) => &snapshot.tags,

@@ -108,7 +108,8 @@ impl Scene<'_> {
     }
 
     fn untag(&self, chance: &mut Chance) -> Option<Deed> {
-        let id = self.any_snapshot(chance, |s| s.tags.has(tags::OWNER))?.id;
+        let is_ours = |s: &Snapshot| s.tags.has(tags::OWNER) && self.image_of(s.id).is_none();
+        let id = self.any_snapshot(chance, is_ours)?.id;
         let what = chance.weighted(&[(1, tags::OWNER), (1, tags::POLICY), (1, tags::PREFIX)]);
         self.untag_snapshot(id, |key| !key.starts_with(what));
         Some(("removes tags", format!("{what} of {id}")))
@@ -194,7 +195,8 @@ impl Scene<'_> {
     }
 
     fn look_alike(&self, chance: &mut Chance) -> Option<Deed> {
-        let ours = self.any_snapshot(chance, |s| s.tags.has(tags::OWNER))?;
+        let is_original = |s: &Snapshot| s.tags.has(tags::OWNER) && !s.tags.has(tags::COPY_OF);
+        let ours = self.any_snapshot(chance, is_original)?;
         let id = self.sandbox.new_snapshot_id();
         let description = "made by hand with the tags of another".into();
         let started_at = self.sandbox.time().now();

@@ -163,12 +163,12 @@ fn covered_until(
     side: Side,
 ) -> Option<DateTime<Utc>> {
     let Source::Volume(volume) = source else { return None };
-    let is_ours = |thing: &Thing<'_>| {
-        thing.at.region == region
-            && thing.real_volume() == Some(volume)
-            && thing.life() == Life::Complete
+    let is_complete = |thing: &Thing<'_>| {
+        thing.at.region == region && !thing.is_image() && thing.life() == Life::Complete
     };
-    let ours = things(truth).filter(is_ours).filter_map(|thing| claim(&thing, config).ok());
+    let ours = things(truth).filter(is_complete).filter_map(|thing| claim(&thing, config).ok());
+    // The volume of an encrypted form is that of its original.
+    let ours = ours.filter(|claim| claim.volume == Some(volume));
     // Of more than one volume the others may be missing.
     let certain = ours.filter(|claim| side == Side::Required || claim.members <= 1);
     certain.map(|claim| claim.time).max()

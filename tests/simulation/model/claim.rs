@@ -109,6 +109,14 @@ fn policy_called(config: &Config, name: &str) -> Option<usize> {
 /// Tags travel along with what people copy; EC2's own facts do not.
 fn check_nature(thing: &Thing<'_>, copy_of: Option<RegionalId>) -> Result<(), &'static str> {
     match (thing.body, copy_of) {
+        // Nobody can change a description, and no tool copies it along.
+        (Body::Snapshot(snapshot), None)
+            if !["snapkeep ", "Created by CreateImage("]
+                .iter()
+                .any(|text| snapshot.description.starts_with(text)) =>
+        {
+            Err("not ours: has our tags, but was made by hand")
+        }
         (Body::Snapshot(_), None) if thing.real_volume().is_none() => {
             Err("not ours: has our tags, but no volume, and says not what it is a copy of")
         }

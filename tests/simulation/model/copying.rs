@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
-use snapkeep::config::{CopyRule, RegionalPolicy, Take};
+use chrono::{DateTime, TimeDelta, Utc};
+use snapkeep::config::{CopyRule, RegionalPolicy, Take, Tier, TierRule, Window};
 
 use super::claim::Key;
 use super::lineage::Lineage;
@@ -133,10 +133,29 @@ impl Route<'_, '_> {
             };
             let held = held(dated, tier, zone, self.now, side);
             for (index, held) in held.into_iter().enumerate() {
-                res[index] |= held && is_over(dated[index].time);
+                let is_worth_it =
+                    side == Side::Allowed || !self.may_be_second(tier, dated[index].time);
+                res[index] |= held && is_over(dated[index].time) && is_worth_it;
             }
         }
         res
+    }
+
+    /// Returns true if the first point of the same period may have been kept and expired by now:
+    /// then nobody copies the second for the few days that it has left.
+    fn may_be_second(&self, tier: &TierRule, time: DateTime<Utc>) -> bool {
+        let longest = match tier.tier {
+            Tier::Every => return false,
+            Tier::Hourly => TimeDelta::hours(1),
+            Tier::Daily => TimeDelta::hours(25),
+            Tier::Weekly => TimeDelta::hours(7 * 24 + 1),
+            Tier::Monthly => TimeDelta::days(32),
+            Tier::Yearly => TimeDelta::days(367),
+        };
+        match tier.window {
+            Window::For(span) => span.end(time, self.here.timezone) - longest <= self.now,
+            Window::Count(_) => false,
+        }
     }
 
     /// Returns true if nobody has to wait for a copy of the point any longer.

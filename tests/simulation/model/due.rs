@@ -90,8 +90,14 @@ fn is_anothers(
 fn is_filled(lineage: &Lineage<'_>, slot: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     let is_due = |key: Key| matches!(key, Key::Slot(of) if slot <= of);
     let points = lineage.points.iter().filter(|point| is_due(point.key));
-    let mut originals =
-        points.clone().flat_map(|p| &p.members).filter(|m| m.claim.copy_of.is_none());
+    // Of what is at home, a copy is the encrypted form of an original, which may be gone.
+    let is_form =
+        |m: &&Member<'_>| m.claim.copy_of.is_some_and(|of| of.region == m.thing.at.region);
+    let members = || points.clone().flat_map(|point| &point.members);
+    if members().any(|m| is_form(&m) && m.thing.life() == Life::Complete) {
+        return true;
+    }
+    let mut originals = members().filter(|m| m.claim.copy_of.is_none());
     let has_data = |m: &&Member<'_>| m.thing.life() != Life::Failed && !m.is_leftover;
     let is_there = originals.clone().any(|m| has_data(&m));
     let has_failed = originals.any(|m| m.thing.life() == Life::Failed);

@@ -106,11 +106,9 @@ fn of_image(truth: &Truth<'_>, region: Region, image: &Image) -> Option<String> 
 
 /// Returns what stands in the way of deleting a thing of ours.
 fn of_ours(truth: &Truth<'_>, config: &Config, thing: &Thing<'_>, claim: &Claim) -> Option<String> {
-    let started_at = thing.started_at().unwrap_or(claim.time);
     if thing.life() == Life::Failed {
-        // Snapshots of a failed image bear no attempt of their own.
-        let is_attempt = truth.at < started_at + TimeDelta::hours(24) - CLOCK_SKEW_MAX;
-        return is_attempt.then(|| "failed less than 24 hours ago".to_owned());
+        // It goes before its 24 hours where it is in the way of the next attempt.
+        return None;
     }
     let here = rules(config, claim.policy, claim.source.region).here;
     if is_too_young(truth, thing, here) {
