@@ -49,7 +49,7 @@ pub(super) fn lineages<'t>(
     for ((lineage, key), members) in points {
         let (policy, source, place) = lineage;
         let empty = Lineage { policy, source, place, points: Vec::new() };
-        res.entry(lineage).or_insert(empty).points.push(Point { key, members });
+        res.entry(lineage).or_insert(empty).points.push(Point::new(key, members));
     }
     res
 }
@@ -120,7 +120,7 @@ impl<'t> Lineage<'t> {
     /// Returns what retention sees, at the earliest and at the latest.
     pub(super) fn dated(&self) -> (Vec<Dated>, Vec<Dated>) {
         let dated = |point: &Point<'_>| {
-            let (status, (first, last)) = (point.status(), point.times());
+            let (status, (first, last)) = (point.status, point.times);
             let at = |time| Dated { time, status, is_covered: false };
             (at(first), at(last))
         };

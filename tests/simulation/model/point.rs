@@ -26,6 +26,11 @@ pub(super) struct Member<'t> {
 pub(super) struct Point<'t> {
     pub(super) key: Key,
     pub(super) members: Vec<Member<'t>>,
+    /// How much of it is there.
+    pub(super) status: Status,
+    /// Its time at the earliest and at the latest: where a slot was filled twice, either set may
+    /// give it.
+    pub(super) times: (DateTime<Utc>, DateTime<Utc>),
 }
 
 /// The ways in which a point may be there as a whole.
@@ -73,7 +78,16 @@ impl Member<'_> {
     }
 }
 
-impl Point<'_> {
+impl<'t> Point<'t> {
+    /// Makes the point that these are all things of.
+    pub(super) fn new(key: Key, members: Vec<Member<'t>>) -> Self {
+        let times = Default::default();
+        let mut point = Self { key, members, status: Status::Failed, times };
+        point.status = point.status_of_members();
+        point.times = point.times_of_members();
+        point
+    }
+
     /// Returns true if all of the point is there in `form` once `gone` is gone; if `call` is given,
     /// all made by that one call, or copied from what it made.
     pub(super) fn is_whole(&self, form: Form, call: Option<u64>, gone: &Gone) -> bool {
@@ -100,7 +114,7 @@ impl Point<'_> {
         self.calls().into_iter().any(|call| self.is_whole_in_some_form(Some(call), gone))
     }
 
-    pub(super) fn status(&self) -> Status {
+    fn status_of_members(&self) -> Status {
         let is_any = |life| self.members.iter().any(|m| m.thing.life() == life);
         if self.is_whole_in_some_form(None, &Gone::new()) {
             Status::Complete
@@ -113,9 +127,7 @@ impl Point<'_> {
         }
     }
 
-    /// Returns the point's time at the earliest and at the latest: where a slot was filled twice,
-    /// either set may give it.
-    pub(super) fn times(&self) -> (DateTime<Utc>, DateTime<Utc>) {
+    fn times_of_members(&self) -> (DateTime<Utc>, DateTime<Utc>) {
         let earliest = |of: &dyn Fn(&&Member<'_>) -> bool| {
             self.members.iter().filter(of).map(|m| m.claim.time).min()
         };

@@ -66,7 +66,7 @@ impl Look<'_, '_> {
                 self.surplus(point, members, "nothing keeps it", res);
                 continue;
             }
-            if point.status() == Status::Complete {
+            if point.status == Status::Complete {
                 self.at_repetitions(point, res);
                 self.at_remains(point, res);
                 self.at_forms(point, required[index], is_awaited, res);
@@ -108,8 +108,8 @@ impl Look<'_, '_> {
         let home = self.all.get(&(policy, source, source.region));
         let original = home.and_then(|home| home.point(point.key));
         !self.lineage.is_home()
-            && point.status() == Status::Failed
-            && original.is_some_and(|original| original.status() == Status::Complete)
+            && point.status == Status::Failed
+            && original.is_some_and(|original| original.status == Status::Complete)
     }
 
     /// Of what was made twice one is surplus once the other is complete, unless it cannot go.
@@ -174,7 +174,7 @@ impl Look<'_, '_> {
                 // Where there is to be an encrypted form, copies are made of that.
                 let forms = point.members.iter().filter(|m| m.claim.copy_of.is_some());
                 let members = copy.iter().flat_map(|copy| &copy.members).chain(forms);
-                if !route.is_given_up(point.times().0) && !is_on_its_way(members, self.now) {
+                if !route.is_given_up(point.times.0) && !is_on_its_way(members, self.now) {
                     let name = name(self.config, self.lineage, point);
                     res.push(format!("{name} has no copy in {}", route.rule.to));
                 }

@@ -124,6 +124,8 @@ fn of_ours(truth: &Truth<'_>, config: &Config, thing: &Thing<'_>, claim: &Claim)
         m.thing.is_image()
             && m.thing.life() == Life::Pending
             && m.claim.copy_of == own.claim.copy_of
+            // What was there before it is of an earlier one.
+            && m.thing.started_at() <= own.thing.started_at().map(|at| at + CLOCK_SKEW_MAX)
     };
     if own.is_leftover && point.members.iter().any(|m| may_need(&m)) {
         return Some("may back an image that is being made".to_owned());
