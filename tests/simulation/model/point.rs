@@ -91,13 +91,20 @@ impl<'t> Point<'t> {
     /// Returns true if all of the point is there in `form` once `gone` is gone; if `call` is given,
     /// all made by that one call, or copied from what it made.
     pub(super) fn is_whole(&self, form: Form, call: Option<u64>, gone: &Gone) -> bool {
-        let of_call =
-            || self.members.iter().filter(|m| !m.is_leftover && (call.is_none() || m.call == call));
-        let is_image = |m: &Member<'_>| m.thing.is_image();
-        let asked = of_call().map(|m| if is_image(m) { 1 } else { m.claim.members });
-        let Some(n_asked) = asked.max() else { return false };
-        let parts = of_call().filter(|m| m.is_of(form) && m.is_complete(gone)).map(Member::part);
-        n_asked.max(1) <= parts.collect::<BTreeSet<_>>().len()
+        let mut n_asked = None;
+        let mut parts = Vec::new();
+        for member in self.members.iter().filter(|m| !m.is_leftover) {
+            if call.is_some() && member.call != call {
+                continue;
+            }
+            let n_members = if member.thing.is_image() { 1 } else { member.claim.members.max(1) };
+            n_asked = n_asked.max(Some(n_members));
+            let part = member.part();
+            if member.is_of(form) && member.is_complete(gone) && !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+        n_asked.is_some_and(|n_asked| n_asked <= parts.len())
     }
 
     pub(super) fn is_whole_in_some_form(&self, call: Option<u64>, gone: &Gone) -> bool {
@@ -105,8 +112,11 @@ impl<'t> Point<'t> {
     }
 
     /// Returns the calls that members were made by.
-    pub(super) fn calls(&self) -> BTreeSet<u64> {
-        self.members.iter().filter_map(|m| m.call).collect()
+    fn calls(&self) -> Vec<u64> {
+        let mut calls: Vec<u64> = self.members.iter().filter_map(|m| m.call).collect();
+        calls.sort_unstable();
+        calls.dedup();
+        calls
     }
 
     /// Returns true if what one call made is all there, so that it is of one instant.
