@@ -13,7 +13,7 @@ use super::lineage::{Lineage, LineageKey, lineages};
 use super::point::{Form, Point};
 use super::retention::{Side, Status, Why, is_keep_last_lapsed};
 use super::thing::{Life, find};
-use super::{Gone, Truth, adoption};
+use super::{Gone, Truth, adoption, family};
 
 /// Returns what is lost that the policies want restorable if all of `gone` goes now, by the clock
 /// of whoever deletes it.
@@ -23,8 +23,11 @@ pub(crate) fn losses(
     gone: &Gone,
     now: DateTime<Utc>,
 ) -> Vec<String> {
-    let claims = gone.iter().filter_map(|id| claim(&find(truth, *id)?, config).ok());
-    let sources: BTreeSet<_> = claims.map(|claim| claim.source).collect();
+    let mut sources = BTreeSet::new();
+    for thing in gone.iter().filter_map(|id| find(truth, *id)) {
+        let claims = claim(&thing, config).into_iter().chain(family::members(&thing, config));
+        sources.extend(claims.map(|claim| claim.source));
+    }
     let mut res = adoption::losses(truth, config, gone, now);
     for source in sources {
         let all = lineages(truth, config, Some(source));

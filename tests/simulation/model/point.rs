@@ -8,7 +8,7 @@ use snapkeep::domain::ids::{RegionalId, VolumeId};
 use super::Gone;
 use super::claim::{Claim, Key};
 use super::retention::Status;
-use super::thing::{Life, Thing};
+use super::thing::{Body, Life, Thing};
 
 /// A thing of ours in its point.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,19 @@ impl Member<'_> {
             return Part::Image;
         }
         self.claim.volume.map_or(Part::Alone(self.thing.at), Part::Volume)
+    }
+
+    /// Returns true if others made it: an image of a family that a policy selects.
+    pub(super) fn is_others(&self) -> bool {
+        self.claim.copy_of.is_none() && matches!(self.claim.key, Key::Origin(_))
+    }
+
+    /// Returns true if EC2 copies it at all.
+    pub(super) fn can_be_copied(&self) -> bool {
+        match self.thing.body {
+            Body::Snapshot(_) => true,
+            Body::Image(image) => !image.has_product_codes && !image.is_instance_store,
+        }
     }
 
     /// Returns true if it is where its source is.
