@@ -153,6 +153,12 @@ fn is_sibling(one: &Member<'_>, other: &Member<'_>, all: &[Member<'_>]) -> bool 
     if !is_alike(&other) {
         return false;
     }
+    if one.is_leftover {
+        // What one image left behind was begun together.
+        let starts = one.thing.started_at().zip(other.thing.started_at());
+        return one.claim.copy_of == other.claim.copy_of
+            && starts.is_some_and(|(one, other)| (one - other).abs() < TimeDelta::minutes(2));
+    }
     let mut parts: Vec<_> = all.iter().filter(is_alike).map(Member::part).collect();
     let n_things = parts.len();
     parts.sort_unstable();
