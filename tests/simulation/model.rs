@@ -26,6 +26,8 @@ mod copying;
 mod crontab;
 #[path = "model/due.rs"]
 mod due;
+#[path = "model/family.rs"]
+mod family;
 #[path = "model/lineage.rs"]
 mod lineage;
 #[path = "model/loss.rs"]

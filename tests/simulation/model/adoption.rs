@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use snapkeep::config::{Config, Kind, RegionalPolicy};
 use snapkeep::domain::ids::{RegionalId, ResourceId};
 use snapkeep::domain::region::Region;
-use snapkeep::domain::source::{Family, Source};
+use snapkeep::domain::source::Source;
 use snapkeep::domain::tags::{BACKED, HOLD, PREFIX, Tags};
 
 use super::claim::claim;
+use super::family::{self, family};
 use super::retention::{Dated, Rule, Side, Status, Why, kept};
 use super::thing::{Body, Life, Thing, find, image_on, is_gone, things};
 use super::{Gone, Truth};
@@ -96,7 +97,10 @@ pub(super) fn losses(
         if claim(&thing, config).is_ok() || is_left_by_adopted_image(truth, &thing) {
             continue;
         }
-        for policy in adopters(truth, config, &thing) {
+        // Those of a family that a policy selects are points of it, beside what is not adopted.
+        let families = family::members(&thing, config);
+        let is_selected = |policy: &usize| families.iter().any(|claim| claim.policy == *policy);
+        for policy in adopters(truth, config, &thing).into_iter().filter(|p| !is_selected(p)) {
             let kept = kept_with(truth, config, &thing, policy, now, Side::Required);
             if let Some(Some(why)) = kept.get(id) {
                 let name = &config.policies[policy].name;
@@ -136,10 +140,7 @@ pub(super) fn kept_with(
 fn source(thing: &Thing<'_>, here: &RegionalPolicy) -> Option<Source> {
     match thing.body {
         Body::Snapshot(_) => thing.real_volume().map(Source::Volume),
-        Body::Image(image) => match &here.images.family_tag {
-            None => Some(Source::Family(Family::whole())),
-            Some(key) => image.tags.get(key).and_then(Family::named).map(Source::Family),
-        },
+        Body::Image(image) => family(image, here),
     }
 }
 

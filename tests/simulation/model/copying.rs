@@ -66,7 +66,7 @@ impl Route<'_, '_> {
         };
         let is_complete = |key: &Key| {
             let copy = self.there.and_then(|there| there.point(*key));
-            copy.is_some_and(|point| point.status() == Status::Complete)
+            copy.is_some_and(|point| point.status == Status::Complete)
         };
         res.into_iter().filter(|key| !is_complete(key)).collect()
     }

@@ -102,7 +102,7 @@ fn is_filled(lineage: &Lineage<'_>, slot: DateTime<Utc>, now: DateTime<Utc>) -> 
     let is_there = originals.clone().any(|m| has_data(&m));
     let has_failed = originals.any(|m| m.thing.life() == Life::Failed);
     let is_complete =
-        points.clone().any(|p| matches!(p.status(), Status::Complete | Status::Pending));
+        points.clone().any(|p| matches!(p.status, Status::Complete | Status::Pending));
     // What somebody deleted is not made again, what failed is.
     if is_there && (is_complete || !has_failed) {
         return true;

@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use snapkeep::config::{Config, Kind, Retention};
 use snapkeep::domain::ids::{RegionalId, SnapshotId};
 use snapkeep::domain::region::Region;
-use snapkeep::domain::source::RegionalSource;
+use snapkeep::domain::source::{RegionalSource, Source};
 use snapkeep::domain::tags::SOURCE;
 
 use super::claim::{Claim, Key, claim, rules};
+use super::family;
 use super::point::{Member, Point};
 use super::retention::{Dated, Rule, Side, Why, kept};
 use super::thing::{Body, Thing, is_gone, things};
@@ -34,22 +35,35 @@ pub(super) fn lineages<'t>(
     of: Option<RegionalSource>,
 ) -> BTreeMap<LineageKey, Lineage<'t>> {
     let source = of.map(|source| source.to_string());
+    let is_family = of.is_none_or(|of| matches!(of.source, Source::Family(_)));
+    // Images of others bear no such tag.
     let is_meant = |thing: &Thing<'_>| {
         source.as_ref().is_none_or(|source| thing.tags().get(SOURCE) == Some(source))
+            || is_family && thing.is_image()
     };
     let backing = backing(truth, config);
     let mut points: BTreeMap<(LineageKey, Key), Vec<Member<'t>>> = BTreeMap::new();
+    let mut add = |member: Member<'t>| {
+        let Member { thing, claim, .. } = member;
+        if of.is_none_or(|of| of == claim.source) {
+            let key = (claim.policy, claim.source, thing.at.region);
+            points.entry((key, claim.key)).or_default().push(member);
+        }
+    };
     for thing in things(truth).filter(is_meant) {
-        let Ok(claim) = claim(&thing, config) else { continue };
-        let Some(member) = member(truth, config, thing, claim, &backing) else { continue };
-        let key = (claim.policy, claim.source, thing.at.region);
-        points.entry((key, claim.key)).or_default().push(member);
+        if let Ok(claim) = claim(&thing, config) {
+            member(truth, config, thing, claim, &backing).into_iter().for_each(&mut add);
+        } else {
+            let claims = family::members(&thing, config).into_iter();
+            let to_member = |claim| Member { thing, claim, call: None, is_leftover: false };
+            claims.map(to_member).for_each(&mut add);
+        }
     }
     let mut res: BTreeMap<LineageKey, Lineage<'t>> = BTreeMap::new();
     for ((lineage, key), members) in points {
         let (policy, source, place) = lineage;
         let empty = Lineage { policy, source, place, points: Vec::new() };
-        res.entry(lineage).or_insert(empty).points.push(Point { key, members });
+        res.entry(lineage).or_insert(empty).points.push(Point::new(key, members));
     }
     res
 }
@@ -120,7 +134,7 @@ impl<'t> Lineage<'t> {
     /// Returns what retention sees, at the earliest and at the latest.
     pub(super) fn dated(&self) -> (Vec<Dated>, Vec<Dated>) {
         let dated = |point: &Point<'_>| {
-            let (status, (first, last)) = (point.status(), point.times());
+            let (status, (first, last)) = (point.status, point.times);
             let at = |time| Dated { time, status, is_covered: false };
             (at(first), at(last))
         };

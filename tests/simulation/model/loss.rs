@@ -13,7 +13,7 @@ use super::lineage::{Lineage, LineageKey, lineages};
 use super::point::{Form, Point};
 use super::retention::{Side, Status, Why, is_keep_last_lapsed};
 use super::thing::{Life, find};
-use super::{Gone, Truth, adoption};
+use super::{Gone, Truth, adoption, family};
 
 /// Returns what is lost that the policies want restorable if all of `gone` goes now, by the clock
 /// of whoever deletes it.
@@ -23,17 +23,21 @@ pub(crate) fn losses(
     gone: &Gone,
     now: DateTime<Utc>,
 ) -> Vec<String> {
-    let claims = gone.iter().filter_map(|id| claim(&find(truth, *id)?, config).ok());
-    let sources: BTreeSet<_> = claims.map(|claim| claim.source).collect();
+    let mut sources = BTreeSet::new();
+    for thing in gone.iter().filter_map(|id| find(truth, *id)) {
+        let claims = claim(&thing, config).into_iter().chain(family::members(&thing, config));
+        sources.extend(claims.map(|claim| claim.source));
+    }
     let mut res = adoption::losses(truth, config, gone, now);
     for source in sources {
         let all = lineages(truth, config, Some(source));
-        for lineage in all.values() {
+        let touched = |l: &&Lineage<'_>| l.points.iter().any(|point| point.touches(gone));
+        for lineage in all.values().filter(touched) {
             let routes = routes(config, lineage, &all, now);
-            let missing: BTreeSet<Key> = routes.iter().flat_map(|route| wanted(route)).collect();
+            let missing: Vec<BTreeSet<Key>> = routes.iter().map(wanted).collect();
             of_lineage(truth, config, lineage, &missing, gone, now, &mut res);
-            for route in &routes {
-                of_route(config, route, gone, &mut res);
+            for (route, missing) in routes.iter().zip(&missing) {
+                of_route(config, route, missing, gone, &mut res);
             }
         }
     }
@@ -68,7 +72,7 @@ fn first_of_rule(
 ) -> Option<DateTime<Utc>> {
     let copies = all.values().filter(|l| l.policy == policy && l.place == to && !l.is_home());
     let points = copies.flat_map(|copies| &copies.points);
-    points.filter(|p| p.status() != Status::Failed).map(|point| point.times().0).min()
+    points.filter(|p| p.status != Status::Failed).map(|point| point.times.0).min()
 }
 
 /// Returns the points that have to wait for their copies.
@@ -76,7 +80,7 @@ fn wanted(route: &Route<'_, '_>) -> BTreeSet<Key> {
     let mut missing = route.missing(Side::Required);
     missing.retain(|key| {
         let point = route.home.point(*key);
-        point.is_some_and(|point| !route.is_given_up(point.times().0))
+        point.is_some_and(|point| !route.is_given_up(point.times.0))
     });
     missing
 }
@@ -85,21 +89,18 @@ fn of_lineage(
     truth: &Truth<'_>,
     config: &Config,
     lineage: &Lineage<'_>,
-    missing: &BTreeSet<Key>,
+    missing: &[BTreeSet<Key>],
     gone: &Gone,
     now: DateTime<Utc>,
     res: &mut Vec<String>,
 ) {
-    if !lineage.points.iter().any(|point| point.touches(gone)) {
-        return;
-    }
     let Some(rule) = lineage.rule(truth, config, now) else { return };
     let encrypt = rules(config, lineage.policy, lineage.source.region).here.encrypt.as_ref();
     let may_retire = lineage.is_home() && encrypt.is_some_and(|encrypt| encrypt.retire_unencrypted);
     let kept = lineage.kept(&rule, Side::Required);
     for (point, why) in lineage.points.iter().zip(kept) {
         let Some(why) = why.filter(|_| point.touches(gone)) else { continue };
-        let may_retire = may_retire && !missing.contains(&point.key);
+        let may_retire = may_retire && !missing.iter().any(|keys| keys.contains(&point.key));
         if let Some(how) = of_point(point, why, may_retire, gone) {
             res.push(format!("{} is kept ({why}), but {how}", name(config, lineage, point)));
         }
@@ -127,7 +128,7 @@ fn of_point(point: &Point<'_>, why: Why, may_retire: bool, gone: &Gone) -> Optio
         let member = members.find(|m| has_data(m.thing.life()))?;
         return Some(format!("{} of it would go while it is pending", member.thing.at));
     }
-    if point.status() != Status::Complete {
+    if point.status != Status::Complete {
         let (before, after) = (point.parts(&none), point.parts(gone));
         let lost: Vec<_> = before.difference(&after).collect();
         return (!lost.is_empty()).then(|| format!("of what is left of it {lost:?} would go"));
@@ -150,9 +151,15 @@ fn of_point(point: &Point<'_>, why: Why, may_retire: bool, gone: &Gone) -> Optio
 }
 
 /// Checks that what is still to be copied stays, in whatever form, until it is.
-fn of_route(config: &Config, route: &Route<'_, '_>, gone: &Gone, res: &mut Vec<String>) {
-    for key in wanted(route) {
-        let Some(point) = route.home.point(key) else { continue };
+fn of_route(
+    config: &Config,
+    route: &Route<'_, '_>,
+    missing: &BTreeSet<Key>,
+    gone: &Gone,
+    res: &mut Vec<String>,
+) {
+    for key in missing {
+        let Some(point) = route.home.point(*key) else { continue };
         if point.touches(gone) && !point.is_whole_in_some_form(None, gone) {
             let name = name(config, route.home, point);
             res.push(format!("{name} is still to be copied to {}", route.rule.to));

@@ -8,7 +8,7 @@ use snapkeep::domain::ids::{RegionalId, VolumeId};
 use super::Gone;
 use super::claim::{Claim, Key};
 use super::retention::Status;
-use super::thing::{Life, Thing};
+use super::thing::{Body, Life, Thing};
 
 /// A thing of ours in its point.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,11 @@ pub(super) struct Member<'t> {
 pub(super) struct Point<'t> {
     pub(super) key: Key,
     pub(super) members: Vec<Member<'t>>,
+    /// How much of it is there.
+    pub(super) status: Status,
+    /// Its time at the earliest and at the latest: where a slot was filled twice, either set may
+    /// give it.
+    pub(super) times: (DateTime<Utc>, DateTime<Utc>),
 }
 
 /// The ways in which a point may be there as a whole.
@@ -55,6 +60,19 @@ impl Member<'_> {
         self.claim.volume.map_or(Part::Alone(self.thing.at), Part::Volume)
     }
 
+    /// Returns true if others made it: an image of a family that a policy selects.
+    pub(super) fn is_others(&self) -> bool {
+        self.claim.copy_of.is_none() && matches!(self.claim.key, Key::Origin(_))
+    }
+
+    /// Returns true if EC2 copies it at all.
+    pub(super) fn can_be_copied(&self) -> bool {
+        match self.thing.body {
+            Body::Snapshot(_) => true,
+            Body::Image(image) => !image.has_product_codes && !image.is_instance_store,
+        }
+    }
+
     /// Returns true if it is where its source is.
     fn is_home(&self) -> bool {
         self.thing.at.region == self.claim.source.region
@@ -73,17 +91,33 @@ impl Member<'_> {
     }
 }
 
-impl Point<'_> {
+impl<'t> Point<'t> {
+    /// Makes the point that these are all things of.
+    pub(super) fn new(key: Key, members: Vec<Member<'t>>) -> Self {
+        let times = Default::default();
+        let mut point = Self { key, members, status: Status::Failed, times };
+        point.status = point.status_of_members();
+        point.times = point.times_of_members();
+        point
+    }
+
     /// Returns true if all of the point is there in `form` once `gone` is gone; if `call` is given,
     /// all made by that one call, or copied from what it made.
     pub(super) fn is_whole(&self, form: Form, call: Option<u64>, gone: &Gone) -> bool {
-        let of_call =
-            || self.members.iter().filter(|m| !m.is_leftover && (call.is_none() || m.call == call));
-        let is_image = |m: &Member<'_>| m.thing.is_image();
-        let asked = of_call().map(|m| if is_image(m) { 1 } else { m.claim.members });
-        let Some(n_asked) = asked.max() else { return false };
-        let parts = of_call().filter(|m| m.is_of(form) && m.is_complete(gone)).map(Member::part);
-        n_asked.max(1) <= parts.collect::<BTreeSet<_>>().len()
+        let mut n_asked = None;
+        let mut parts = Vec::new();
+        for member in self.members.iter().filter(|m| !m.is_leftover) {
+            if call.is_some() && member.call != call {
+                continue;
+            }
+            let n_members = if member.thing.is_image() { 1 } else { member.claim.members.max(1) };
+            n_asked = n_asked.max(Some(n_members));
+            let part = member.part();
+            if member.is_of(form) && member.is_complete(gone) && !parts.contains(&part) {
+                parts.push(part);
+            }
+        }
+        n_asked.is_some_and(|n_asked| n_asked <= parts.len())
     }
 
     pub(super) fn is_whole_in_some_form(&self, call: Option<u64>, gone: &Gone) -> bool {
@@ -91,8 +125,11 @@ impl Point<'_> {
     }
 
     /// Returns the calls that members were made by.
-    pub(super) fn calls(&self) -> BTreeSet<u64> {
-        self.members.iter().filter_map(|m| m.call).collect()
+    fn calls(&self) -> Vec<u64> {
+        let mut calls: Vec<u64> = self.members.iter().filter_map(|m| m.call).collect();
+        calls.sort_unstable();
+        calls.dedup();
+        calls
     }
 
     /// Returns true if what one call made is all there, so that it is of one instant.
@@ -100,7 +137,7 @@ impl Point<'_> {
         self.calls().into_iter().any(|call| self.is_whole_in_some_form(Some(call), gone))
     }
 
-    pub(super) fn status(&self) -> Status {
+    fn status_of_members(&self) -> Status {
         let is_any = |life| self.members.iter().any(|m| m.thing.life() == life);
         if self.is_whole_in_some_form(None, &Gone::new()) {
             Status::Complete
@@ -113,9 +150,7 @@ impl Point<'_> {
         }
     }
 
-    /// Returns the point's time at the earliest and at the latest: where a slot was filled twice,
-    /// either set may give it.
-    pub(super) fn times(&self) -> (DateTime<Utc>, DateTime<Utc>) {
+    fn times_of_members(&self) -> (DateTime<Utc>, DateTime<Utc>) {
         let earliest = |of: &dyn Fn(&&Member<'_>) -> bool| {
             self.members.iter().filter(of).map(|m| m.claim.time).min()
         };

@@ -7,7 +7,7 @@ use snapkeep::config::Config;
 use snapkeep::domain::tags::{OWNER, POLICY, SOURCE};
 
 use super::adoption::{adopters, is_left_by_adopted_image, kept_with};
-use super::claim::{Key, claim, rules};
+use super::claim::{Claim, Key, claim, rules};
 use super::copying::Route;
 use super::due::{is_retried_later, missing_points};
 use super::lineage::{Lineage, LineageKey, lineages};
@@ -16,7 +16,7 @@ use super::point::{Form, Member, Part, Point};
 use super::retention::{Side, Status, Why};
 use super::thing::{Life, Thing, find, things};
 use super::veto::{forbidden, in_the_way};
-use super::{Birth, Gone, Truth};
+use super::{Birth, Gone, Truth, family};
 
 /// How long what a deregistered image leaves behind, and what failed, may stay, generously.
 const LEFTOVER_HOURS_MAX: i64 = 48;
@@ -32,7 +32,7 @@ pub(crate) fn unsettled(truth: &Truth<'_>, config: &Config, now: DateTime<Utc>) 
         look.at_points(&mut res);
         look.at_copies(&mut res);
     }
-    at_adopted(truth, config, now, &mut res);
+    at_adopted(truth, config, now, &all, &mut res);
     at_tags(truth, &mut res);
     res
 }
@@ -62,11 +62,11 @@ impl Look<'_, '_> {
                     continue;
                 }
                 let may_wait = |m: &&Member<'_>| m.is_leftover && !self.is_old(m);
-                let members = point.members.iter().filter(|m| !may_wait(m));
+                let members = point.members.iter().filter(|m| !m.is_others() && !may_wait(m));
                 self.surplus(point, members, "nothing keeps it", res);
                 continue;
             }
-            if point.status() == Status::Complete {
+            if point.status == Status::Complete {
                 self.at_repetitions(point, res);
                 self.at_remains(point, res);
                 self.at_forms(point, required[index], is_awaited, res);
@@ -108,8 +108,8 @@ impl Look<'_, '_> {
         let home = self.all.get(&(policy, source, source.region));
         let original = home.and_then(|home| home.point(point.key));
         !self.lineage.is_home()
-            && point.status() == Status::Failed
-            && original.is_some_and(|original| original.status() == Status::Complete)
+            && point.status == Status::Failed
+            && original.is_some_and(|original| original.status == Status::Complete)
     }
 
     /// Of what was made twice one is surplus once the other is complete, unless it cannot go.
@@ -155,7 +155,8 @@ impl Look<'_, '_> {
         let is_encrypted = point.is_whole(Form::Encrypted, None, &none);
         let is_kept = matches!(required, Some(Why::Tier(_) | Why::Forever));
         let copies = point.members.iter().filter(|m| m.claim.copy_of.is_some());
-        if !is_encrypted && is_kept && !is_on_its_way(copies, self.now) {
+        let can_be = point.members.iter().all(Member::can_be_copied);
+        if !is_encrypted && is_kept && can_be && !is_on_its_way(copies, self.now) {
             let name = name(self.config, self.lineage, point);
             res.push(format!("{name} has no encrypted form"));
         }
@@ -174,7 +175,9 @@ impl Look<'_, '_> {
                 // Where there is to be an encrypted form, copies are made of that.
                 let forms = point.members.iter().filter(|m| m.claim.copy_of.is_some());
                 let members = copy.iter().flat_map(|copy| &copy.members).chain(forms);
-                if !route.is_given_up(point.times().0) && !is_on_its_way(members, self.now) {
+                let is_possible = point.members.iter().all(Member::can_be_copied)
+                    && !route.is_given_up(point.times.0);
+                if is_possible && !is_on_its_way(members, self.now) {
                     let name = name(self.config, self.lineage, point);
                     res.push(format!("{name} has no copy in {}", route.rule.to));
                 }
@@ -192,7 +195,13 @@ fn is_on_its_way<'m, 't: 'm>(
 }
 
 /// What is adopted and kept by nobody is gone.
-fn at_adopted(truth: &Truth<'_>, config: &Config, now: DateTime<Utc>, res: &mut Vec<String>) {
+fn at_adopted(
+    truth: &Truth<'_>,
+    config: &Config,
+    now: DateTime<Utc>,
+    all: &BTreeMap<LineageKey, Lineage<'_>>,
+    res: &mut Vec<String>,
+) {
     for thing in things(truth).filter(|thing| claim(thing, config).is_err()) {
         let adopters = adopters(truth, config, &thing);
         if adopters.is_empty() || forbidden(truth, config, thing.at).is_some() {
@@ -207,7 +216,16 @@ fn at_adopted(truth: &Truth<'_>, config: &Config, now: DateTime<Utc>, res: &mut 
                     .get(&thing.at)
                     .copied()
             };
+            // It may have to wait for a copy, or to be encrypted; what is superseded is told above.
+            let is_awaited = |claim: Claim| {
+                let home = all.get(&(claim.policy, claim.source, thing.at.region));
+                home.is_some_and(|home| {
+                    let routes = routes(config, home, all, now);
+                    routes.iter().any(|r| r.missing(Side::Allowed).contains(&claim.key))
+                })
+            };
             adopters.iter().any(|policy| why(policy).flatten().is_some())
+                || family::members(&thing, config).into_iter().any(is_awaited)
         };
         if !is_kept {
             res.push(format!("{} is still there: it is adopted, and nothing keeps it", thing.at));

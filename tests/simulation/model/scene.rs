@@ -3,7 +3,7 @@
 //! `snap1 ours=servers/i1 vol=1 at=2026-03-01T03:00 call=7` is a snapshot; what is not said is
 //! plain: in `eu-west-1`, complete, not encrypted, its slot its time. `copy=1@eu-west-1` makes it a
 //! copy, `@eu-west-3` says where it is, `tag:KEY=VALUE` adds a tag. So with `image1`, `backed=1,2`;
-//! `instance1` and `volume1` are sources.
+//! `instance1` and `volume1` are sources; `noslot` is for copies of what has none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,6 +53,7 @@ impl Scene {
     fn add(&mut self, line: &str) {
         let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
         let words = rest.split_whitespace().map(|word| word.split_once('=').unwrap_or((word, "")));
+        let words = words.chain(line.starts_with("image").then_some(("is-image", "")));
         let words = Words(words.collect());
         let (kind, n) = first.split_at(first.find(|c: char| c.is_ascii_digit()).unwrap());
         let region = words.0.keys().find_map(|key| key.strip_prefix('@')).unwrap_or(HOME);
@@ -134,7 +135,9 @@ impl Words<'_> {
             add(tags::SOURCE, format!("{HOME}/{}", source_id(source)));
             let time = self.0.get("time").map_or_else(|| self.at(), |time| instant(time));
             let slot = self.0.get("slot").map_or(time, |slot| instant(slot));
-            add(tags::SLOT, slot.to_rfc3339());
+            if !self.has("noslot") {
+                add(tags::SLOT, slot.to_rfc3339());
+            }
             if let Some(members) = self.0.get("members") {
                 add(tags::MEMBERS, (*members).to_owned());
             }
@@ -142,7 +145,7 @@ impl Words<'_> {
                 add(tags::ATTEMPT, (*attempt).to_owned());
             }
             if let Some((parent, region)) = self.0.get("copy").and_then(|c| c.split_once('@')) {
-                let prefix = if self.has("image") { "ami-" } else { "snap-" };
+                let prefix = if self.has("is-image") { "ami-" } else { "snap-" };
                 let parent = format!("{region}/{}", id(prefix, parent));
                 add(tags::COPY_OF, parent.clone());
                 let origin = self.id("origin", prefix).map(|id| format!("{HOME}/{id}"));

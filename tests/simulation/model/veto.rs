@@ -122,6 +122,8 @@ fn of_ours(truth: &Truth<'_>, config: &Config, thing: &Thing<'_>, claim: &Claim)
         m.thing.is_image()
             && m.thing.life() == Life::Pending
             && m.claim.copy_of == own.claim.copy_of
+            // What was there before it is of an earlier one.
+            && m.thing.started_at() <= own.thing.started_at().map(|at| at + CLOCK_SKEW_MAX)
     };
     if own.is_leftover && point.members.iter().any(|m| may_need(&m)) {
         return Some("may back an image that is being made".to_owned());
@@ -148,6 +150,12 @@ fn is_sibling(one: &Member<'_>, other: &Member<'_>, all: &[Member<'_>]) -> bool 
     };
     if !is_alike(&other) {
         return false;
+    }
+    if one.is_leftover {
+        // What one image left behind was begun together.
+        let starts = one.thing.started_at().zip(other.thing.started_at());
+        return one.claim.copy_of == other.claim.copy_of
+            && starts.is_some_and(|(one, other)| (one - other).abs() < TimeDelta::minutes(2));
     }
     let mut parts: Vec<_> = all.iter().filter(is_alike).map(Member::part).collect();
     let n_things = parts.len();
