@@ -19,6 +19,7 @@ use crate::domain::region::Region;
 use crate::domain::tags::Tags;
 
 mod calls;
+mod chance;
 mod copy;
 mod copy_image;
 mod create;
@@ -28,9 +29,11 @@ mod fault;
 mod file;
 mod ids;
 mod image;
+mod journal;
 mod keys;
 mod lineage;
 mod listing;
+mod luck;
 mod permissions;
 mod port;
 mod publish;
@@ -42,13 +45,17 @@ mod tagging;
 mod throttle;
 mod time;
 
+pub use chance::SplitMix64;
 pub use fault::{Fault, Rule};
 pub use file::SandboxError;
+pub use journal::{Change, Entry};
+pub use luck::Luck;
 pub use settings::Settings;
 pub use time::{Sleep, VirtualTime};
 
 use fault::Faults;
 use ids::{Ids, next_id};
+use luck::Outage;
 use state::{RegionState, State};
 
 /// The account of every sandbox, unless an inventory names another.
@@ -73,7 +80,11 @@ impl Sandbox {
             ids: Ids::new(0),
             settings: Settings::default(),
             faults: Faults::default(),
+            luck: Luck::new(0),
+            outages: Vec::new(),
+            faults_met: BTreeMap::new(),
             calls: BTreeMap::new(),
+            journal: Vec::new(),
             published: Vec::new(),
         };
         Self { time: VirtualTime::new(now), state: Mutex::new(state), path: None }
@@ -157,9 +168,31 @@ impl Sandbox {
         self.lock().faults.add(rule, fault);
     }
 
-    /// Lifts all faults.
+    /// Lets calls meet faults by chance, from now on and instead of those before.
+    pub fn set_luck(&self, luck: Luck) {
+        self.lock().luck = luck;
+    }
+
+    /// Lets a region answer no call from `from` on and before `to`.
+    pub fn outage(&self, region: &Region, from: DateTime<Utc>, to: DateTime<Utc>) {
+        self.lock().outages.push(Outage { region: *region, from, to });
+    }
+
+    /// Lifts all faults, those by chance too; outages go on.
     pub fn clear_faults(&self) {
-        self.lock().faults.clear();
+        let mut state = self.lock();
+        state.faults.clear();
+        state.luck = Luck::new(0);
+    }
+
+    /// Ends all outages, and forgets those to come.
+    pub fn end_outages(&self) {
+        self.lock().outages.clear();
+    }
+
+    /// Returns how many calls met a fault up to now, by the fault's word.
+    pub fn faults_met(&self) -> BTreeMap<&'static str, usize> {
+        self.lock().faults_met.clone()
     }
 
     /// Returns how many calls arrived, by region and EC2's name of the call.
@@ -248,6 +281,20 @@ impl Sandbox {
             let others = stored.snapshot.tags.iter().filter(|(k, _)| *k != key);
             let tags: Tags = others.chain([(key, value)]).collect();
             stored.snapshot.tags = tags;
+        });
+    }
+
+    /// Changes a snapshot in whatever way somebody else could have.
+    pub fn change_snapshot(
+        &self,
+        region: &Region,
+        id: SnapshotId,
+        change: impl FnOnce(&mut Snapshot),
+    ) {
+        self.change(region, |state| {
+            if let Some(stored) = state.snapshots.get_mut(&id) {
+                change(&mut stored.snapshot);
+            }
         });
     }
 

@@ -1,5 +1,6 @@
 //! What an account holds, and how its snapshots and images get finished.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,8 +10,10 @@ use crate::cloud::Publish;
 use crate::cloud::sandbox::copy_image::ClientTokens;
 use crate::cloud::sandbox::fault::Faults;
 use crate::cloud::sandbox::ids::Ids;
+use crate::cloud::sandbox::journal::{Change, Entry};
 use crate::cloud::sandbox::keys::Keys;
 use crate::cloud::sandbox::lineage::Copies;
+use crate::cloud::sandbox::luck::{Luck, Outage};
 use crate::cloud::sandbox::refusal::Refusal;
 use crate::cloud::sandbox::settings::Settings;
 use crate::cloud::sandbox::throttle::Bucket;
@@ -26,7 +29,12 @@ pub(super) struct State {
     pub(super) ids: Ids,
     pub(super) settings: Settings,
     pub(super) faults: Faults,
+    pub(super) luck: Luck,
+    pub(super) outages: Vec<Outage>,
+    /// How many calls met a fault, by the fault's word.
+    pub(super) faults_met: BTreeMap<&'static str, usize>,
     pub(super) calls: BTreeMap<(Region, &'static str), usize>,
+    pub(super) journal: Vec<Entry>,
     /// Messages to topics, with the topics' regions.
     pub(super) published: Vec<(Region, Publish)>,
 }
@@ -60,6 +68,10 @@ pub(super) struct RegionState {
     pub(super) unfinished: BTreeSet<SnapshotId>,
     /// Images that wait for their snapshots.
     pub(super) pending_images: BTreeSet<ImageId>,
+    /// For the journal; none where none is kept.
+    pub(super) changes: Option<Vec<Change>>,
+    /// What listings still show although it is gone.
+    pub(super) lingering: Lingering,
     /// When the newest snapshot of a volume was asked for.
     pub(super) last_asked: BTreeMap<VolumeId, DateTime<Utc>>,
 }
@@ -84,6 +96,13 @@ pub(super) struct StoredImage {
     pub(super) backing: Vec<SnapshotId>,
     /// Listings leave it out before.
     pub(super) visible_from: DateTime<Utc>,
+}
+
+/// What listings show until an instant although it is gone.
+#[derive(Debug, Default)]
+pub(super) struct Lingering {
+    snapshots: BTreeMap<SnapshotId, (Stored, DateTime<Utc>)>,
+    images: BTreeMap<ImageId, (StoredImage, DateTime<Utc>)>,
 }
 
 /// How and when a pending snapshot ends.
@@ -120,6 +139,7 @@ impl RegionState {
     /// Adds a snapshot; a pending one gets an end by its size.
     pub(super) fn add_snapshot(&mut self, snapshot: Snapshot, visible_from: DateTime<Utc>) {
         let id = snapshot.id;
+        self.note(|region| (!region.snapshots.contains_key(&id)).then(|| Change::Made(id.into())));
         let is_pending = snapshot.state == SnapshotState::Pending;
         let at = snapshot.started_at + duration(snapshot.volume_size_gib);
         let end = is_pending.then_some(End { at, failure: None });
@@ -135,8 +155,40 @@ impl RegionState {
         self.snapshots.insert(id, stored);
     }
 
+    /// Lets listings show a snapshot until `until`, whatever becomes of it.
+    pub(super) fn linger_snapshot(&mut self, id: SnapshotId, until: DateTime<Utc>) {
+        let stored = self.snapshots.get(&id).cloned();
+        self.lingering.snapshots.extend(stored.map(|stored| (id, (stored, until))));
+    }
+
+    /// Lets listings show an image until `until`, whatever becomes of it.
+    pub(super) fn linger_image(&mut self, id: ImageId, until: DateTime<Utc>) {
+        let stored = self.images.get(&id).cloned();
+        self.lingering.images.extend(stored.map(|stored| (id, (stored, until))));
+    }
+
+    /// Returns the snapshots that listings are made from.
+    pub(super) fn listed_snapshots(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Cow<'_, BTreeMap<SnapshotId, Stored>> {
+        listed(&self.snapshots, &self.lingering.snapshots, now)
+    }
+
+    /// Returns the images that listings are made from.
+    pub(super) fn listed_images(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Cow<'_, BTreeMap<ImageId, StoredImage>> {
+        listed(&self.images, &self.lingering.images, now)
+    }
+
     /// Removes a snapshot and what is remembered about it.
     pub(super) fn remove_snapshot(&mut self, id: SnapshotId) {
+        self.note(|region| {
+            let stored = region.snapshots.get(&id)?;
+            Some(Change::SnapshotGone(Box::new(stored.snapshot.clone())))
+        });
         self.snapshots.remove(&id);
         self.unfinished.remove(&id);
         self.locked.remove(&id);
@@ -151,6 +203,7 @@ impl RegionState {
         visible_from: DateTime<Utc>,
     ) {
         let id = image.id;
+        self.note(|region| (!region.images.contains_key(&id)).then(|| Change::Made(id.into())));
         if image.state == ImageState::Pending {
             self.pending_images.insert(id);
         } else {
@@ -161,6 +214,10 @@ impl RegionState {
 
     /// Removes an image and what is remembered about it; its snapshots stay.
     pub(super) fn remove_image(&mut self, id: ImageId) {
+        self.note(|region| {
+            let stored = region.images.get(&id)?;
+            Some(Change::ImageGone(Box::new(stored.image.clone())))
+        });
         self.images.remove(&id);
         self.pending_images.remove(&id);
         self.permissions.remove(&ResourceId::Image(id));
@@ -169,6 +226,8 @@ impl RegionState {
     /// Finishes the snapshots whose time has come, and the images that waited for them.
     pub(super) fn settle(&mut self, now: DateTime<Utc>) {
         self.settle_snapshots(now);
+        self.lingering.snapshots.retain(|_, (_, until)| now < *until);
+        self.lingering.images.retain(|_, (_, until)| now < *until);
         for id in self.pending_images.clone() {
             self.settle_image(id);
         }
@@ -238,4 +297,20 @@ impl RegionState {
         let snapshots = self.unfinished.iter().filter_map(|id| self.snapshots.get(id));
         snapshots.filter(|stored| stored.snapshot.volume_id == Some(volume_id)).count()
     }
+}
+
+fn listed<'s, K: Copy + Ord, V: Clone>(
+    there: &'s BTreeMap<K, V>,
+    lingering: &BTreeMap<K, (V, DateTime<Utc>)>,
+    now: DateTime<Utc>,
+) -> Cow<'s, BTreeMap<K, V>> {
+    let mut shown = lingering.iter().filter(|(_, (_, until))| now < *until).peekable();
+    if shown.peek().is_none() {
+        return Cow::Borrowed(there);
+    }
+    let mut all = there.clone();
+    for (id, (stored, _)) in shown {
+        all.entry(*id).or_insert_with(|| stored.clone());
+    }
+    Cow::Owned(all)
 }
