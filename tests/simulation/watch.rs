@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
-use snapkeep::cloud::{CloudError, ErrorKind};
 use snapkeep::cloud::layered::{Call, Layer};
 use snapkeep::cloud::sandbox::Sandbox;
+use snapkeep::cloud::{CloudError, ErrorKind};
 use snapkeep::domain::inventory::Inventory;
 use snapkeep::domain::region::Region;
 use tokio::sync::{Notify, watch};
