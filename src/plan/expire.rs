@@ -45,6 +45,8 @@ pub struct Stage<'s> {
     pub remembered: &'s BTreeSet<(Region, ResourceId)>,
     /// Points of which nothing says that a copy cannot be made.
     pub hopeful: &'s HashSet<(Region, LineageKey, Identity)>,
+    /// Copies that lack something which is still to be copied.
+    pub unfinished: &'s HashSet<(Region, LineageKey, Identity)>,
 }
 
 /// Carries the verdicts on a region's lineages over into `emitted` and `plan`.
@@ -159,6 +161,10 @@ impl<'p, 'a> Pass<'p, 'a> {
         }
         let mut reason = reason;
         let is_surplus = reason == ExpireReason::Surplus;
+        let place = (self.scene.region, self.lineage.key, point.identity);
+        if !is_surplus && self.stage.unfinished.contains(&place) {
+            return self.wait_for_rest(point, own[0]);
+        }
         if let Some(owed) = self.owed(point).filter(|_| !is_surplus) {
             if let Some(region) = owed.unknown.first() {
                 let cause = Cause::DestinationUnknown(*region);
@@ -410,6 +416,24 @@ impl<'p, 'a> Pass<'p, 'a> {
             since: Some(member.thing.started_at()),
             not_before: None,
             ends_by_itself: true,
+        });
+    }
+
+    /// Waits for what a copy lacks; without the rest it would be copied for nothing.
+    fn wait_for_rest(&mut self, point: &Point<'_>, member: &Member<'_>) {
+        self.plan.waiting.push(Waiting {
+            policy: Arc::clone(self.name),
+            region: self.scene.region,
+            resource: member.id().to_string(),
+            reason: format!(
+                "{} of {} of {} are copied, the rest is to come",
+                point.n_completed(),
+                point.wanted,
+                self.lineage.key.source
+            ),
+            since: Some(member.thing.started_at()),
+            not_before: None,
+            ends_by_itself: false,
         });
     }
 

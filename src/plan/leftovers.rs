@@ -21,7 +21,7 @@ use crate::plan::lineage::{LineageKey, LineageKind, Role, Thing};
 use crate::plan::model::{ExpireReason, Keep, KeepReason, Note, Plan, Severity};
 use crate::plan::point::{Member, Point, PointState};
 use crate::plan::removal::Removal;
-use crate::plan::retention::{Candidate, Rules, judge};
+use crate::plan::retention::{Candidate, Hold, Rules, judge};
 use crate::plan::scene::{Scene, World};
 use crate::plan::verdict::JudgedLineage;
 
@@ -156,7 +156,12 @@ fn still_wanted(
         keep_last_holds: false,
         is_settled_only: false,
     };
-    let judgement = judge(rules, &candidates).swap_remove(at);
+    let mut judgement = judge(rules, &candidates).swap_remove(at);
+    // As of any incomplete point: nothing newer is there to be restored.
+    let is_newer = |other: &Candidate| other.is_complete && time < other.time;
+    if !candidates.iter().any(is_newer) {
+        judgement.holds.insert(Hold::NewestIncomplete);
+    }
     (!judgement.holds.is_empty()).then(|| Keep {
         policy: Arc::clone(&world.config.policies[policy].name),
         region: scene.region,

@@ -60,18 +60,9 @@ impl Checked<'_> {
     /// 4 and 6: only what is ours or adopted goes, and nothing that something protects.
     fn deletions(&self) -> Result<(), Broken> {
         for (before, gone) in self.looks() {
-            // What backed an image that went in the same cycle went after it.
-            let mut without_images = before.inventory.clone();
-            for (region, observed) in &mut without_images.regions {
-                observed.images.retain(|image| {
-                    let id = RegionalId { region: *region, id: image.id.into() };
-                    !gone.contains(&id)
-                });
-            }
-            let without_images = Truth { inventory: &without_images, ..before };
-            for id in gone {
-                let truth = if id.id.image().is_some() { &before } else { &without_images };
-                if let Some(why) = model::forbidden(truth, self.config, id) {
+            for id in &gone {
+                let why = model::forbidden_after(&before, self.config, *id, &gone);
+                if let Some(why) = why {
                     return Err(Broken::new("deleted what is protected", format!("{id}: {why}")));
                 }
             }

@@ -50,7 +50,7 @@ mod veto;
 
 pub(crate) use loss::losses;
 pub(crate) use rest::unsettled;
-pub(crate) use veto::forbidden;
+pub(crate) use veto::{forbidden, forbidden_after};
 
 /// How a thing came to be, which its tags cannot tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

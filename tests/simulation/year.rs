@@ -180,6 +180,7 @@ impl Year {
     /// Runs one cycle in `weather`, and checks it.
     fn cycle(&mut self, weather: &Weather) -> Result<Ended, Broken> {
         self.set(weather);
+        let begun_at = self.sandbox.time().now();
         let spec = self.spec.clone();
         let watched = Watched::new(&self.sandbox, weather, &spec);
         let faults_before: usize = self.sandbox.faults_met().values().sum();
@@ -208,8 +209,9 @@ impl Year {
         if TimeDelta::minutes(5) < weather.skew {
             self.ahead_until = self.ahead_until.max(now + weather.skew + TimeDelta::days(32));
         }
-        // Whose slot comes later than its data may go and is made again.
-        if n_faults == 0 && weather.is_fine() && self.ahead_until < now {
+        // Whose slot comes later than its data may go and is made again. What takes time sees things
+        // completed that were pending.
+        if n_faults == 0 && weather.is_fine() && self.ahead_until < now && begun_at == now {
             self.plan_again(&ended)?;
         }
         Ok(ended)
@@ -269,10 +271,8 @@ impl Year {
         let observing = observe(&self.sandbox, &self.config, &request);
         let mut inventory = runtime.block_on(self.sandbox.time().drive(observing));
         let again = plan(&self.config, &inventory, &request);
-        // What failed may go once it is no longer the memory of an attempt.
-        let is_failed =
-            |a: &Action| a.as_delete().is_some_and(|d| d.reason == ExpireReason::Failed);
-        if !again.actions.iter().all(is_failed) {
+        let is_making = report.plan.actions.iter().any(|action| action.as_creation().is_some());
+        if !again.actions.iter().all(|action| may_come_later(action, is_making)) {
             return Err(Broken::new("the next plan is not empty", actions(&again)));
         }
         for region in inventory.regions.values_mut() {
@@ -331,6 +331,19 @@ impl Year {
             return Ok(());
         }
         Err(Broken::new("not as the policies ask for", differences.join("; ")))
+    }
+}
+
+/// Returns true for what a plan may hold that the one before did not, though nothing happened but
+/// what that one asked for.
+fn may_come_later(action: &Action, is_making: bool) -> bool {
+    match action.as_delete().map(|delete| delete.reason) {
+        // It was the memory of an attempt, or stood below the image that went.
+        Some(ExpireReason::Failed | ExpireReason::LeftOver(_)) => true,
+        // A point that is being made counts where copies are asked for, since it will be copied.
+        Some(ExpireReason::Retired) => is_making,
+        Some(_) => false,
+        None => is_making && action.as_creation().is_none(),
     }
 }
 

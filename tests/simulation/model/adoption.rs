@@ -12,7 +12,7 @@ use snapkeep::domain::tags::{BACKED, HOLD, PREFIX, Tags};
 use super::claim::claim;
 use super::family::{self, family};
 use super::retention::{Dated, Rule, Side, Status, Why, kept};
-use super::thing::{Body, Life, Thing, find, image_on, is_gone, things};
+use super::thing::{Body, Life, Thing, find, images_on, is_gone, things};
 use super::{Gone, Truth};
 
 /// Marks of Elastic Disaster Recovery, Application Migration Service and the EBS CSI driver: how
@@ -66,7 +66,8 @@ fn may_be_adopted(truth: &Truth<'_>, thing: &Thing<'_>) -> bool {
     }
     match thing.body {
         Body::Snapshot(snapshot) => {
-            thing.real_volume().is_some() && image_on(truth, thing.at.region, snapshot.id).is_none()
+            thing.real_volume().is_some()
+                && images_on(truth, thing.at.region, snapshot.id).next().is_none()
         }
         Body::Image(image) => !image.is_public,
     }

@@ -90,7 +90,7 @@ impl Look<'_, '_> {
 
     /// Returns true if nothing is in the way of any thing of a point, in whatever form.
     fn is_free(&self, point: &Point<'_>) -> bool {
-        !point.members.iter().any(|m| in_the_way(self.truth, &m.thing).is_some())
+        !point.members.iter().any(|m| in_the_way(self.truth, &m.thing, &Gone::new()).is_some())
     }
 
     fn may_go(&self, member: &Member<'_>) -> bool {

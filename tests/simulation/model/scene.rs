@@ -18,7 +18,7 @@ use snapkeep::domain::inventory::{
 use snapkeep::domain::region::Region;
 use snapkeep::domain::tags::{self, Tags};
 
-use super::{Birth, Gone, Truth, forbidden, losses, unsettled};
+use super::{Birth, Gone, Truth, forbidden, forbidden_after, losses, unsettled};
 
 const HOME: &str = "eu-west-1";
 
@@ -97,6 +97,12 @@ impl Scene {
     /// Returns why a thing must not go.
     pub(super) fn forbidden(&self, name: &str) -> Option<String> {
         forbidden(&self.truth(), &self.config, self.id(name))
+    }
+
+    /// Does the same where others have gone since.
+    pub(super) fn forbidden_after(&self, name: &str, gone: &str) -> Option<String> {
+        let gone: Gone = gone.split_whitespace().map(|name| self.id(name)).collect();
+        forbidden_after(&self.truth(), &self.config, self.id(name), &gone)
     }
 
     /// Returns the id of what a line calls `name`.

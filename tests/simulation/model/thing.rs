@@ -134,10 +134,15 @@ pub(super) fn find<'t>(truth: &Truth<'t>, id: RegionalId) -> Option<Thing<'t>> {
     }
 }
 
-/// Returns the registered image that a snapshot backs; disabled and failed ones are registered.
-pub(super) fn image_on<'t>(truth: &Truth<'t>, region: Region, id: SnapshotId) -> Option<&'t Image> {
-    let found = truth.inventory.regions.get(&region)?;
-    registered(&found.images).find(|image| image.snapshot_ids.contains(&id))
+/// Returns the registered images that a snapshot backs; disabled and failed ones are registered.
+pub(super) fn images_on<'t>(
+    truth: &Truth<'t>,
+    region: Region,
+    id: SnapshotId,
+) -> impl Iterator<Item = Thing<'t>> {
+    let images = truth.inventory.regions.get(&region).map(|found| registered(&found.images));
+    let images = images.into_iter().flatten().filter(move |i| i.snapshot_ids.contains(&id));
+    images.map(move |image| Thing::image(region, image))
 }
 
 /// Returns true if the source is gone for good: stopped, or not selected any more, is not gone.

@@ -8,24 +8,44 @@ use snapkeep::domain::inventory::{Image, InstanceState};
 use snapkeep::domain::region::Region;
 use snapkeep::domain::tags::OurTags;
 
-use super::Truth;
 use super::adoption::adopters;
 use super::claim::{Claim, claim, rules};
 use super::lineage::lineages;
 use super::point::Member;
-use super::thing::{Body, Life, Thing, find, image_on, things};
+use super::thing::{Body, Life, Thing, find, images_on, things};
+use super::{Gone, Truth};
 
 /// How far the clock of a runner that deletes may be from EC2's, and something over.
 const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::minutes(10);
 
 /// Returns why snapkeep must not delete or deregister `id` now, whatever retention says.
 pub(crate) fn forbidden(truth: &Truth<'_>, config: &Config, id: RegionalId) -> Option<String> {
+    forbidden_after(truth, config, id, &Gone::new())
+}
+
+/// Does the same where images of `gone` have been deregistered since: then what backed them may go
+/// if they might.
+pub(crate) fn forbidden_after(
+    truth: &Truth<'_>,
+    config: &Config,
+    id: RegionalId,
+    gone: &Gone,
+) -> Option<String> {
     let thing = find(truth, id)?;
-    if let Some(reason) = in_the_way(truth, &thing) {
+    if let Some(reason) = in_the_way(truth, &thing, gone) {
         return Some(reason);
     }
+    let backed =
+        id.id.snapshot().into_iter().flat_map(|snapshot| images_on(truth, id.region, snapshot));
+    let may_go = |image: &Thing<'_>| !adopters(truth, config, image).is_empty();
+    let backed: Vec<Thing<'_>> = backed.collect();
+    if claim(&thing, config).is_err() && !backed.is_empty() {
+        // Everything else that it backs would be in the way.
+        let reason = "backed an image that nobody adopts";
+        return (!backed.iter().any(may_go)).then(|| reason.to_owned());
+    }
     match claim(&thing, config) {
-        Ok(claim) => of_ours(truth, config, &thing, &claim),
+        Ok(claim) => of_ours(truth, config, &thing, &claim, gone),
         Err(reason) => {
             let adopters = adopters(truth, config, &thing);
             if adopters.is_empty() {
@@ -39,7 +59,7 @@ pub(crate) fn forbidden(truth: &Truth<'_>, config: &Config, id: RegionalId) -> O
 }
 
 /// Returns what stands in the way of deleting this one thing, whosever it is.
-pub(super) fn in_the_way(truth: &Truth<'_>, thing: &Thing<'_>) -> Option<String> {
+pub(super) fn in_the_way(truth: &Truth<'_>, thing: &Thing<'_>, gone: &Gone) -> Option<String> {
     if thing.is_held() {
         return Some("held".to_owned());
     }
@@ -54,8 +74,9 @@ pub(super) fn in_the_way(truth: &Truth<'_>, thing: &Thing<'_>) -> Option<String>
             if is_locked(truth, thing.at.region, snapshot.id) {
                 return Some("locked".to_owned());
             }
-            let image = image_on(truth, thing.at.region, snapshot.id)?;
-            Some(format!("backs the registered image {}", image.id))
+            let mut images = images_on(truth, thing.at.region, snapshot.id);
+            let image = images.find(|image| !gone.contains(&image.at))?;
+            Some(format!("backs the registered image {}", image.at.id))
         }
         Body::Image(image) => of_image(truth, thing.at.region, image),
     }
@@ -105,10 +126,18 @@ fn of_image(truth: &Truth<'_>, region: Region, image: &Image) -> Option<String> 
 }
 
 /// Returns what stands in the way of deleting a thing of ours.
-fn of_ours(truth: &Truth<'_>, config: &Config, thing: &Thing<'_>, claim: &Claim) -> Option<String> {
+fn of_ours(
+    truth: &Truth<'_>,
+    config: &Config,
+    thing: &Thing<'_>,
+    claim: &Claim,
+    gone: &Gone,
+) -> Option<String> {
+    let started_at = thing.started_at().unwrap_or(claim.time);
     if thing.life() == Life::Failed {
-        // It goes before its 24 hours where it is in the way of the next attempt.
-        return None;
+        // Snapshots of a failed image bear no attempt of their own.
+        let is_attempt = truth.at < started_at + TimeDelta::hours(24) - CLOCK_SKEW_MAX;
+        return is_attempt.then(|| "failed less than 24 hours ago".to_owned());
     }
     let here = rules(config, claim.policy, claim.source.region).here;
     if is_too_young(truth, thing, here) {
@@ -130,7 +159,7 @@ fn of_ours(truth: &Truth<'_>, config: &Config, thing: &Thing<'_>, claim: &Claim)
     }
     let siblings = point.members.iter().filter(|m| is_sibling(own, m, &point.members));
     siblings.filter(|m| m.thing.life() != Life::Failed).find_map(|member| {
-        let reason = in_the_way(truth, &member.thing)?;
+        let reason = in_the_way(truth, &member.thing, gone)?;
         Some(format!("{} of the same point: {reason}", member.thing.at))
     })
 }
@@ -317,6 +346,17 @@ adopt = { tags = { By = "packer" } }
         let backed = |own: &str| format!("{snapshot} tag:snapkeep:backed=ami-00000001/{own}");
         check(&backed("snap-00000001"), "");
         check(&backed("snap-00000002"), "not ours: bears no owner tag, and nobody adopts it");
+        for (by, expected) in
+            [("packer", None), ("hand", Some("backed an image that nobody adopts"))]
+        {
+            let account = format!("{snapshot}\nimage1 at=2026-01-01T03:00 backed=1 tag:By={by}");
+            let scene = Scene::new(POLICIES, "2026-03-10T12:00", &account);
+            assert_eq!(
+                scene.forbidden("snap1").unwrap(),
+                "backs the registered image ami-00000001"
+            );
+            assert_eq!(scene.forbidden_after("snap1", "image1").as_deref(), expected);
+        }
         let image = "image1 at=2026-01-01T03:00 tag:By=packer";
         check(
             &format!("{}\n{image}", backed("snap-00000001")),
