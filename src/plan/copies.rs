@@ -108,6 +108,15 @@ pub fn has_gap(scene: &Scene<'_>) -> bool {
     scene.observed.has_gap(Listing::Snapshots) || scene.observed.has_gap(Listing::Images)
 }
 
+/// What points that are not complete yet stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pending {
+    /// They will most likely be complete, so nothing is copied only to be expired then.
+    Counts,
+    /// They may fail.
+    Ignored,
+}
+
 /// One lineage whose copies are looked for.
 #[derive(Clone, Copy)]
 struct Pass<'p, 'a> {
@@ -152,10 +161,15 @@ impl<'p, 'a> Pass<'p, 'a> {
             let forms = Some(self.lineage);
             given_up.extend(self::given_up(self.scene.region, Role::Encrypted, forms));
         }
-        let wanted = self.wanted(rule, destination, there, &copies, &given_up);
+        let mut wanted = self.wanted(rule, destination, there, &copies, &given_up, Pending::Counts);
         let mut demand = self.asked(&wanted);
         let mut oldest_unfinished = None;
         let mut asked = BTreeSet::new();
+        let to_copy: BTreeSet<Identity> = wanted.iter().map(|point| point.identity).collect();
+        // What is on its way may fail: until then nothing goes that would have been copied without.
+        wanted.extend(self.wanted(rule, destination, there, &copies, &given_up, Pending::Ignored));
+        wanted.sort_by_key(|point| (point.time, point.identity));
+        wanted.dedup_by_key(|point| point.identity);
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
             let owed = debt.or_default();
@@ -175,6 +189,9 @@ impl<'p, 'a> Pass<'p, 'a> {
                 continue;
             }
             owed.unfinished.insert(rule.to);
+            if !to_copy.contains(&point.identity) {
+                continue;
+            }
             oldest_unfinished = oldest_unfinished.or(Some(point.time));
             // Nothing is judged by a listing that is cut off.
             if has_gap(self.scene) {
@@ -229,17 +246,18 @@ impl<'p, 'a> Pass<'p, 'a> {
         there: Option<&JudgedLineage<'a>>,
         copies: &Copies<'p, 'a>,
         given_up: &BTreeSet<Identity>,
+        pending: Pending,
     ) -> Vec<&'p Point<'a>> {
         let originals = self.of_tier(rule);
         if destination.is_none() {
             return self.held_alone(rule, originals);
         }
-        let mut wanted = self.held(rule, &originals, copies);
+        let mut wanted = self.held(rule, &originals, copies, pending);
         // Where a copy was tried in vain for the last time, another point of its period gets one.
         if !given_up.is_empty() {
             let is_open = |point: &&&Point<'a>| !given_up.contains(&point.identity);
             let others: Vec<&Point<'a>> = originals.iter().filter(is_open).copied().collect();
-            wanted.extend(self.held(rule, &others, copies));
+            wanted.extend(self.held(rule, &others, copies, pending));
             wanted.sort_by_key(|point| (point.time, point.identity));
             wanted.dedup_by_key(|point| point.identity);
         }
@@ -280,17 +298,23 @@ impl<'p, 'a> Pass<'p, 'a> {
         rule: &CopyRule,
         originals: &[&'p Point<'a>],
         copies: &Copies<'p, 'a>,
+        pending: Pending,
     ) -> Vec<&'p Point<'a>> {
+        let counts = |state: PointState| match pending {
+            Pending::Counts => state != PointState::Incomplete,
+            Pending::Ignored => state == PointState::Complete,
+        };
         let known: BTreeSet<Identity> = originals.iter().map(|point| point.identity).collect();
         let others = copies.iter().filter(|(identity, _)| !known.contains(*identity));
         // What is on its way will most likely be complete, and then stand for its period; a copy
         // that lacks something whose original is gone never will.
         let mut candidates: Vec<(Candidate, Option<&'p Point<'a>>)> = originals
             .iter()
+            .filter(|point| counts(point.state))
             .map(|point| (Candidate { time: point.time, is_complete: true }, Some(*point)))
             .collect();
         candidates.extend(others.map(|(_, twins)| {
-            let is_complete = twins.iter().any(|copy| copy.state != PointState::Incomplete);
+            let is_complete = twins.iter().any(|copy| counts(copy.state));
             (Candidate { time: twins[0].time, is_complete }, None)
         }));
         candidates.sort_by_key(|(c, point)| (c.time, point.map(|point| point.identity)));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::config::Orphans;
 use crate::domain::ids::{ImageId, RegionalId};
 use crate::domain::inventory::{ImageState, Snapshot, SnapshotState};
 use crate::domain::source::RegionalSource;
@@ -42,7 +43,9 @@ pub fn leftovers(
     }
     let images = || scene.observed.images.iter().filter(|i| i.state != ImageState::Deregistered);
     let ids: BTreeSet<ImageId> = images().map(|image| image.id).collect();
-    let slots: BTreeSet<SlotTags<'_>> = images().filter_map(|i| slot_tags(&i.tags)).collect();
+    // What is registered lists its snapshots, what is being made may not yet.
+    let pending = images().filter(|image| image.state == ImageState::Pending);
+    let slots: BTreeSet<SlotTags<'_>> = pending.filter_map(|i| slot_tags(&i.tags)).collect();
     // Together they are still the image, so a veto on one is one on all.
     let without_image = scene.of_images.iter().filter(|(_, image_id, _)| !ids.contains(image_id));
     let vetoed: BTreeMap<ImageId, Veto> = without_image
@@ -116,8 +119,8 @@ fn still_wanted(
     home: RegionalSource,
     snapshot: &Snapshot,
 ) -> Option<Keep> {
-    if snapshot.tags.has(tags::BACKED) {
-        // Its image went because its time had come.
+    if snapshot.tags.has(tags::BACKED) || snapshot.state == SnapshotState::Error {
+        // Its image went because its time had come, or nothing can be restored from it.
         return None;
     }
     let is_here = home.region == scene.region;
@@ -159,7 +162,12 @@ fn still_wanted(
     let mut judgement = judge(rules, &candidates).swap_remove(at);
     // As of any incomplete point: nothing newer is there to be restored.
     let is_newer = |other: &Candidate| other.is_complete && time < other.time;
-    if !candidates.iter().any(is_newer) {
+    let keeps_newest = match terms.retention.orphans {
+        Orphans::KeepLast => true,
+        Orphans::Expire => !terms.is_gone,
+        Orphans::After(span) => !terms.is_gone || world.request.now < span.end(time, terms.zone),
+    };
+    if keeps_newest && !candidates.iter().any(is_newer) {
         judgement.holds.insert(Hold::NewestIncomplete);
     }
     (!judgement.holds.is_empty()).then(|| Keep {

@@ -60,6 +60,14 @@ impl Checked<'_> {
     /// 4 and 6: only what is ours or adopted goes, and nothing that something protects.
     fn deletions(&self) -> Result<(), Broken> {
         for (before, gone) in self.looks() {
+            // What somebody registers between look and deletion, only EC2 sees in time.
+            let mut without_new = before.inventory.clone();
+            for (_, what) in self.seen.deeds.iter().filter(|(kind, _)| kind.starts_with("regist")) {
+                for observed in without_new.regions.values_mut() {
+                    observed.images.retain(|image| !what.starts_with(&image.id.to_string()));
+                }
+            }
+            let before = Truth { inventory: &without_new, ..before };
             for id in &gone {
                 let why = model::forbidden_after(&before, self.config, *id, &gone);
                 if let Some(why) = why {

@@ -9,7 +9,7 @@ use snapkeep::cloud::sandbox::{Luck, Rule, Sandbox};
 use snapkeep::config::Config;
 use snapkeep::domain::inventory::Inventory;
 use snapkeep::domain::region::Region;
-use snapkeep::plan::{Action, ExpireReason, Plan, Request, plan};
+use snapkeep::plan::{Action, ExpireReason, Op, Plan, Request, plan};
 use snapkeep::run::{Outcome, Report, observe};
 
 use crate::chance::Chance;
@@ -271,8 +271,8 @@ impl Year {
         let observing = observe(&self.sandbox, &self.config, &request);
         let mut inventory = runtime.block_on(self.sandbox.time().drive(observing));
         let again = plan(&self.config, &inventory, &request);
-        let is_making = report.plan.actions.iter().any(|action| action.as_creation().is_some());
-        if !again.actions.iter().all(|action| may_come_later(action, is_making)) {
+        let is_changing = !report.plan.actions.is_empty();
+        if !again.actions.iter().all(|action| may_come_later(action, is_changing)) {
             return Err(Broken::new("the next plan is not empty", actions(&again)));
         }
         for region in inventory.regions.values_mut() {
@@ -336,14 +336,16 @@ impl Year {
 
 /// Returns true for what a plan may hold that the one before did not, though nothing happened but
 /// what that one asked for.
-fn may_come_later(action: &Action, is_making: bool) -> bool {
+fn may_come_later(action: &Action, is_changing: bool) -> bool {
     match action.as_delete().map(|delete| delete.reason) {
         // It was the memory of an attempt, or stood below the image that went.
         Some(ExpireReason::Failed | ExpireReason::LeftOver(_)) => true,
-        // A point that is being made counts where copies are asked for, since it will be copied.
-        Some(ExpireReason::Retired) => is_making,
+        // A point that is being made counts where copies are asked for, since it will be copied; one
+        // that went counts no more.
+        Some(ExpireReason::Retired) => is_changing,
         Some(_) => false,
-        None => is_making && action.as_creation().is_none(),
+        // An image that failed on a volume that takes one snapshot at a time has made room.
+        None => is_changing && !matches!(action.op, Op::CreateSnapshots(_) | Op::CreateSnapshot(_)),
     }
 }
 

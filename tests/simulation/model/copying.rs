@@ -79,7 +79,11 @@ impl Route<'_, '_> {
             Some(only) => {
                 let tier = self.here.retention.tiers.iter().find(|tier| tier.tier == only);
                 tier.map_or(vec![false; dated.len()], |tier| {
-                    held(dated, tier, zone, self.now, side)
+                    let mut held = held(dated, tier, zone, self.now, side);
+                    for (held, point) in held.iter_mut().zip(dated) {
+                        *held &= self.is_settled(tier, point.time, side);
+                    }
+                    held
                 })
             }
         };
@@ -126,11 +130,7 @@ impl Route<'_, '_> {
         let zone = self.here.timezone;
         for tier in &retention.tiers {
             // The latest of a period is known once the period is over.
-            let is_over = |at: DateTime<Utc>| {
-                side == Side::Allowed
-                    || tier.take != Take::Last
-                    || period(tier.tier, at, zone) < period(tier.tier, self.now, zone)
-            };
+            let is_over = |at: DateTime<Utc>| self.is_settled(tier, at, side);
             let held = held(dated, tier, zone, self.now, side);
             for (index, held) in held.into_iter().enumerate() {
                 let is_worth_it =
@@ -139,6 +139,14 @@ impl Route<'_, '_> {
             }
         }
         res
+    }
+
+    /// Returns true unless the period is not over of which the latest is taken.
+    fn is_settled(&self, tier: &TierRule, at: DateTime<Utc>, side: Side) -> bool {
+        let zone = self.here.timezone;
+        side == Side::Allowed
+            || tier.take != Take::Last
+            || period(tier.tier, at, zone) < period(tier.tier, self.now, zone)
     }
 
     /// Returns true if the first point of the same period may have been kept and expired by now:

@@ -156,6 +156,14 @@ impl<'t> Lineage<'t> {
         .collect()
     }
 
+    /// Returns true if a point would be kept, or be the newest, were it complete.
+    pub(super) fn kept_as_complete(&self, rule: &Rule<'_>, index: usize) -> bool {
+        let (mut early, mut late) = self.dated();
+        early[index].status = Status::Complete;
+        late[index].status = Status::Complete;
+        [early, late].iter().any(|dated| kept(dated, rule, Side::Allowed)[index].is_some())
+    }
+
     pub(super) fn point(&self, key: Key) -> Option<&Point<'t>> {
         self.points.iter().find(|point| point.key == key)
     }

@@ -61,6 +61,11 @@ impl Look<'_, '_> {
                 if !self.is_free(point) {
                     continue;
                 }
+                let is_data_left = point.members.iter().all(|m| m.is_leftover);
+                if is_data_left && self.lineage.kept_as_complete(&rule, index) {
+                    // Its image went by mistake; a new one can be registered.
+                    continue;
+                }
                 let may_wait = |m: &&Member<'_>| m.is_leftover && !self.is_old(m);
                 let members = point.members.iter().filter(|m| !m.is_others() && !may_wait(m));
                 self.surplus(point, members, "nothing keeps it", res);

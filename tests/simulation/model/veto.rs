@@ -133,11 +133,9 @@ fn of_ours(
     claim: &Claim,
     gone: &Gone,
 ) -> Option<String> {
-    let started_at = thing.started_at().unwrap_or(claim.time);
     if thing.life() == Life::Failed {
-        // Snapshots of a failed image bear no attempt of their own.
-        let is_attempt = truth.at < started_at + TimeDelta::hours(24) - CLOCK_SKEW_MAX;
-        return is_attempt.then(|| "failed less than 24 hours ago".to_owned());
+        // It goes before its 24 hours where it is in the way of the next attempt.
+        return None;
     }
     let here = rules(config, claim.policy, claim.source.region).here;
     if is_too_young(truth, thing, here) {
@@ -258,7 +256,7 @@ adopt = { tags = { By = "packer" } }
                 "unowned: no rule for copies to its region, and nobody adopts it",
             ),
             ("ours=servers/i1 @eu-west-3 copy=2@eu-west-1", ""),
-            ("ours=servers/i1 state=error at=2026-03-10T01:00", "failed less than 24 hours ago"),
+            ("ours=servers/i1 state=error at=2026-03-10T01:00", ""),
             ("ours=servers/i1 state=error at=2026-03-09T01:00", ""),
         ] {
             check(&format!("{old} {line}"), expected);
