@@ -17,6 +17,7 @@ pub mod scope;
 pub mod signals;
 mod timer;
 pub mod wait;
+pub mod wake;
 pub mod world;
 
 pub use accounts::{Account, Accounts};
