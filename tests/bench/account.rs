@@ -256,6 +256,7 @@ impl<'b> Build<'b> {
             state_message: None,
             started_at: *started_at,
             volume_size_gib: 100,
+            full_size_bytes: None,
             is_encrypted: true,
             kms_key_id: None,
             description: self.interner.share(&format!("snapkeep {} {source} {slot}", policy.name)),

@@ -160,6 +160,7 @@ pub(super) fn begin_copy(
         state_message: None,
         started_at: maker.now,
         volume_size_gib: source.snapshot.volume_size_gib,
+        full_size_bytes: source.snapshot.full_size_bytes,
         is_encrypted,
         kms_key_id: key.clone(),
         description: description.into(),

@@ -179,6 +179,7 @@ pub(super) fn make(
             state_message: None,
             started_at: maker.now,
             volume_size_gib: volume.size_gib,
+            full_size_bytes: None,
             is_encrypted: key.is_some(),
             kms_key_id: key,
             description: description.into(),
