@@ -19,6 +19,7 @@ use crate::domain::region::Region;
 use crate::domain::tags::Tags;
 
 mod calls;
+mod chance;
 mod copy;
 mod copy_image;
 mod create;
@@ -31,6 +32,7 @@ mod image;
 mod keys;
 mod lineage;
 mod listing;
+mod luck;
 mod permissions;
 mod port;
 mod publish;
@@ -42,13 +44,16 @@ mod tagging;
 mod throttle;
 mod time;
 
+pub use chance::SplitMix64;
 pub use fault::{Fault, Rule};
 pub use file::SandboxError;
+pub use luck::Luck;
 pub use settings::Settings;
 pub use time::{Sleep, VirtualTime};
 
 use fault::Faults;
 use ids::{Ids, next_id};
+use luck::Outage;
 use state::{RegionState, State};
 
 /// The account of every sandbox, unless an inventory names another.
@@ -73,6 +78,9 @@ impl Sandbox {
             ids: Ids::new(0),
             settings: Settings::default(),
             faults: Faults::default(),
+            luck: Luck::new(0),
+            outages: Vec::new(),
+            faults_met: BTreeMap::new(),
             calls: BTreeMap::new(),
             published: Vec::new(),
         };
@@ -157,9 +165,27 @@ impl Sandbox {
         self.lock().faults.add(rule, fault);
     }
 
-    /// Lifts all faults.
+    /// Lets calls meet faults by chance, from now on and instead of those before.
+    pub fn set_luck(&self, luck: Luck) {
+        self.lock().luck = luck;
+    }
+
+    /// Lets a region answer no call from `from` on and before `to`.
+    pub fn outage(&self, region: &Region, from: DateTime<Utc>, to: DateTime<Utc>) {
+        self.lock().outages.push(Outage { region: *region, from, to });
+    }
+
+    /// Lifts all faults, those by chance too, and ends all outages.
     pub fn clear_faults(&self) {
-        self.lock().faults.clear();
+        let mut state = self.lock();
+        state.faults.clear();
+        state.luck = Luck::new(0);
+        state.outages.clear();
+    }
+
+    /// Returns how many calls met a fault up to now, by the fault's word.
+    pub fn faults_met(&self) -> BTreeMap<&'static str, usize> {
+        self.lock().faults_met.clone()
     }
 
     /// Returns how many calls arrived, by region and EC2's name of the call.

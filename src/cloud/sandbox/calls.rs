@@ -55,6 +55,9 @@ impl Sandbox {
             self.wait(delay).await;
         }
         let res = self.carry_out(region, fault.as_ref(), &resource, effect);
+        if let Some(Fault::TimedOut { after, .. }) = fault {
+            self.wait(after).await;
+        }
         self.wait(half).await;
         res.map_err(|refusal| refusal.into_error(operation, region))
     }
@@ -95,7 +98,14 @@ impl Sandbox {
         let now = self.time.now();
         let mut state = self.lock();
         *state.calls.entry((*region, operation)).or_default() += 1;
-        let fault = state.faults.meet(operation, region, resource);
+        let is_down = state.outages.iter().any(|outage| outage.covers(region, now));
+        let fault = state
+            .faults
+            .meet(operation, region, resource)
+            .or_else(|| if is_down { Some(Fault::Unavailable) } else { state.luck.draw() });
+        if let Some(fault) = &fault {
+            *state.faults_met.entry(fault.word()).or_default() += 1;
+        }
         let is_throttling = state.settings.is_throttling;
         let region = state.regions.get_mut(region).filter(|_| is_throttling);
         let is_throttled = region.is_some_and(|region| {
@@ -134,7 +144,11 @@ impl Sandbox {
             is_failing: fault == Some(&Fault::SnapshotsFail),
         };
         let res = effect(Effect { regions, settings, maker });
-        if fault == Some(&Fault::LostReply) { Err(internal()) } else { res }
+        match fault {
+            Some(Fault::LostReply) => Err(internal()),
+            Some(Fault::TimedOut { .. }) => Err(timed_out()),
+            _ => res,
+        }
     }
 }
 
@@ -144,14 +158,27 @@ pub(super) fn refused(fault: &Fault) -> Option<Refusal> {
         Fault::Throttled => Some(Refusal::throttled()),
         Fault::Denied => Some(Refusal::denied()),
         Fault::ErrorBefore => Some(internal()),
+        Fault::TimedOut { is_done: false, .. } => Some(timed_out()),
+        Fault::Unavailable => {
+            Some(Refusal::new("ServiceUnavailable", "The service is unavailable.").with_status(503))
+        }
         Fault::Refused { code, message } => Some(Refusal::new(code, *message)),
-        Fault::LostReply | Fault::Slow(_) | Fault::InstanceVanishes | Fault::SnapshotsFail => None,
+        Fault::LostReply
+        | Fault::TimedOut { is_done: true, .. }
+        | Fault::Slow(_)
+        | Fault::InstanceVanishes
+        | Fault::SnapshotsFail => None,
     }
 }
 
 /// What EC2 answers when it does not know itself what happened.
 pub(super) fn internal() -> Refusal {
     Refusal::new("InternalError", "An internal error has occurred").with_status(500)
+}
+
+/// What a caller makes of a reply that does not come.
+fn timed_out() -> Refusal {
+    Refusal::new("TimedOut", "no reply came in time").with_status(504)
 }
 
 fn terminate(region: &mut RegionState, instance_id: &str) {

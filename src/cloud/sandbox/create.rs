@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::cloud::sandbox::ids::{SplitMix64, next_id};
+use crate::cloud::sandbox::chance::SplitMix64;
+use crate::cloud::sandbox::ids::next_id;
 use crate::cloud::sandbox::refusal::Refusal;
 use crate::cloud::sandbox::state::{End, RegionState, duration};
 use crate::cloud::sandbox::tagging::checked_tags;

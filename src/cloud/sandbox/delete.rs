@@ -1,6 +1,6 @@
 //! DeleteSnapshot: what stands in its way.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::cloud::sandbox::copy::fail_copies_of;
 use crate::cloud::sandbox::refusal::Refusal;
@@ -14,6 +14,7 @@ pub(super) fn delete_snapshot(
     here: Region,
     id: SnapshotId,
     now: DateTime<Utc>,
+    lingers_for: TimeDelta,
 ) -> Result<(), Refusal> {
     let region = regions.entry(here).or_default();
     region.snapshot_mut(id)?;
@@ -36,6 +37,7 @@ pub(super) fn delete_snapshot(
     if stored.end.is_some() {
         stored.is_deletion_asked = true;
     } else {
+        region.linger_snapshot(id, now + lingers_for);
         region.remove_snapshot(id);
         fail_copies_of(regions, here, id, now);
     }

@@ -17,6 +17,15 @@ pub enum Fault {
     ErrorBefore,
     /// Carried out, but the reply is lost.
     LostReply,
+    /// No reply comes, and the caller gives up after a while.
+    TimedOut {
+        /// How long the caller waits.
+        after: TimeDelta,
+        /// Whether the call is carried out.
+        is_done: bool,
+    },
+    /// Refused with ServiceUnavailable, as by a region that is down; nothing happens.
+    Unavailable,
     /// Refused with this code and message; nothing happens.
     Refused {
         /// EC2's error code.
@@ -31,6 +40,25 @@ pub enum Fault {
     /// The snapshots are made, but will fail: all of a set, as EC2 has it. So will copies, and
     /// images whose snapshots they are.
     SnapshotsFail,
+}
+
+impl Fault {
+    /// Returns one word for the kind.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Denied => "denied",
+            Self::ErrorBefore => "error-before",
+            Self::LostReply => "lost-reply",
+            Self::TimedOut { is_done: false, .. } => "timed-out-before",
+            Self::TimedOut { is_done: true, .. } => "timed-out-after",
+            Self::Unavailable => "unavailable",
+            Self::Refused { .. } => "refused",
+            Self::Slow(_) => "slow",
+            Self::InstanceVanishes => "instance-vanishes",
+            Self::SnapshotsFail => "snapshots-fail",
+        }
+    }
 }
 
 /// Which calls meet a fault.

@@ -11,7 +11,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::cloud::sandbox::Sandbox;
-use crate::cloud::sandbox::ids::{Ids, SplitMix64};
+use crate::cloud::sandbox::chance::SplitMix64;
+use crate::cloud::sandbox::ids::Ids;
 use crate::cloud::sandbox::state::State;
 use crate::domain::region::Region;
 

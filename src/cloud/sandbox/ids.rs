@@ -3,19 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SplitMix64(pub(super) u64);
-
-impl SplitMix64 {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
+use crate::cloud::sandbox::chance::SplitMix64;
 
 /// One stream of ids for each kind of resource, so that one more volume shifts no snapshot's id.
 #[derive(Debug, Clone, PartialEq, Eq)]

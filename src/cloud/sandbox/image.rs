@@ -140,7 +140,11 @@ pub(super) fn new_image_id(region: &RegionState, maker: &mut Maker<'_>) -> Image
 }
 
 /// Deregisters an image; its snapshots stay.
-pub(super) fn deregister_image(region: &mut RegionState, id: ImageId) -> Result<(), Refusal> {
+pub(super) fn deregister_image(
+    region: &mut RegionState,
+    id: ImageId,
+    lingers_until: DateTime<Utc>,
+) -> Result<(), Refusal> {
     let image = &region.image_mut(id)?.image;
     if image.state == ImageState::Pending {
         let message = format!("The image {id} is in state 'pending'.");
@@ -156,6 +160,7 @@ pub(super) fn deregister_image(region: &mut RegionState, id: ImageId) -> Result<
         let message = format!("The image {id} is protected against deregistration.");
         return Err(Refusal::new("OperationNotPermitted", message));
     }
+    region.linger_image(id, lingers_until);
     region.remove_image(id);
     Ok(())
 }

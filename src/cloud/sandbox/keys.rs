@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::cloud::EbsEncryption;
 use crate::cloud::sandbox::Sandbox;
-use crate::cloud::sandbox::ids::SplitMix64;
+use crate::cloud::sandbox::chance::SplitMix64;
 use crate::cloud::sandbox::refusal::Refusal;
 use crate::domain::inventory::Key;
 use crate::domain::region::Region;

@@ -90,9 +90,15 @@ pub(super) fn snapshots(
         SnapshotFilter::Tags(tags) => &tags[..],
         SnapshotFilter::All | SnapshotFilter::Ids(_) => &[],
     };
-    page(&region.snapshots, ids, token, settings, |Stored { snapshot, visible_from, .. }| {
-        (*visible_from <= now && bears(&snapshot.tags, tags)).then(|| snapshot.clone())
-    })
+    page(
+        &region.listed_snapshots(now),
+        ids,
+        token,
+        settings,
+        |Stored { snapshot, visible_from, .. }| {
+            (*visible_from <= now && bears(&snapshot.tags, tags)).then(|| snapshot.clone())
+        },
+    )
 }
 
 /// Lists images as DescribeImages with `--owners self --include-disabled --include-deprecated`.
@@ -114,9 +120,15 @@ pub(super) fn images(
         ImageFilter::Tags(tags) => &tags[..],
         ImageFilter::All | ImageFilter::Ids(_) => &[],
     };
-    page(&region.images, ids, token, settings, |StoredImage { image, visible_from, .. }| {
-        (*visible_from <= now && bears(&image.tags, tags)).then(|| image.clone())
-    })
+    page(
+        &region.listed_images(now),
+        ids,
+        token,
+        settings,
+        |StoredImage { image, visible_from, .. }| {
+            (*visible_from <= now && bears(&image.tags, tags)).then(|| image.clone())
+        },
+    )
 }
 
 fn bears(tags: &Tags, wanted: &[(String, String)]) -> bool {

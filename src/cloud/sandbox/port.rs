@@ -120,7 +120,8 @@ impl Cloud for Sandbox {
         snapshot_id: SnapshotId,
     ) -> Result<(), CloudError> {
         self.call("DeleteSnapshot", region, snapshot_id.to_string(), |effect| {
-            delete::delete_snapshot(effect.regions, *region, snapshot_id, effect.maker.now)
+            let Effect { regions, settings, maker } = effect;
+            delete::delete_snapshot(regions, *region, snapshot_id, maker.now, settings.lingers_for)
         })
         .await
     }
@@ -161,7 +162,8 @@ impl Cloud for Sandbox {
 
     async fn deregister_image(&self, region: &Region, image_id: ImageId) -> Result<(), CloudError> {
         self.call("DeregisterImage", region, image_id.to_string(), |mut effect| {
-            image::deregister_image(effect.region(), image_id)
+            let lingers_until = effect.maker.now + effect.settings.lingers_for;
+            image::deregister_image(effect.region(), image_id, lingers_until)
         })
         .await
     }

@@ -23,14 +23,14 @@ impl Sandbox {
         let latency = self.lock().settings.latency;
         self.wait(latency).await;
         let fault = self.arrive("Publish", region, &request.topic_arn);
-        if let Some(Fault::Slow(delay)) = fault {
+        if let Some(Fault::Slow(delay) | Fault::TimedOut { after: delay, .. }) = fault {
             self.wait(delay).await;
         }
         if let Some(refusal) = fault.as_ref().and_then(refused) {
             return Err(refusal.into_error("Publish", region));
         }
         self.lock().published.push((*region, request.clone()));
-        if fault == Some(Fault::LostReply) {
+        if matches!(fault, Some(Fault::LostReply | Fault::TimedOut { .. })) {
             return Err(internal().into_error("Publish", region));
         }
         Ok(())

@@ -13,6 +13,8 @@ pub struct Settings {
     pub latency: TimeDelta,
     /// For how long listings leave out a snapshot that has just been created.
     pub invisible_for: TimeDelta,
+    /// For how long listings still show a snapshot or image that has just been deleted.
+    pub lingers_for: TimeDelta,
     /// Whether EC2's published request rates are enforced.
     pub is_throttling: bool,
     /// What [`Cloud::clock_skew`](crate::cloud::Cloud::clock_skew) returns.
@@ -26,6 +28,7 @@ impl Default for Settings {
             has_empty_pages: false,
             latency: TimeDelta::zero(),
             invisible_for: TimeDelta::zero(),
+            lingers_for: TimeDelta::zero(),
             is_throttling: false,
             clock_skew: Some(TimeDelta::zero()),
         }

@@ -1,5 +1,6 @@
 //! What an account holds, and how its snapshots and images get finished.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::cloud::sandbox::fault::Faults;
 use crate::cloud::sandbox::ids::Ids;
 use crate::cloud::sandbox::keys::Keys;
 use crate::cloud::sandbox::lineage::Copies;
+use crate::cloud::sandbox::luck::{Luck, Outage};
 use crate::cloud::sandbox::refusal::Refusal;
 use crate::cloud::sandbox::settings::Settings;
 use crate::cloud::sandbox::throttle::Bucket;
@@ -26,6 +28,10 @@ pub(super) struct State {
     pub(super) ids: Ids,
     pub(super) settings: Settings,
     pub(super) faults: Faults,
+    pub(super) luck: Luck,
+    pub(super) outages: Vec<Outage>,
+    /// How many calls met a fault, by the fault's word.
+    pub(super) faults_met: BTreeMap<&'static str, usize>,
     pub(super) calls: BTreeMap<(Region, &'static str), usize>,
     /// Messages to topics, with the topics' regions.
     pub(super) published: Vec<(Region, Publish)>,
@@ -60,6 +66,8 @@ pub(super) struct RegionState {
     pub(super) unfinished: BTreeSet<SnapshotId>,
     /// Images that wait for their snapshots.
     pub(super) pending_images: BTreeSet<ImageId>,
+    /// What listings still show although it is gone.
+    pub(super) lingering: Lingering,
     /// When the newest snapshot of a volume was asked for.
     pub(super) last_asked: BTreeMap<VolumeId, DateTime<Utc>>,
 }
@@ -84,6 +92,13 @@ pub(super) struct StoredImage {
     pub(super) backing: Vec<SnapshotId>,
     /// Listings leave it out before.
     pub(super) visible_from: DateTime<Utc>,
+}
+
+/// What listings show until an instant although it is gone.
+#[derive(Debug, Default)]
+pub(super) struct Lingering {
+    snapshots: BTreeMap<SnapshotId, (Stored, DateTime<Utc>)>,
+    images: BTreeMap<ImageId, (StoredImage, DateTime<Utc>)>,
 }
 
 /// How and when a pending snapshot ends.
@@ -135,6 +150,34 @@ impl RegionState {
         self.snapshots.insert(id, stored);
     }
 
+    /// Lets listings show a snapshot until `until`, whatever becomes of it.
+    pub(super) fn linger_snapshot(&mut self, id: SnapshotId, until: DateTime<Utc>) {
+        let stored = self.snapshots.get(&id).cloned();
+        self.lingering.snapshots.extend(stored.map(|stored| (id, (stored, until))));
+    }
+
+    /// Lets listings show an image until `until`, whatever becomes of it.
+    pub(super) fn linger_image(&mut self, id: ImageId, until: DateTime<Utc>) {
+        let stored = self.images.get(&id).cloned();
+        self.lingering.images.extend(stored.map(|stored| (id, (stored, until))));
+    }
+
+    /// Returns the snapshots that listings are made from.
+    pub(super) fn listed_snapshots(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Cow<'_, BTreeMap<SnapshotId, Stored>> {
+        listed(&self.snapshots, &self.lingering.snapshots, now)
+    }
+
+    /// Returns the images that listings are made from.
+    pub(super) fn listed_images(
+        &self,
+        now: DateTime<Utc>,
+    ) -> Cow<'_, BTreeMap<ImageId, StoredImage>> {
+        listed(&self.images, &self.lingering.images, now)
+    }
+
     /// Removes a snapshot and what is remembered about it.
     pub(super) fn remove_snapshot(&mut self, id: SnapshotId) {
         self.snapshots.remove(&id);
@@ -169,6 +212,8 @@ impl RegionState {
     /// Finishes the snapshots whose time has come, and the images that waited for them.
     pub(super) fn settle(&mut self, now: DateTime<Utc>) {
         self.settle_snapshots(now);
+        self.lingering.snapshots.retain(|_, (_, until)| now < *until);
+        self.lingering.images.retain(|_, (_, until)| now < *until);
         for id in self.pending_images.clone() {
             self.settle_image(id);
         }
@@ -238,4 +283,20 @@ impl RegionState {
         let snapshots = self.unfinished.iter().filter_map(|id| self.snapshots.get(id));
         snapshots.filter(|stored| stored.snapshot.volume_id == Some(volume_id)).count()
     }
+}
+
+fn listed<'s, K: Copy + Ord, V: Clone>(
+    there: &'s BTreeMap<K, V>,
+    lingering: &BTreeMap<K, (V, DateTime<Utc>)>,
+    now: DateTime<Utc>,
+) -> Cow<'s, BTreeMap<K, V>> {
+    let mut shown = lingering.iter().filter(|(_, (_, until))| now < *until).peekable();
+    if shown.peek().is_none() {
+        return Cow::Borrowed(there);
+    }
+    let mut all = there.clone();
+    for (id, (stored, _)) in shown {
+        all.entry(*id).or_insert_with(|| stored.clone());
+    }
+    Cow::Owned(all)
 }

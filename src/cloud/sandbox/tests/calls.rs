@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use super::{DATA, code, region, sandbox, set, single, snapshot, snapshots, start};
 use crate::cloud::observe::observe;
 use crate::cloud::sandbox::{Fault, Rule, Sandbox};
-use crate::cloud::{Cloud as _, CloudError, SnapshotFilter};
+use crate::cloud::{Cloud as _, CloudError, ErrorKind, SnapshotFilter};
 use crate::domain::ids::SnapshotId;
 use crate::domain::inventory::{Image, ImageState, SnapshotState};
 
@@ -45,6 +45,50 @@ async fn what_is_protected_is_not_deleted() {
         assert_eq!(text, expected);
         assert_eq!(snapshots(&sandbox).len(), n_before - usize::from(res.is_ok()));
     }
+}
+
+#[tokio::test]
+async fn a_region_that_is_down_answers_nothing_until_it_is_back() {
+    let sandbox = sandbox();
+    sandbox.outage(&region(), start(), start() + TimeDelta::hours(1));
+    let refused = sandbox.create_snapshot(&region(), &single(DATA)).await.unwrap_err();
+    assert_eq!(refused.reason(), "ServiceUnavailable: The service is unavailable.");
+    assert_eq!(refused.kind, ErrorKind::Ambiguous);
+    sandbox.time().advance_to(start() + TimeDelta::hours(1));
+    sandbox.create_snapshot(&region(), &single(DATA)).await.unwrap();
+    assert_eq!(sandbox.faults_met(), [("unavailable", 1)].into());
+}
+
+#[tokio::test]
+async fn a_time_out_leaves_open_whether_the_call_was_carried_out() {
+    for is_done in [false, true] {
+        let sandbox = sandbox();
+        let n_before = snapshots(&sandbox).len();
+        let after = TimeDelta::seconds(30);
+        sandbox.fail(Rule::next("CreateSnapshot"), Fault::TimedOut { after, is_done });
+        let request = single(DATA);
+        let here = region();
+        let calling = sandbox.time().drive(sandbox.create_snapshot(&here, &request));
+        assert_eq!(calling.await.unwrap_err().kind, ErrorKind::Ambiguous);
+        assert_eq!(sandbox.time().now(), start() + after);
+        assert_eq!(snapshots(&sandbox).len(), n_before + usize::from(is_done));
+    }
+}
+
+#[tokio::test]
+async fn listings_may_still_show_what_was_just_deleted() {
+    let sandbox = sandbox();
+    sandbox.set(|settings| settings.lingers_for = TimeDelta::minutes(1));
+    let id: SnapshotId = "snap-00000001".parse().unwrap();
+    let is_shown = async || {
+        let page = sandbox.describe_snapshots(&region(), &SnapshotFilter::All, None).await.unwrap();
+        page.items.iter().any(|snapshot| snapshot.id == id)
+    };
+    sandbox.delete_snapshot(&region(), id).await.unwrap();
+    assert!(is_shown().await);
+    assert_eq!(code(sandbox.delete_snapshot(&region(), id).await), "InvalidSnapshot.NotFound");
+    sandbox.time().advance_to(start() + TimeDelta::minutes(1));
+    assert!(!is_shown().await);
 }
 
 #[tokio::test]
