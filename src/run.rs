@@ -15,6 +15,7 @@ pub mod observe;
 pub mod preflight;
 pub mod scope;
 pub mod signals;
+pub mod simulate;
 mod timer;
 pub mod wait;
 pub mod wake;

@@ -35,6 +35,8 @@ mod reports;
 #[cfg(test)]
 mod service;
 #[cfg(test)]
+mod simulate;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod transcripts;
