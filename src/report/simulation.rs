@@ -50,6 +50,8 @@ pub struct Simulation {
     pub broken: Vec<Broken>,
     /// What could not be read of the account, and is therefore not played.
     pub gaps: Vec<String>,
+    /// What nobody knows and is assumed, so that something can be played.
+    pub assumed: Vec<String>,
 }
 
 /// How much was done.
@@ -302,8 +304,11 @@ impl Broken {
 
     /// Returns when, and an example.
     pub fn when(&self) -> String {
-        let end = self.last.map_or("the end".to_owned(), minute);
-        let span = format!("from {} to {end}", minute(self.first));
+        let span = match self.last {
+            Some(last) if last == self.first => format!("at {}", minute(last)),
+            Some(last) => format!("from {} to {}", minute(self.first), minute(last)),
+            None => format!("from {} to the end", minute(self.first)),
+        };
         let example = self.example.as_deref().filter(|_| 0 < self.n_sources);
         match example {
             Some(source) if self.n_sources == 1 => format!("{source}, {span}"),

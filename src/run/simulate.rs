@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::cloud::files::ask_for_sources;
-use crate::cloud::sandbox::{Fault, Luck, Sandbox};
+use crate::cloud::sandbox::{ACCOUNT, Fault, Luck, Sandbox};
 use crate::config::{Config, Regions, Tier};
 use crate::domain::ids::{ImageId, ResourceId, SnapshotId};
 use crate::domain::inventory::{Inventory, Key, KeyAnswer};
@@ -63,17 +63,18 @@ pub async fn simulate(
     scenario: &Scenario,
     watcher: &dyn Watcher,
 ) -> Simulation {
-    let sandbox = copy_of(config, inventory, scenario);
+    let mut inventory = inventory.clone();
+    let assumed = take_keys_for_usable(config, &mut inventory);
+    let sandbox = copy_of(config, &inventory, scenario);
     let mut play = Play::new(config, scenario, &sandbox);
     play.begin();
     play.cycles(watcher).await;
-    play.end(name, inventory)
+    Simulation { assumed, ..play.end(name, &inventory) }
 }
 
 /// Returns the account in memory, with everything that is to go wrong.
 fn copy_of(config: &Config, inventory: &Inventory, scenario: &Scenario) -> Sandbox {
-    let inventory = with_keys(config, inventory);
-    let sandbox = Sandbox::from_inventory(&inventory, scenario.from);
+    let sandbox = Sandbox::from_inventory(inventory, scenario.from);
     config.named_regions().iter().for_each(|region| sandbox.add_region(region));
     if 0.0 < scenario.fail_rate {
         let faults = [
@@ -97,28 +98,27 @@ fn copy_of(config: &Config, inventory: &Inventory, scenario: &Scenario) -> Sandb
     sandbox
 }
 
-/// Returns the inventory with the keys that the configuration needs: one of which nobody knows
-/// whether it can be used is taken to be usable.
-fn with_keys(config: &Config, inventory: &Inventory) -> Inventory {
-    let mut inventory = inventory.clone();
-    let account = inventory.account.clone().unwrap_or_else(|| "123456789012".into());
-    for (region, names) in key_questions(config, &inventory) {
-        let found = inventory.regions.entry(region).or_default();
+/// Adds the keys that the configuration needs and of which nobody knows whether they can be used;
+/// returns what is said of that.
+fn take_keys_for_usable(config: &Config, inventory: &mut Inventory) -> Vec<String> {
+    let account = inventory.account.clone().unwrap_or_else(|| ACCOUNT.into());
+    let mut said = Vec::new();
+    for (region, names) in key_questions(config, inventory) {
+        let keys = &mut inventory.regions.entry(region).or_default().keys;
         for name in names {
-            let is_known =
-                matches!(found.keys.get(&name), Some(KeyAnswer::Known(_) | KeyAnswer::Missing(_)));
-            if !is_known {
-                let arn: Arc<str> = if name.starts_with("arn:") {
-                    Arc::clone(&name)
-                } else {
-                    format!("arn:aws:kms:{region}:{account}:key/{name}").into()
-                };
-                let key = Key { arn, is_enabled: true, is_symmetric: true };
-                found.keys.insert(name, KeyAnswer::Known(key));
+            if matches!(keys.get(&name), Some(KeyAnswer::Known(_) | KeyAnswer::Missing(_))) {
+                continue;
             }
+            said.push(format!("{region}: nobody knows the key {name}; it is taken to be usable"));
+            let arn: Arc<str> = if name.starts_with("arn:") {
+                Arc::clone(&name)
+            } else {
+                format!("arn:aws:kms:{region}:{account}:key/{name}").into()
+            };
+            keys.insert(name, KeyAnswer::Known(Key { arn, is_enabled: true, is_symmetric: true }));
         }
     }
-    inventory
+    said
 }
 
 /// One simulation under way.
@@ -361,6 +361,7 @@ impl<'s> Play<'s> {
                 n_told,
                 n_assumed,
             },
+            assumed: Vec::new(),
             gaps: inventory.regions_error.iter().map(ToString::to_string).chain(gaps).collect(),
             broken: self.promises.end(&self.ledger),
             stretches: self.calendar.into_stretches(),

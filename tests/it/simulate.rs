@@ -243,6 +243,28 @@ async fn another_configuration_shows_what_it_would_change() {
     assert!(text.contains("cost of 2 months: "), "{text}");
 }
 
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let regions = REGIONS.map(|region| region.parse().unwrap());
+    let check = |rules: &str, scenario: Scenario| {
+        scenario.check(&[&config(rules)], &regions).map_err(|err| err.to_string())
+    };
+    let unscheduled = "retention = { daily = 3 }";
+    assert_eq!(check(DAILY, scenario("1 year")), Ok(()));
+    assert_eq!(
+        check(unscheduled, scenario("1 year")).unwrap_err(),
+        "policy `servers` has no `schedule`, so nobody knows when it makes points; say when cycles \
+         begin with --every, such as `--every \"1 day\"`"
+    );
+    let cadence = "1 day".parse().unwrap();
+    assert_eq!(check(unscheduled, Scenario { cadence, ..scenario("1 year") }), Ok(()));
+    let outages = vec![outage("us-west-2:2026-12-01..2026-12-02").unwrap()];
+    assert_eq!(
+        check(DAILY, Scenario { outages, ..scenario("1 year") }).unwrap_err(),
+        "no policy applies in us-west-2, and none copies to it; there is eu-west-1, us-east-1"
+    );
+}
+
 /// Images, encryption and copies, of an account that is saved among the scenes.
 async fn two_regions() -> Simulation {
     let scenes = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenes");

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use tracing::instrument::WithSubscriber as _;
+use tracing::subscriber::NoSubscriber;
 
 use crate::cli::args::{Format, Global, SimulateArgs};
 use crate::cli::progress::TimeBar;
@@ -40,9 +42,10 @@ pub(in crate::cli) async fn simulate(
     let regions: Vec<Region> = today.inventory.regions.keys().copied().collect();
     scenario.check(&configs, &regions).map_err(|err| usage(err.to_string()))?;
 
-    let first = today.play(&today.inventory, &scenario).await;
+    let is_quiet = global.verbose == 0;
+    let first = today.play(&today.inventory, &scenario, is_quiet).await;
     let second = match &other {
-        Some(other) => Some(other.play(&today.inventory, &scenario).await),
+        Some(other) => Some(other.play(&today.inventory, &scenario, is_quiet).await),
         None => None,
     };
     if let Some(path) = &args.out {
@@ -92,9 +95,11 @@ impl Played {
         Ok(Self { name, config, inventory, begun_at })
     }
 
-    async fn play(&self, inventory: &Inventory, scenario: &Scenario) -> Simulation {
+    async fn play(&self, inventory: &Inventory, scenario: &Scenario, is_quiet: bool) -> Simulation {
         let bar = TimeBar::new(&self.name, scenario.from, scenario.until());
-        simulate::simulate(&self.config, &self.name, inventory, scenario, &bar).await
+        let playing = simulate::simulate(&self.config, &self.name, inventory, scenario, &bar);
+        // What fails in a year that is made up is no news, and the times of logs are real ones.
+        if is_quiet { playing.with_subscriber(NoSubscriber::new()).await } else { playing.await }
     }
 }
 

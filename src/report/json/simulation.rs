@@ -55,6 +55,8 @@ struct PlayedJson {
     places: Vec<PlaceJson>,
     /// What could not be read of the account, and is not played.
     gaps: Vec<String>,
+    /// What nobody knows and is assumed.
+    assumed: Vec<String>,
 }
 
 /// What was let go wrong.
@@ -242,6 +244,7 @@ impl PlayedJson {
             broken: broken.iter().map(BrokenJson::new).collect(),
             places: simulation.places.iter().map(|p| PlaceJson::new(p, simulation)).collect(),
             gaps: gaps.clone(),
+            assumed: simulation.assumed.clone(),
         }
     }
 }

@@ -197,11 +197,11 @@ mod tests {
 
     #[test]
     fn labels_that_would_run_into_each_other_are_left_out() {
-        let at = vec![0.0, 0.05, 0.2, 0.5, 0.97, 1.0];
+        let at = vec![0.0, 0.05, 0.25, 0.5, 0.97, 1.0];
         let labels_of = at.iter().map(ToString::to_string).collect();
         let axis = Axis { at, labels: labels_of };
         let shown: Vec<&str> = labels(&axis).into_iter().map(|(_, label)| label).collect();
-        assert_eq!(shown, ["0", "0.2", "0.5", "0.97"]);
+        assert_eq!(shown, ["0", "0.25", "0.5", "0.97"]);
     }
 
     #[test]

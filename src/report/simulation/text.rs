@@ -240,6 +240,7 @@ pub(super) fn basis_lines(simulation: &Simulation) -> Vec<String> {
         }
     }
     lines.extend(prices.into_iter().map(|(regions, what)| format!("{regions}: {what}")));
+    lines.extend(simulation.assumed.iter().cloned());
     lines.push(
         "not counted: transfer between regions, requests, fast restores; other people's snapshots"
             .to_owned(),
