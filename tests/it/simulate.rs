@@ -9,6 +9,7 @@ use snapkeep::config::{Config, load, parse};
 use snapkeep::domain::inventory::{
     AttachedVolume, Instance, InstanceState, Inventory, RegionInventory, Volume,
 };
+use snapkeep::domain::region::Region;
 use snapkeep::domain::tags::Tags;
 use snapkeep::report::simulation::{Promise, Simulation, compare, page, text};
 use snapkeep::report::{ExitCode, json};
@@ -88,7 +89,7 @@ async fn play(rules: &str, scenario: &Scenario) -> Simulation {
 /// Returns what was not kept, and where.
 fn broken(simulation: &Simulation) -> Vec<(&Promise, Option<&str>, usize)> {
     let broken = simulation.broken.iter();
-    broken.map(|b| (&b.promise, b.region.as_ref().map(|r| r.as_str()), b.n)).collect()
+    broken.map(|b| (&b.promise, b.region.as_ref().map(Region::as_str), b.n)).collect()
 }
 
 fn as_json(today: &Simulation, against: Option<&Simulation>) -> String {

@@ -37,7 +37,9 @@ impl Unfinished {
         if let Some(n) = volume_id.and_then(|volume_id| self.of_volume.get_mut(&volume_id)) {
             *n -= 1;
         }
-        end.into_iter().for_each(|at| _ = self.by_end.remove(&(at, id)));
+        if let Some(at) = end {
+            self.by_end.remove(&(at, id));
+        }
     }
 
     /// Changes when a snapshot ends; none has ended, and failed.

@@ -17,7 +17,7 @@ pub struct Pair<'s> {
     pub other: Option<&'s Place>,
 }
 
-impl<'s> Pair<'s> {
+impl Pair<'_> {
     /// Returns what the place is called.
     pub fn name(&self) -> String {
         self.today.or(self.other).map(Place::name).unwrap_or_default()

@@ -155,14 +155,14 @@ fn all_places(today: &Simulation, all: &[&Simulation]) -> Markup {
                 (bars(&format!("Cost, {currency}"), &cost_axis, &costs))
                 (lines(&gib_title(), &axis(today), &gib))
             }
-            (numbers(html! {
+            (numbers(&html! {
                 tr { th { "" }
                     @for name in names.iter().take(all.len()) {
                         @let of = if all.len() < 2 { String::new() } else { format!(", {name}") };
                         th.n { "Points" (of) } th.n { "GiB" (of) } th.n { (currency) (of) }
                     }
                 }
-            }, html! {
+            }, &html! {
                 @for (n, stretch) in today.stretches.iter().enumerate() {
                     tr {
                         th scope="row" { (stretch.label) }
@@ -193,14 +193,14 @@ fn facts(place: &Place) -> Markup {
 
 fn place_table(simulation: &Simulation, place: &Place) -> Markup {
     numbers(
-        html! {
+        &html! {
             tr {
                 th { "" } th.n { "Points" }
                 @for tier in &place.tiers { th.n { (tier) } }
                 th.n { "Other" } th.n { "GiB" } th.n { (simulation.sizes.currency) }
             }
         },
-        html! {
+        &html! {
             @for (stretch, row) in simulation.stretches.iter().zip(&place.rows) {
                 tr {
                     th scope="row" { (stretch.label) }
@@ -218,7 +218,7 @@ fn place_table(simulation: &Simulation, place: &Place) -> Markup {
 fn pair_table(simulation: &Simulation, pair: &Pair<'_>) -> Markup {
     let currency = &simulation.sizes.currency;
     numbers(
-        html! {
+        &html! {
             tr {
                 th { "" }
                 @for name in ["today", "against"] {
@@ -226,7 +226,7 @@ fn pair_table(simulation: &Simulation, pair: &Pair<'_>) -> Markup {
                 }
             }
         },
-        html! {
+        &html! {
             @for (stretch, rows) in simulation.stretches.iter().zip(pair.rows(simulation.stretches.len())) {
                 tr {
                     th scope="row" { (stretch.label) }
@@ -238,7 +238,7 @@ fn pair_table(simulation: &Simulation, pair: &Pair<'_>) -> Markup {
 }
 
 /// Wraps a table, which is long and has nothing that the plots do not show.
-fn numbers(head: Markup, body: Markup) -> Markup {
+fn numbers(head: &Markup, body: &Markup) -> Markup {
     html! {
         details {
             summary { "Numbers" }

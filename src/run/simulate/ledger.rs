@@ -188,7 +188,9 @@ impl<'c> Ledger<'c> {
         if snapshot.state == SnapshotState::Error && !known.is_failed {
             known.is_failed = true;
             let part = known.part.take();
-            part.into_iter().for_each(|part| self.store.remove(part));
+            if let Some(part) = part {
+                self.store.remove(part);
+            }
             self.see_failure(snapshot);
         }
         if was_complete != is_complete {
@@ -305,7 +307,7 @@ impl<'c> Ledger<'c> {
             return None;
         }
         let place = self.place((policy, region));
-        let instant = |text: Option<&str>| Some(text?.parse::<DateTime<Utc>>().ok()?);
+        let instant = |text: Option<&str>| text?.parse::<DateTime<Utc>>().ok();
         let identity = match (instant(tags.slot), tags.origin) {
             (Some(slot), _) => Identity::Slot(slot),
             (None, Some(origin)) => Identity::Origin(origin.to_owned()),
@@ -386,7 +388,9 @@ impl<'c> Ledger<'c> {
         gone.extend(self.snapshots.extract_if(|_, known| is_gone(known)).map(|(_, known)| known));
         gone.extend(self.images.extract_if(|_, known| is_gone(known)).map(|(_, known)| known));
         for Known { member, part, is_complete, .. } in gone {
-            part.into_iter().for_each(|part| self.store.remove(part));
+            if let Some(part) = part {
+                self.store.remove(part);
+            }
             if is_complete {
                 self.count(member, false, touched);
             }

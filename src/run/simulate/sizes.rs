@@ -14,7 +14,7 @@ use crate::domain::ids::SnapshotId;
 use crate::domain::ids::VolumeId;
 use crate::domain::region::Region;
 
-const BYTES_PER_GIB: f64 = (1_u64 << 30) as f64;
+const BYTES_PER_GIB: f64 = 1_073_741_824.0;
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
 /// Whose data snapshots are versions of.
