@@ -12,9 +12,9 @@ use crate::domain::ids::{ImageId, InstanceId, ResourceId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, Instance, Key, Snapshot, Volume};
 use crate::domain::region::Region;
 
-pub mod counted;
 mod error;
 pub mod files;
+pub mod layered;
 pub mod observe;
 pub mod sandbox;
 

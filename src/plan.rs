@@ -165,6 +165,7 @@ fn plan_unchecked(config: &Config, inventory: &Inventory, request: &Request) -> 
         being_copied: &being_copied,
         remembered: &std::mem::take(&mut queued.remembered),
         hopeful: &std::mem::take(&mut queued.hopeful),
+        unfinished: &std::mem::take(&mut queued.unfinished),
     };
     let mut all = Emitted::default();
     for scene in world.scenes.values() {

@@ -192,6 +192,7 @@ fn file_name(listing: Listing) -> &'static str {
         Listing::Volumes => "volumes.json",
         Listing::Snapshots => "snapshots.json",
         Listing::Images => "images.json",
+        Listing::LockedSnapshots => LOCKED_SNAPSHOTS,
     }
 }
 

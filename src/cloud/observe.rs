@@ -57,12 +57,18 @@ async fn observe_region<C: Cloud>(cloud: &C, region: &Region) -> RegionInventory
         gap(Listing::Snapshots, snapshots.error),
         gap(Listing::Images, images.error),
     ];
-    let gaps: Vec<Gap> = gaps.into_iter().flatten().collect();
-    // Never a gap: few may make this call, and EC2 itself refuses to delete what is locked. What
-    // fails everything, such as missing credentials, is told by the gaps already.
-    let is_news = |error: &Failure| gaps.iter().all(|gap| gap.error != *error);
-    let note = locked.error.filter(is_news);
-    let note = note.map(|error| format!("DescribeLockedSnapshots: {error}"));
+    let mut gaps: Vec<Gap> = gaps.into_iter().flatten().collect();
+    // Lasting, it is no gap: few may make this call, and EC2 itself refuses to delete what is
+    // locked. But then the rest of its recovery point may be gone, so a bad moment is waited out.
+    let (passing, lasting): (Vec<_>, Vec<_>) =
+        locked.error.into_iter().partition(|error| error.may_pass);
+    // What fails everything, such as missing credentials, is told by the gaps already.
+    let stops = |gap: &Gap| matches!(gap.listing, Listing::Snapshots | Listing::Images);
+    if !gaps.iter().any(stops) {
+        gaps.extend(passing.into_iter().filter_map(|e| gap(Listing::LockedSnapshots, Some(e))));
+    }
+    let is_news = |error: &&Failure| gaps.iter().all(|gap| gap.error != **error);
+    let note = lasting.iter().find(is_news).map(|e| format!("DescribeLockedSnapshots: {e}"));
     RegionInventory {
         instances: instances.items,
         volumes: volumes.items,

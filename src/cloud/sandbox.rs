@@ -28,6 +28,7 @@ mod fault;
 mod file;
 mod ids;
 mod image;
+mod journal;
 mod keys;
 mod lineage;
 mod listing;
@@ -48,6 +49,7 @@ mod unfinished;
 pub use chance::SplitMix64;
 pub use fault::{Fault, Rule};
 pub use file::SandboxError;
+pub use journal::{Change, Entry};
 pub use luck::Luck;
 pub use settings::Settings;
 pub use time::{Sleep, VirtualTime};
@@ -83,6 +85,7 @@ impl Sandbox {
             outages: Vec::new(),
             faults_met: BTreeMap::new(),
             calls: BTreeMap::new(),
+            journal: Vec::new(),
             published: Vec::new(),
         };
         Self { time: VirtualTime::new(now), state: Mutex::new(state), path: None }
@@ -176,12 +179,16 @@ impl Sandbox {
         self.lock().outages.push(Outage { region: *region, from, to });
     }
 
-    /// Lifts all faults, those by chance too, and ends all outages.
+    /// Lifts all faults, those by chance too; outages go on.
     pub fn clear_faults(&self) {
         let mut state = self.lock();
         state.faults.clear();
         state.luck = Luck::new(0);
-        state.outages.clear();
+    }
+
+    /// Ends all outages, and forgets those to come.
+    pub fn end_outages(&self) {
+        self.lock().outages.clear();
     }
 
     /// Returns how many calls met a fault up to now, by the fault's word.
@@ -269,6 +276,20 @@ impl Sandbox {
             let others = stored.snapshot.tags.iter().filter(|(k, _)| *k != key);
             let tags: Tags = others.chain([(key, value)]).collect();
             stored.snapshot.tags = tags;
+        });
+    }
+
+    /// Changes a snapshot in whatever way somebody else could have.
+    pub fn change_snapshot(
+        &self,
+        region: &Region,
+        id: SnapshotId,
+        change: impl FnOnce(&mut Snapshot),
+    ) {
+        self.change(region, |state| {
+            if let Some(stored) = state.snapshots.get_mut(&id) {
+                change(&mut stored.snapshot);
+            }
         });
     }
 

@@ -72,10 +72,12 @@ pub enum Listing {
     Snapshots,
     /// DescribeImages.
     Images,
+    /// DescribeLockedSnapshots.
+    LockedSnapshots,
 }
 
 impl Listing {
-    /// Every listing, in the order in which reports name them.
+    /// The listings without which an inventory is none, in the order in which reports name them.
     pub const ALL: [Self; 4] = [Self::Instances, Self::Volumes, Self::Snapshots, Self::Images];
 
     /// Returns EC2's name of the call.
@@ -85,6 +87,7 @@ impl Listing {
             Self::Volumes => "DescribeVolumes",
             Self::Snapshots => "DescribeSnapshots",
             Self::Images => "DescribeImages",
+            Self::LockedSnapshots => "DescribeLockedSnapshots",
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Queued {
     pub remembered: BTreeSet<(Region, ResourceId)>,
     /// Points of which nothing says that a copy cannot be made: they are not given up.
     pub hopeful: HashSet<(Region, LineageKey, Identity)>,
+    /// Copies of which a part is still to be made.
+    pub unfinished: HashSet<(Region, LineageKey, Identity)>,
 }
 
 /// Decides about `missing`.
@@ -109,6 +111,8 @@ impl<'q, 'a> Pass<'q, 'a> {
         if !is_in_vain {
             let point = (missing.from, missing.key, missing.point.identity);
             self.queued.hopeful.insert(point);
+            let copy = (self.scene.region, missing.lineage_key(), missing.point.identity);
+            self.queued.unfinished.insert(copy);
         }
         let name = &self.world.config.policies[missing.key.policy].name;
         if !self.world.request.covers(name, &missing.to) {

@@ -116,7 +116,7 @@ pub fn create(
 ) -> Creation {
     let newest = lineage.and_then(|lineage| newest_filled(place, lineage));
     let volumes = match newest {
-        Some(point) if place.slot <= point.slot_or_time() => match place.policy.kind {
+        Some(point) if place.slot <= filled_by(place, point) => match place.policy.kind {
             Kind::Snapshots => missing(candidate, lineage, point),
             // An image is whole or failed, and is no member of a set from before.
             Kind::Images => Vec::new(),
@@ -133,11 +133,11 @@ pub fn create(
         Ok(attempt) => attempt,
         Err(creation) => return *creation,
     };
-    let in_the_way = match make_room(lineage, &volumes, occupied) {
+    let in_the_way = match make_room(place.inventory, lineage, &volumes, occupied) {
         Ok(in_the_way) => in_the_way,
         Err(creation) => return *creation,
     };
-    let repaired = newest.filter(|point| place.slot <= point.slot_or_time());
+    let repaired = newest.filter(|point| place.slot <= filled_by(place, point));
     let tags = point_tags::for_point(place, candidate, repaired, attempt);
     let known = known(lineage, repaired.map_or(place.slot, Point::slot_or_time));
     let after = in_the_way.clone();
@@ -177,11 +177,17 @@ fn newest_filled<'l, 'a>(
     place: Place<'_>,
     lineage: &'l JudgedLineage<'a>,
 ) -> Option<&'l Point<'a>> {
-    let past = lineage.points.iter().map(|(point, _)| point);
-    // A slot in the future is a clock's mistake and fills nothing.
-    let filled = past.filter(|point| point.slot_or_time() <= place.now);
+    let points = lineage.points.iter().map(|(point, _)| point);
+    let filled = points.filter(|point| filled_by(place, point) <= place.now);
     // Of twins the complete one: the other needs no repair.
-    filled.max_by_key(|point| (point.slot_or_time(), point.state == PointState::Complete))
+    filled.max_by_key(|point| (filled_by(place, point), point.state == PointState::Complete))
+}
+
+/// Returns up to which slot `point` fills the slots of its source.
+fn filled_by(place: Place<'_>, point: &Point<'_>) -> DateTime<Utc> {
+    let slot = point.slot_or_time();
+    // A slot in the future is a clock's mistake and fills nothing, but the data is there.
+    if place.now < slot { point.time } else { slot }
 }
 
 /// Returns the volumes of which `point`, which fills the slot, lacks a snapshot that can be made.
@@ -244,6 +250,7 @@ fn due_attempt(
 
 /// Returns failed snapshots of ours that have to go so that EC2 accepts one more of each volume.
 fn make_room(
+    inventory: &RegionInventory,
     lineage: Option<&JudgedLineage<'_>>,
     volumes: &[&Volume],
     occupied: &Occupied,
@@ -256,8 +263,9 @@ fn make_room(
         let failed: Vec<SnapshotId> = lineage
             .into_iter()
             .flat_map(|lineage| &lineage.failed)
-            .filter(|(entry, _)| entry.volume_id == Some(volume.id) && entry.role == Role::Original)
-            .filter_map(|(entry, _)| entry.thing.id().snapshot())
+            .filter(|_| 0 < n_to_go)
+            .filter(|(entry, _)| entry.role == Role::Original)
+            .flat_map(|(entry, _)| failed_snapshots(inventory, entry, volume.id))
             .take(n_to_go)
             .collect();
         if failed.len() < n_to_go {
@@ -272,6 +280,22 @@ fn make_room(
         in_the_way.extend(failed);
     }
     Ok(in_the_way)
+}
+
+/// Returns the failed snapshots of a volume that are, or back, what failed.
+fn failed_snapshots(
+    inventory: &RegionInventory,
+    entry: &Entry<'_>,
+    volume_id: VolumeId,
+) -> Vec<SnapshotId> {
+    let Some(image) = entry.thing.image() else {
+        let id = entry.thing.id().snapshot().filter(|_| entry.volume_id == Some(volume_id));
+        return id.into_iter().collect();
+    };
+    let of_volume = inventory.snapshots.iter().filter(|snapshot| {
+        snapshot.state == SnapshotState::Error && snapshot.volume_id == Some(volume_id)
+    });
+    of_volume.map(|snapshot| snapshot.id).filter(|id| image.snapshot_ids.contains(id)).collect()
 }
 
 /// Returns what of `slot` is there already.

@@ -12,7 +12,7 @@ use crate::domain::ids::{RegionalId, ResourceId, SnapshotId};
 use crate::domain::region::Region;
 use crate::plan::copies::{Debts, Owed, has_gap};
 use crate::plan::guard::{Cause, Veto};
-use crate::plan::lineage::{Entry, Identity, LineageKey, Role};
+use crate::plan::lineage::{Entry, Identity, LineageKey, Role, Thing};
 use crate::plan::model::{Action, ExpireReason, Keep, KeepReason, Note, Plan, Severity, Waiting};
 use crate::plan::point::{Member, Point, PointState};
 use crate::plan::removal::{Removal, vetoes};
@@ -45,6 +45,8 @@ pub struct Stage<'s> {
     pub remembered: &'s BTreeSet<(Region, ResourceId)>,
     /// Points of which nothing says that a copy cannot be made.
     pub hopeful: &'s HashSet<(Region, LineageKey, Identity)>,
+    /// Copies that lack something which is still to be copied.
+    pub unfinished: &'s HashSet<(Region, LineageKey, Identity)>,
 }
 
 /// Carries the verdicts on a region's lineages over into `emitted` and `plan`.
@@ -159,6 +161,10 @@ impl<'p, 'a> Pass<'p, 'a> {
         }
         let mut reason = reason;
         let is_surplus = reason == ExpireReason::Surplus;
+        let place = (self.scene.region, self.lineage.key, point.identity);
+        if !is_surplus && self.stage.unfinished.contains(&place) {
+            return self.wait_for_rest(point, own[0]);
+        }
         if let Some(owed) = self.owed(point).filter(|_| !is_surplus) {
             if let Some(region) = owed.unknown.first() {
                 let cause = Cause::DestinationUnknown(*region);
@@ -302,7 +308,13 @@ impl<'p, 'a> Pass<'p, 'a> {
         }
         let member = Member { thing: entry.thing, volume_id: entry.volume_id, role: entry.role };
         let (id, began_at) = (member.id(), entry.thing.started_at());
-        let is_in_the_way = id.snapshot().is_some_and(|id| self.emitted.in_the_way.contains(&id));
+        let is_in_the_way = match entry.thing {
+            Thing::Snapshot(snapshot) => self.emitted.in_the_way.contains(&snapshot.id),
+            // It goes with the snapshots that are.
+            Thing::Image(image) => {
+                image.snapshot_ids.iter().any(|id| self.emitted.in_the_way.contains(id))
+            }
+        };
         let reason =
             if is_in_the_way { ExpireReason::FailedInTheWay } else { ExpireReason::Failed };
         let mut keep = Keep {
@@ -404,6 +416,24 @@ impl<'p, 'a> Pass<'p, 'a> {
             since: Some(member.thing.started_at()),
             not_before: None,
             ends_by_itself: true,
+        });
+    }
+
+    /// Waits for what a copy lacks; without the rest it would be copied for nothing.
+    fn wait_for_rest(&mut self, point: &Point<'_>, member: &Member<'_>) {
+        self.plan.waiting.push(Waiting {
+            policy: Arc::clone(self.name),
+            region: self.scene.region,
+            resource: member.id().to_string(),
+            reason: format!(
+                "{} of {} of {} are copied, the rest is to come",
+                point.n_completed(),
+                point.wanted,
+                self.lineage.key.source
+            ),
+            since: Some(member.thing.started_at()),
+            not_before: None,
+            ends_by_itself: false,
         });
     }
 

@@ -17,7 +17,7 @@ use crate::domain::tags;
 use crate::plan::standing::{Judge, managing_service, marked_by_others};
 
 /// A local clock that differs by more from EC2's deletes nothing.
-pub const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
+const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
 
 /// Something that forbids a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Cause {
 
 /// Returns what forbids every deletion in a region.
 pub fn region_vetoes(inventory: &Inventory, region: &RegionInventory) -> Vec<Veto> {
-    let mut vetoes: Vec<Veto> = [Listing::Snapshots, Listing::Images]
+    let mut vetoes: Vec<Veto> = [Listing::Snapshots, Listing::Images, Listing::LockedSnapshots]
         .into_iter()
         .filter(|listing| region.has_gap(*listing))
         .map(|listing| Veto { on: None, cause: Cause::Gap(listing) })

@@ -5,7 +5,7 @@
 //! a leftover as long as any image of its slot is there. What a tier would still hold is none
 //! either: then the image went by mistake, and a new one can be registered from its snapshots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,7 +21,7 @@ use crate::plan::lineage::{LineageKey, LineageKind, Role, Thing};
 use crate::plan::model::{ExpireReason, Keep, KeepReason, Note, Plan, Severity};
 use crate::plan::point::{Member, Point, PointState};
 use crate::plan::removal::Removal;
-use crate::plan::retention::{Candidate, Rules, judge};
+use crate::plan::retention::{Candidate, Hold, Rules, judge};
 use crate::plan::scene::{Scene, World};
 use crate::plan::verdict::JudgedLineage;
 
@@ -43,6 +43,14 @@ pub fn leftovers(
     let images = || scene.observed.images.iter().filter(|i| i.state != ImageState::Deregistered);
     let ids: BTreeSet<ImageId> = images().map(|image| image.id).collect();
     let slots: BTreeSet<SlotTags<'_>> = images().filter_map(|i| slot_tags(&i.tags)).collect();
+    // Together they are still the image, so a veto on one is one on all.
+    let without_image = scene.of_images.iter().filter(|(_, image_id, _)| !ids.contains(image_id));
+    let vetoed: BTreeMap<ImageId, Veto> = without_image
+        .filter_map(|(_, image_id, snapshot)| {
+            let vetoes = snapshot_vetoes(&scene.judge, scene.observed, snapshot);
+            Some((*image_id, vetoes.into_iter().next()?))
+        })
+        .collect();
     let mut n_wanted = 0;
     for (policy, image_id, snapshot) in &scene.of_images {
         let name = &world.config.policies[*policy].name;
@@ -62,7 +70,7 @@ pub fn leftovers(
             continue;
         }
         let reason = ExpireReason::LeftOver(*image_id);
-        let own = snapshot_vetoes(&scene.judge, scene.observed, snapshot).into_iter();
+        let own = vetoed.get(image_id).cloned().into_iter();
         let copied = of_copies(world, scene, stage, *policy, *image_id);
         if let Some(veto) = own.chain(copied).chain(region_vetoes.iter().cloned()).next() {
             plan.keeps.push(Keep {
@@ -131,7 +139,9 @@ fn still_wanted(
         // Its encrypted form, or a twin.
         return None;
     }
+    // As in the lineage itself, what is pending stands for nothing yet.
     let mut candidates: Vec<Candidate> = points()
+        .filter(|(point, _)| point.state != PointState::Pending)
         .map(|(point, _)| Candidate {
             time: point.time,
             is_complete: point.state == PointState::Complete,
@@ -146,7 +156,12 @@ fn still_wanted(
         keep_last_holds: false,
         is_settled_only: false,
     };
-    let judgement = judge(rules, &candidates).swap_remove(at);
+    let mut judgement = judge(rules, &candidates).swap_remove(at);
+    // As of any incomplete point: nothing newer is there to be restored.
+    let is_newer = |other: &Candidate| other.is_complete && time < other.time;
+    if !candidates.iter().any(is_newer) {
+        judgement.holds.insert(Hold::NewestIncomplete);
+    }
     (!judgement.holds.is_empty()).then(|| Keep {
         policy: Arc::clone(&world.config.policies[policy].name),
         region: scene.region,

@@ -1,6 +1,9 @@
 //! Which period of a tier an instant falls into, on a local calendar.
 
-use chrono::{DateTime, Datelike as _, Offset as _, Timelike as _, Utc};
+use chrono::{
+    DateTime, Datelike as _, Days, NaiveTime, Offset as _, TimeDelta, TimeZone as _, Timelike as _,
+    Utc,
+};
 use chrono_tz::Tz;
 
 use crate::config::Tier;
@@ -47,6 +50,31 @@ impl Local {
         }
     }
 
+    /// Returns when the period of `tier` begins; the instant itself for [`Tier::Every`].
+    pub fn begin_of(self, tier: Tier) -> Self {
+        let date = self.0.date_naive();
+        let first = match tier {
+            Tier::Every => return self,
+            Tier::Hourly => {
+                let into = TimeDelta::minutes(self.0.minute().into());
+                return Self(self.0 - into - TimeDelta::seconds(self.0.second().into()));
+            }
+            Tier::Daily => Some(date),
+            Tier::Weekly => {
+                let into = date.weekday().num_days_from_monday();
+                date.checked_sub_days(Days::new(into.into()))
+            }
+            Tier::Monthly => date.with_day(1),
+            Tier::Yearly => date.with_ordinal(1),
+        };
+        let midnight = first.unwrap_or(date).and_time(NaiveTime::MIN);
+        // A clock change may skip midnight; the day begins after it.
+        let zone = self.0.timezone();
+        let begin = [midnight, midnight + TimeDelta::hours(1)];
+        let mut begin = begin.iter().filter_map(|at| zone.from_local_datetime(at).earliest());
+        begin.next().map_or(self, Self)
+    }
+
     /// Returns true on the first local day of the period of `tier`; always, where a period is not
     /// longer than a day.
     pub fn is_first_day(self, tier: Tier) -> bool {
@@ -70,6 +98,23 @@ mod tests {
         let zone = zone.parse().unwrap();
         let period = |at: &str| Local::new(at.parse().unwrap(), zone).period(tier);
         period(a) == period(b)
+    }
+
+    #[test]
+    fn periods_begin_with_their_first_instant() {
+        for (tier, zone, at, expected) in [
+            (Tier::Hourly, "Asia/Kolkata", "2026-01-01T00:29:59Z", "2025-12-31T23:30:00Z"),
+            (Tier::Daily, "Asia/Seoul", "2026-01-01T14:59:59Z", "2025-12-31T15:00:00Z"),
+            (Tier::Weekly, "UTC", "2026-01-01T03:00:00Z", "2025-12-29T00:00:00Z"),
+            (Tier::Monthly, "America/New_York", "2026-03-31T12:00:00Z", "2026-03-01T05:00:00Z"),
+            (Tier::Yearly, "UTC", "2026-12-31T23:00:00Z", "2026-01-01T00:00:00Z"),
+            // On that day the clock went from midnight to one.
+            (Tier::Daily, "America/Santiago", "2026-09-06T12:00:00Z", "2026-09-06T04:00:00Z"),
+        ] {
+            let local = Local::new(at.parse().unwrap(), zone.parse().unwrap());
+            let begin = local.begin_of(tier).0.to_utc();
+            assert_eq!(begin, expected.parse::<chrono::DateTime<chrono::Utc>>().unwrap(), "{zone}");
+        }
     }
 
     #[test]

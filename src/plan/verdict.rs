@@ -248,8 +248,23 @@ fn judge_failed<'a>(
             && Some(rank(entry)) == newest
             && !is_done(entry)
     };
-    let goes =
-        |entry: &Entry<'_>| entry.thing.started_at() + FAILED_FOR <= now && !is_memory(entry);
+    // Of a copy, as long as a later attempt is under way: it may fail, too.
+    let is_tried_again = |entry: &Entry<'_>| {
+        let identity = entry.identity(terms.region);
+        let mut attempts = points.iter().filter(|point| point.identity == identity);
+        attempts.any(|point| {
+            point.all().any(|member| {
+                member.role == entry.role
+                    && member.volume_id == entry.volume_id
+                    && member.thing.state().is_under_way()
+            })
+        })
+    };
+    let goes = |entry: &Entry<'_>| {
+        entry.thing.started_at() + FAILED_FOR <= now
+            && !is_memory(entry)
+            && (entry.role == Role::Original || !is_tried_again(entry))
+    };
     failed.into_iter().map(|entry| (entry, goes(&entry))).collect()
 }
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::cloud::counted::Counted;
 use crate::cloud::files::{Files, FilesError};
+use crate::cloud::layered::Layered;
 use crate::cloud::sandbox::{Sandbox, SandboxError};
 use crate::cloud::{Cloud as _, Publish};
 use crate::config::{AccountName, Config, Role};
@@ -222,7 +222,7 @@ impl World {
         progress.observes();
         match self {
             Self::Sandbox(sandbox) => {
-                let cloud = Counted::new(sandbox.as_ref());
+                let cloud = Layered::counted(sandbox.as_ref());
                 let inventory = sandbox.time().drive(observe(&cloud, config, request)).await;
                 progress.called(config.account.as_ref(), &cloud.into_calls());
                 inventory
@@ -230,7 +230,7 @@ impl World {
             Self::Files(files, _) => observe_saved(files, config),
             #[cfg(feature = "aws")]
             Self::Aws(cloud, _) => {
-                let cloud = Counted::new(cloud.as_ref());
+                let cloud = Layered::counted(cloud.as_ref());
                 let inventory = observe(&cloud, config, request).await;
                 progress.called(config.account.as_ref(), &cloud.into_calls());
                 inventory
@@ -249,7 +249,7 @@ impl World {
         match self {
             Self::Sandbox(sandbox) => {
                 let clock = SandboxClock(sandbox.time().clone());
-                let cloud = Counted::new(sandbox.as_ref());
+                let cloud = Layered::counted(sandbox.as_ref());
                 let cycle = run(&cloud, &clock, config, request, stop, progress);
                 let report = sandbox.time().drive(cycle).await;
                 progress.called(config.account.as_ref(), &cloud.into_calls());
@@ -259,7 +259,7 @@ impl World {
             Self::Files(..) => Err(WorldError::OnlySaved),
             #[cfg(feature = "aws")]
             Self::Aws(cloud, clock) => {
-                let cloud = Counted::new(cloud.as_ref());
+                let cloud = Layered::counted(cloud.as_ref());
                 let report = run(&cloud, clock, config, request, stop, progress).await;
                 progress.called(config.account.as_ref(), &cloud.into_calls());
                 Ok(report)

@@ -34,8 +34,12 @@ mod preflight;
 mod reports;
 #[cfg(test)]
 mod service;
+// It has no harness of its own where it is used.
 #[cfg(test)]
 mod simulate;
+#[cfg(test)]
+#[path = "../simulation/model.rs"]
+mod simulation_model;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -280,11 +280,11 @@ async fn two_regions() -> Simulation {
 #[tokio::test]
 async fn images_and_copies_as_text_json_and_page() {
     let simulation = two_regions().await;
-    assert_data_eq!(text::render(&simulation), file!["../simulation/two-regions.txt"].raw());
-    assert_data_eq!(as_json(&simulation, None), file!["../simulation/two-regions.json"].raw());
+    assert_data_eq!(text::render(&simulation), file!["../simulate/two-regions.txt"].raw());
+    assert_data_eq!(as_json(&simulation, None), file!["../simulate/two-regions.json"].raw());
     // One tag a line, so that a difference can be read.
     let page = page::render(&simulation, None).replace("><", ">\n<");
-    assert_data_eq!(page, file!["../simulation/two-regions.html"].raw());
+    assert_data_eq!(page, file!["../simulate/two-regions.html"].raw());
 }
 
 #[tokio::test]
@@ -294,9 +294,9 @@ async fn two_configurations_as_text_and_page() {
         + "\n[policy.override.'us-east-1']\n\
         schedule = '0 9 * * *'\nretention = { daily = '14 days', monthly = '7 months' }";
     let after = play(&only_eu, &scenario("1 month")).await;
-    assert_data_eq!(compare::render(&before, &after), file!["../simulation/against.txt"].raw());
+    assert_data_eq!(compare::render(&before, &after), file!["../simulate/against.txt"].raw());
     let page = page::render(&before, Some(&after)).replace("><", ">\n<");
-    assert_data_eq!(page, file!["../simulation/against.html"].raw());
+    assert_data_eq!(page, file!["../simulate/against.html"].raw());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use crate::cloud::files::shapes::{
     ImageShape, ImageUseShape, KeyShape, LockShape, ReservationShape, SnapshotShape, VolumeShape,
 };
-use crate::cloud::files::{IMAGE_USES, KEYS, LOCKED_SNAPSHOTS, file_name};
+use crate::cloud::files::{IMAGE_USES, KEYS, file_name};
 use crate::domain::inventory::{Inventory, Listing, RegionInventory};
 
 /// Writes `inventory` to `dir`, which is created if need be.
@@ -34,7 +34,7 @@ pub fn save(inventory: &Inventory, dir: &Path) -> io::Result<()> {
 }
 
 fn save_region(found: &RegionInventory, dir: &Path) -> io::Result<()> {
-    for listing in Listing::ALL {
+    for listing in Listing::ALL.into_iter().chain([Listing::LockedSnapshots]) {
         if found.has_gap(listing) {
             continue;
         }
@@ -46,11 +46,13 @@ fn save_region(found: &RegionInventory, dir: &Path) -> io::Result<()> {
             Listing::Volumes => write(&path, "Volumes", &found.volumes, VolumeShape::from),
             Listing::Snapshots => write(&path, "Snapshots", &found.snapshots, SnapshotShape::from),
             Listing::Images => write(&path, "Images", &found.images, ImageShape::from),
+            // Without a file, nothing is locked.
+            Listing::LockedSnapshots if found.locked.is_empty() => Ok(()),
+            Listing::LockedSnapshots => {
+                let locked: Vec<_> = found.locked.iter().copied().collect();
+                write(&path, "Snapshots", &locked, |id| LockShape::from(*id))
+            }
         }?;
-    }
-    if !found.locked.is_empty() {
-        let locked: Vec<_> = found.locked.iter().copied().collect();
-        write(&dir.join(LOCKED_SNAPSHOTS), "Snapshots", &locked, |id| LockShape::from(*id))?;
     }
     if !found.image_uses.is_empty() {
         let uses: Vec<_> = found.image_uses.iter().collect();

@@ -54,7 +54,7 @@ impl Sandbox {
         if let Some(Fault::Slow(delay)) = fault {
             self.wait(delay).await;
         }
-        let res = self.carry_out(region, fault.as_ref(), &resource, effect);
+        let res = self.carry_out(operation, region, fault.as_ref(), &resource, effect);
         if let Some(Fault::TimedOut { after, .. }) = fault {
             self.wait(after).await;
         }
@@ -117,6 +117,7 @@ impl Sandbox {
 
     fn carry_out<T>(
         &self,
+        operation: &'static str,
         region: &Region,
         fault: Option<&Fault>,
         resource: &str,
@@ -127,10 +128,11 @@ impl Sandbox {
         }
         let now = self.time.now();
         let state = &mut *self.lock();
-        let State { regions, settings, ids, account, .. } = state;
+        let State { regions, settings, ids, account, journal, .. } = state;
         let here = *region;
         let region = regions.get_mut(&here).ok_or_else(Refusal::no_such_region)?;
         region.settle(now);
+        journal.extend(region.entry(now, here, None));
         if fault == Some(&Fault::InstanceVanishes) {
             terminate(region, resource);
         }
@@ -144,6 +146,8 @@ impl Sandbox {
             is_failing: fault == Some(&Fault::SnapshotsFail),
         };
         let res = effect(Effect { regions, settings, maker });
+        let changed = regions.get_mut(&here);
+        journal.extend(changed.and_then(|region| region.entry(now, here, Some(operation))));
         match fault {
             Some(Fault::LostReply) => Err(internal()),
             Some(Fault::TimedOut { .. }) => Err(timed_out()),

@@ -10,6 +10,7 @@ use crate::cloud::Publish;
 use crate::cloud::sandbox::copy_image::ClientTokens;
 use crate::cloud::sandbox::fault::Faults;
 use crate::cloud::sandbox::ids::Ids;
+use crate::cloud::sandbox::journal::{Change, Entry};
 use crate::cloud::sandbox::keys::Keys;
 use crate::cloud::sandbox::lineage::Copies;
 use crate::cloud::sandbox::luck::{Luck, Outage};
@@ -34,6 +35,7 @@ pub(super) struct State {
     /// How many calls met a fault, by the fault's word.
     pub(super) faults_met: BTreeMap<&'static str, usize>,
     pub(super) calls: BTreeMap<(Region, &'static str), usize>,
+    pub(super) journal: Vec<Entry>,
     /// Messages to topics, with the topics' regions.
     pub(super) published: Vec<(Region, Publish)>,
 }
@@ -70,6 +72,8 @@ pub(super) struct RegionState {
     unsettled_images: BTreeSet<ImageId>,
     /// Which images each snapshot backs.
     images_of: BTreeMap<SnapshotId, BTreeSet<ImageId>>,
+    /// For the journal; none where none is kept.
+    pub(super) changes: Option<Vec<Change>>,
     /// What listings still show although it is gone.
     pub(super) lingering: Lingering,
     /// When the newest snapshot of a volume was asked for.
@@ -139,6 +143,7 @@ impl RegionState {
     /// Adds a snapshot; a pending one gets an end by its size.
     pub(super) fn add_snapshot(&mut self, snapshot: Snapshot, visible_from: DateTime<Utc>) {
         let id = snapshot.id;
+        self.note(|region| (!region.snapshots.contains_key(&id)).then(|| Change::Made(id.into())));
         let is_pending = snapshot.state == SnapshotState::Pending;
         let at = snapshot.started_at + duration(snapshot.volume_size_gib);
         let end = is_pending.then_some(End { at, failure: None });
@@ -210,6 +215,10 @@ impl RegionState {
 
     /// Removes a snapshot and what is remembered about it.
     pub(super) fn remove_snapshot(&mut self, id: SnapshotId) {
+        self.note(|region| {
+            let stored = region.snapshots.get(&id)?;
+            Some(Change::SnapshotGone(Box::new(stored.snapshot.clone())))
+        });
         self.snapshots.remove(&id);
         self.unfinished.remove(id);
         self.copies.end(id);
@@ -226,6 +235,7 @@ impl RegionState {
         visible_from: DateTime<Utc>,
     ) {
         let id = image.id;
+        self.note(|region| (!region.images.contains_key(&id)).then(|| Change::Made(id.into())));
         if image.state == ImageState::Pending {
             self.pending_images.insert(id);
         } else {
@@ -261,6 +271,10 @@ impl RegionState {
 
     /// Removes an image and what is remembered about it; its snapshots stay.
     pub(super) fn remove_image(&mut self, id: ImageId) {
+        self.note(|region| {
+            let stored = region.images.get(&id)?;
+            Some(Change::ImageGone(Box::new(stored.image.clone())))
+        });
         self.forget_backing(id);
         self.images.remove(&id);
         self.pending_images.remove(&id);

@@ -377,7 +377,9 @@ fn behind_a_gap_nothing_is_protected_or_unprotected() {
                     );
                     assert_eq!(found.lines().count(), 2, "{found}");
                 }
-                Listing::Volumes => assert!(!found.contains("unknown"), "{found}"),
+                Listing::Volumes | Listing::LockedSnapshots => {
+                    assert!(!found.contains("unknown"), "{found}");
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use snapbox::{assert_data_eq, file};
-use snapkeep::cloud::counted::Counted;
+use snapkeep::cloud::layered::Layered;
 use snapkeep::cloud::sandbox::{Fault, Rule, Sandbox};
 use snapkeep::config::parse;
 use snapkeep::domain::api_calls::{ApiCalls, CallEnd};
@@ -142,7 +142,7 @@ async fn demo_run() -> (Report, ApiCalls) {
     let us = "us-east-1".parse().unwrap();
     sandbox.fail(Rule::next("DescribeLockedSnapshots"), Fault::Throttled);
     sandbox.fail(Rule::every("DeleteSnapshot").in_region(&us), Fault::Denied);
-    let counted = Counted::new(&sandbox);
+    let counted = Layered::counted(&sandbox);
     let clock = SandboxClock(sandbox.time().clone());
     let (_sender, stop) = Stop::new();
     let request = Request::at(now);

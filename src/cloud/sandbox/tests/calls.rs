@@ -3,7 +3,7 @@ use futures_util::future::join_all;
 
 use super::{DATA, code, region, sandbox, set, single, snapshot, snapshots, start};
 use crate::cloud::observe::observe;
-use crate::cloud::sandbox::{Fault, Rule, Sandbox};
+use crate::cloud::sandbox::{Change, Fault, Rule, Sandbox};
 use crate::cloud::{Cloud as _, CloudError, ErrorKind, SnapshotFilter};
 use crate::domain::ids::SnapshotId;
 use crate::domain::inventory::{Image, ImageState, SnapshotState};
@@ -89,6 +89,30 @@ async fn listings_may_still_show_what_was_just_deleted() {
     assert_eq!(code(sandbox.delete_snapshot(&region(), id).await), "InvalidSnapshot.NotFound");
     sandbox.time().advance_to(start() + TimeDelta::minutes(1));
     assert!(!is_shown().await);
+}
+
+#[tokio::test]
+async fn the_journal_tells_what_came_and_went_by_which_call() {
+    let sandbox = sandbox();
+    sandbox.keep_journal();
+    sandbox.fail(Rule::next("CreateSnapshot"), Fault::LostReply);
+    sandbox.create_snapshot(&region(), &single(DATA)).await.unwrap_err();
+    sandbox.remove_snapshot(&region(), "snap-00000001".parse().unwrap());
+    sandbox.delete_snapshot(&region(), "snap-00000001".parse().unwrap()).await.unwrap_err();
+    let entries = sandbox.take_journal();
+    let lines: Vec<_> = entries
+        .iter()
+        .map(|entry| match &entry.changes[..] {
+            [Change::Made(id)] => (entry.operation, format!("+{}", &id.to_string()[..4])),
+            [Change::SnapshotGone(snapshot)] => (entry.operation, format!("-{}", snapshot.id)),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [(Some("CreateSnapshot"), "+snap".to_owned()), (None, "-snap-00000001".to_owned())]
+    );
+    assert_eq!(sandbox.take_journal().len(), 0);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
-//! Counts the calls that go through it, by region and operation, and how they ended.
+//! Something around every call to an EC2: what counts them, or lets them fail.
 //!
-//! Changes nothing about them. Only reads that an adapter repeats by itself are not seen here.
+//! One place has the shape of the port, so that whoever wants to see calls need not. Only reads that
+//! an adapter repeats by itself are not seen here.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -16,44 +17,94 @@ use crate::domain::ids::{ImageId, InstanceId, ResourceId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, Instance, Key, Snapshot, Volume};
 use crate::domain::region::Region;
 
-/// An EC2 whose calls are counted.
-#[derive(Debug)]
-pub struct Counted<'c, C> {
-    cloud: &'c C,
-    calls: Mutex<ApiCalls>,
+/// What goes around every call.
+pub trait Layer: Send + Sync {
+    /// Makes one call by awaiting `answer`, or does not.
+    fn around<T: Send>(
+        &self,
+        call: Call,
+        answer: impl Future<Output = Result<T, CloudError>> + Send,
+    ) -> impl Future<Output = Result<T, CloudError>> + Send;
 }
 
-impl<'c, C> Counted<'c, C> {
-    /// Counts what goes through it to `cloud`, from none on.
-    pub fn new(cloud: &'c C) -> Self {
-        Self { cloud, calls: Mutex::default() }
+/// Which call is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// EC2's name of it.
+    pub operation: &'static str,
+    /// Where it goes; none where it is of no region.
+    pub region: Option<Region>,
+    /// Whether it is a page of a whole listing: all instances, volumes, snapshots or images.
+    pub is_whole: bool,
+}
+
+impl Call {
+    fn to(region: &Region, operation: &'static str) -> Self {
+        Self { operation, region: Some(*region), is_whole: false }
+    }
+}
+
+/// An EC2 with something around it.
+#[derive(Debug)]
+pub struct Layered<'c, C, L> {
+    cloud: &'c C,
+    layer: L,
+}
+
+impl<'c, C, L> Layered<'c, C, L> {
+    /// Puts `layer` around `cloud`.
+    pub fn new(cloud: &'c C, layer: L) -> Self {
+        Self { cloud, layer }
     }
 
-    /// Returns what was counted.
-    pub fn into_calls(self) -> ApiCalls {
-        self.calls.into_inner().unwrap_or_else(PoisonError::into_inner)
+    /// Returns what is around it.
+    pub fn layer(&self) -> &L {
+        &self.layer
     }
+}
 
-    fn count<T>(
+/// Counts calls by region and operation, and how they ended. Changes nothing about them.
+#[derive(Debug, Default)]
+pub struct Counts(Mutex<ApiCalls>);
+
+impl Layer for Counts {
+    async fn around<T: Send>(
         &self,
-        region: Option<&Region>,
-        operation: &'static str,
-        res: Result<T, CloudError>,
+        call: Call,
+        answer: impl Future<Output = Result<T, CloudError>> + Send,
     ) -> Result<T, CloudError> {
+        let res = answer.await;
         let end = match &res {
             Ok(_) => CallEnd::Answered,
             Err(err) if err.kind == ErrorKind::Throttled => CallEnd::Throttled,
             Err(_) => CallEnd::Failed,
         };
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.count(region.copied(), operation, end);
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.count(call.region, call.operation, end);
         res
     }
 }
 
-impl<C: Cloud> Cloud for Counted<'_, C> {
+impl<'c, C> Layered<'c, C, Counts> {
+    /// Counts what goes through it to `cloud`, from none on.
+    pub fn counted(cloud: &'c C) -> Self {
+        Self::new(cloud, Counts::default())
+    }
+
+    /// Returns what was counted.
+    pub fn into_calls(self) -> ApiCalls {
+        self.layer.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C: Cloud, L: Layer> Cloud for Layered<'_, C, L> {
     async fn describe_regions(&self) -> Result<Vec<Region>, CloudError> {
-        self.count(None, "DescribeRegions", self.cloud.describe_regions().await)
+        self.layer
+            .around(
+                Call { operation: "DescribeRegions", region: None, is_whole: true },
+                self.cloud.describe_regions(),
+            )
+            .await
     }
 
     async fn describe_instances(
@@ -62,8 +113,8 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         ids: &[InstanceId],
         token: Option<String>,
     ) -> Result<Page<Instance>, CloudError> {
-        let res = self.cloud.describe_instances(region, ids, token).await;
-        self.count(Some(region), "DescribeInstances", res)
+        let call = Call { is_whole: ids.is_empty(), ..Call::to(region, "DescribeInstances") };
+        self.layer.around(call, self.cloud.describe_instances(region, ids, token)).await
     }
 
     async fn describe_volumes(
@@ -72,8 +123,8 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         ids: &[VolumeId],
         token: Option<String>,
     ) -> Result<Page<Volume>, CloudError> {
-        let res = self.cloud.describe_volumes(region, ids, token).await;
-        self.count(Some(region), "DescribeVolumes", res)
+        let call = Call { is_whole: ids.is_empty(), ..Call::to(region, "DescribeVolumes") };
+        self.layer.around(call, self.cloud.describe_volumes(region, ids, token)).await
     }
 
     async fn describe_snapshots(
@@ -82,8 +133,11 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         filter: &SnapshotFilter,
         token: Option<String>,
     ) -> Result<Page<Snapshot>, CloudError> {
-        let res = self.cloud.describe_snapshots(region, filter, token).await;
-        self.count(Some(region), "DescribeSnapshots", res)
+        let call = Call {
+            is_whole: *filter == SnapshotFilter::All,
+            ..Call::to(region, "DescribeSnapshots")
+        };
+        self.layer.around(call, self.cloud.describe_snapshots(region, filter, token)).await
     }
 
     async fn describe_images(
@@ -92,8 +146,9 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         filter: &ImageFilter,
         token: Option<String>,
     ) -> Result<Page<Image>, CloudError> {
-        let res = self.cloud.describe_images(region, filter, token).await;
-        self.count(Some(region), "DescribeImages", res)
+        let call =
+            Call { is_whole: *filter == ImageFilter::All, ..Call::to(region, "DescribeImages") };
+        self.layer.around(call, self.cloud.describe_images(region, filter, token)).await
     }
 
     async fn describe_locked_snapshots(
@@ -101,8 +156,12 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         region: &Region,
         token: Option<String>,
     ) -> Result<Page<SnapshotId>, CloudError> {
-        let res = self.cloud.describe_locked_snapshots(region, token).await;
-        self.count(Some(region), "DescribeLockedSnapshots", res)
+        self.layer
+            .around(
+                Call::to(region, "DescribeLockedSnapshots"),
+                self.cloud.describe_locked_snapshots(region, token),
+            )
+            .await
     }
 
     async fn create_snapshots(
@@ -110,8 +169,12 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         region: &Region,
         request: &CreateSnapshots,
     ) -> Result<Vec<Created>, CloudError> {
-        let res = self.cloud.create_snapshots(region, request).await;
-        self.count(Some(region), "CreateSnapshots", res)
+        self.layer
+            .around(
+                Call::to(region, "CreateSnapshots"),
+                self.cloud.create_snapshots(region, request),
+            )
+            .await
     }
 
     async fn create_snapshot(
@@ -119,8 +182,9 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         region: &Region,
         request: &CreateSnapshot,
     ) -> Result<Created, CloudError> {
-        let res = self.cloud.create_snapshot(region, request).await;
-        self.count(Some(region), "CreateSnapshot", res)
+        self.layer
+            .around(Call::to(region, "CreateSnapshot"), self.cloud.create_snapshot(region, request))
+            .await
     }
 
     async fn delete_snapshot(
@@ -128,8 +192,12 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         region: &Region,
         snapshot_id: SnapshotId,
     ) -> Result<(), CloudError> {
-        let res = self.cloud.delete_snapshot(region, snapshot_id).await;
-        self.count(Some(region), "DeleteSnapshot", res)
+        self.layer
+            .around(
+                Call::to(region, "DeleteSnapshot"),
+                self.cloud.delete_snapshot(region, snapshot_id),
+            )
+            .await
     }
 
     async fn create_image(
@@ -137,8 +205,9 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         region: &Region,
         request: &CreateImage,
     ) -> Result<ImageId, CloudError> {
-        let res = self.cloud.create_image(region, request).await;
-        self.count(Some(region), "CreateImage", res)
+        self.layer
+            .around(Call::to(region, "CreateImage"), self.cloud.create_image(region, request))
+            .await
     }
 
     async fn copy_snapshot(
@@ -146,8 +215,9 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         region: &Region,
         request: &CopySnapshot,
     ) -> Result<SnapshotId, CloudError> {
-        let res = self.cloud.copy_snapshot(region, request).await;
-        self.count(Some(region), "CopySnapshot", res)
+        self.layer
+            .around(Call::to(region, "CopySnapshot"), self.cloud.copy_snapshot(region, request))
+            .await
     }
 
     async fn copy_image(
@@ -155,13 +225,18 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         region: &Region,
         request: &CopyImage,
     ) -> Result<ImageId, CloudError> {
-        let res = self.cloud.copy_image(region, request).await;
-        self.count(Some(region), "CopyImage", res)
+        self.layer
+            .around(Call::to(region, "CopyImage"), self.cloud.copy_image(region, request))
+            .await
     }
 
     async fn deregister_image(&self, region: &Region, image_id: ImageId) -> Result<(), CloudError> {
-        let res = self.cloud.deregister_image(region, image_id).await;
-        self.count(Some(region), "DeregisterImage", res)
+        self.layer
+            .around(
+                Call::to(region, "DeregisterImage"),
+                self.cloud.deregister_image(region, image_id),
+            )
+            .await
     }
 
     async fn create_tags(
@@ -170,8 +245,9 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         id: ResourceId,
         tags: &[(String, String)],
     ) -> Result<(), CloudError> {
-        let res = self.cloud.create_tags(region, id, tags).await;
-        self.count(Some(region), "CreateTags", res)
+        self.layer
+            .around(Call::to(region, "CreateTags"), self.cloud.create_tags(region, id, tags))
+            .await
     }
 
     async fn modify_permissions(
@@ -180,8 +256,12 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         id: ResourceId,
         permissions: &Permissions,
     ) -> Result<(), CloudError> {
-        let res = self.cloud.modify_permissions(region, id, permissions).await;
-        self.count(Some(region), Probe::ModifyPermissions(id).operation(), res)
+        self.layer
+            .around(
+                Call::to(region, Probe::ModifyPermissions(id).operation()),
+                self.cloud.modify_permissions(region, id, permissions),
+            )
+            .await
     }
 
     async fn enable_image_deprecation(
@@ -190,12 +270,16 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         image_id: ImageId,
         at: DateTime<Utc>,
     ) -> Result<(), CloudError> {
-        let res = self.cloud.enable_image_deprecation(region, image_id, at).await;
-        self.count(Some(region), "EnableImageDeprecation", res)
+        self.layer
+            .around(
+                Call::to(region, "EnableImageDeprecation"),
+                self.cloud.enable_image_deprecation(region, image_id, at),
+            )
+            .await
     }
 
     async fn publish(&self, region: &Region, request: &Publish) -> Result<(), CloudError> {
-        self.count(Some(region), "Publish", self.cloud.publish(region, request).await)
+        self.layer.around(Call::to(region, "Publish"), self.cloud.publish(region, request)).await
     }
 
     async fn describe_image_references(
@@ -204,8 +288,12 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         image_ids: &[ImageId],
         token: Option<String>,
     ) -> Result<Page<ImageReference>, CloudError> {
-        let res = self.cloud.describe_image_references(region, image_ids, token).await;
-        self.count(Some(region), "DescribeImageReferences", res)
+        self.layer
+            .around(
+                Call::to(region, "DescribeImageReferences"),
+                self.cloud.describe_image_references(region, image_ids, token),
+            )
+            .await
     }
 
     async fn describe_launch_template_images(
@@ -213,8 +301,12 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         region: &Region,
         token: Option<String>,
     ) -> Result<Page<ImageReference>, CloudError> {
-        let res = self.cloud.describe_launch_template_images(region, token).await;
-        self.count(Some(region), "DescribeLaunchTemplateVersions", res)
+        self.layer
+            .around(
+                Call::to(region, "DescribeLaunchTemplateVersions"),
+                self.cloud.describe_launch_template_images(region, token),
+            )
+            .await
     }
 
     async fn describe_launch_permissions(
@@ -222,24 +314,34 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
         region: &Region,
         image_id: ImageId,
     ) -> Result<Vec<String>, CloudError> {
-        let res = self.cloud.describe_launch_permissions(region, image_id).await;
-        self.count(Some(region), "DescribeImageAttribute", res)
+        self.layer
+            .around(
+                Call::to(region, "DescribeImageAttribute"),
+                self.cloud.describe_launch_permissions(region, image_id),
+            )
+            .await
     }
 
     async fn describe_key(&self, region: &Region, key: &str) -> Result<Key, CloudError> {
-        let res = self.cloud.describe_key(region, key).await;
-        self.count(Some(region), "DescribeKey", res)
+        self.layer
+            .around(Call::to(region, "DescribeKey"), self.cloud.describe_key(region, key))
+            .await
     }
 
     async fn dry_run(&self, region: &Region, probe: &Probe) -> Result<(), CloudError> {
-        let res = self.cloud.dry_run(region, probe).await;
-        self.count(Some(region), probe.operation(), res)
+        self.layer
+            .around(Call::to(region, probe.operation()), self.cloud.dry_run(region, probe))
+            .await
     }
 
     async fn ebs_encryption(&self, region: &Region) -> Result<EbsEncryption, CloudError> {
         // The first of two requests, without whose answer there is no second.
-        let res = self.cloud.ebs_encryption(region).await;
-        self.count(Some(region), "GetEbsEncryptionByDefault", res)
+        self.layer
+            .around(
+                Call::to(region, "GetEbsEncryptionByDefault"),
+                self.cloud.ebs_encryption(region),
+            )
+            .await
     }
 
     fn clock_skew(&self) -> Option<TimeDelta> {
@@ -251,7 +353,7 @@ impl<C: Cloud> Cloud for Counted<'_, C> {
 mod tests {
     use chrono::TimeDelta;
 
-    use super::Counted;
+    use super::Layered;
     use crate::cloud::observe::observe;
     use crate::cloud::sandbox::{Fault, Rule, Sandbox};
     use crate::cloud::{Cloud as _, Page};
@@ -267,7 +369,7 @@ mod tests {
         }
         sandbox.fail(Rule::next("DescribeVolumes").in_region(&regions[0]), Fault::Throttled);
         sandbox.fail(Rule::next("DescribeImages").in_region(&regions[1]), Fault::Denied);
-        let counted = Counted::new(&sandbox);
+        let counted = Layered::counted(&sandbox);
         let observed = sandbox.time().drive(observe(&counted, &regions)).await;
         assert_eq!(observed.regions.len(), 2);
         let Page { items, .. } = counted.describe_volumes(&regions[0], &[], None).await.unwrap();

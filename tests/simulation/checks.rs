@@ -1,0 +1,182 @@
+//! What must hold after every cycle, whatever befell it: the invariants, each as a check that says
+//! its number. What must be restorable, the model knows.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use snapkeep::config::Config;
+use snapkeep::domain::ids::RegionalId;
+use snapkeep::domain::inventory::Inventory;
+use snapkeep::domain::region::Region;
+use snapkeep::domain::tags;
+use snapkeep::run::{Outcome, Report};
+
+use crate::ledger::{Ledger, News, tags_of};
+use crate::model::{self, Gone, Truth};
+use crate::runner::Ended;
+use crate::tally::Tally;
+use crate::watch::Seen;
+use crate::year::Broken;
+
+/// Beyond this difference of clocks nothing is deleted.
+const SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
+
+/// One cycle, when it is over.
+pub(crate) struct Checked<'c> {
+    pub(crate) config: &'c Config,
+    pub(crate) ledger: &'c Ledger,
+    pub(crate) news: &'c News,
+    pub(crate) ended: &'c Ended,
+    pub(crate) seen: &'c Seen,
+    /// The account at the end.
+    pub(crate) after: &'c Inventory,
+    pub(crate) skew: TimeDelta,
+    pub(crate) max_deletes: Option<usize>,
+}
+
+impl Checked<'_> {
+    /// Checks every invariant; returns the first that does not hold.
+    pub(crate) fn check(&self, tally: &mut Tally) -> Result<(), Broken> {
+        let mut counted = |what, n| tally.count("invariants checked", what, n);
+        counted("deletions: whose, and why not", self.news.deleted.len());
+        self.deletions()?;
+        counted("deletions: what is lost", self.news.deleted.len());
+        self.losses()?;
+        counted("clock off: nothing deleted", usize::from(SKEW_MAX < self.skew.abs()));
+        self.clock()?;
+        counted("gaps: nothing made or deleted", 1);
+        self.gaps()?;
+        counted("tags in the creating call", self.news.made.len());
+        self.tags()?;
+        counted("limits on deletions", usize::from(self.max_deletes.is_some()));
+        self.limits()?;
+        for report in &self.ended.reports {
+            counted("reports: what is done is so", report.outcomes.len());
+            self.report(report)?;
+        }
+        Ok(())
+    }
+
+    /// 4 and 6: only what is ours or adopted goes, and nothing that something protects.
+    fn deletions(&self) -> Result<(), Broken> {
+        for (before, gone) in self.looks() {
+            for id in &gone {
+                let why = model::forbidden_after(&before, self.config, *id, &gone);
+                if let Some(why) = why {
+                    return Err(Broken::new("deleted what is protected", format!("{id}: {why}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// 5 and retention: nothing goes that must be restorable.
+    fn losses(&self) -> Result<(), Broken> {
+        for (before, gone) in self.looks() {
+            let lost = model::losses(&before, self.config, &gone, self.ended.now);
+            if !lost.is_empty() {
+                return Err(Broken::new("lost a point", lost.join("; ")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what each process that deleted anything found, and what went from then on until the
+    /// next one looked.
+    fn looks(&self) -> Vec<(Truth<'_>, Gone)> {
+        let looks = &self.seen.before_deletions;
+        let of_look = looks.iter().enumerate().map(|(n, (at, inventory))| {
+            let until = looks.get(n + 1).map(|(at, _)| *at);
+            let deleted = self.news.deleted.iter();
+            let deleted = deleted.filter(|(_, (gone_at, _))| {
+                at <= gone_at && until.is_none_or(|until| *gone_at < until)
+            });
+            let gone: Gone = deleted.map(|(id, _)| *id).collect();
+            (Truth { at: *at, inventory, births: &self.ledger.births }, gone)
+        });
+        of_look.collect()
+    }
+
+    /// 9: a clock that is off deletes nothing.
+    fn clock(&self) -> Result<(), Broken> {
+        if self.skew.abs() <= SKEW_MAX || self.news.deleted.is_empty() {
+            return Ok(());
+        }
+        let text = format!("the clock is off by {} s", self.skew.num_seconds());
+        Err(Broken::new("deleted with a wrong clock", text))
+    }
+
+    /// 3: a gap causes nothing.
+    fn gaps(&self) -> Result<(), Broken> {
+        match self.seen.despite_gaps.first() {
+            Some(text) => Err(Broken::new("acted despite a gap", text.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// 7: tags come with the call.
+    fn tags(&self) -> Result<(), Broken> {
+        // Somebody may have taken them away in the same cycle.
+        if !self.seen.deeds.is_empty() {
+            return Ok(());
+        }
+        for id in &self.news.made {
+            let (_, born_with) = &self.ledger.births[id];
+            // What is gone again by now cannot be asked.
+            let is_there = tags_of(self.after, *id).is_some();
+            let wanted = [tags::OWNER, tags::POLICY, tags::SOURCE];
+            if let Some(missing) = wanted.iter().find(|key| is_there && !born_with.has(key)) {
+                return Err(Broken::new("made without a tag", format!("{id}: no {missing}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn limits(&self) -> Result<(), Broken> {
+        let Some(max) = self.max_deletes else { return Ok(()) };
+        let mut n_deleted: BTreeMap<(&str, Region), usize> = BTreeMap::new();
+        for (id, (_, thing)) in &self.news.deleted {
+            // What failed goes without a limit, so that the next attempt has room.
+            if let Some(policy) = thing.tags().get(tags::POLICY).filter(|_| !thing.is_failed()) {
+                *n_deleted.entry((policy, id.region)).or_default() += 1;
+            }
+        }
+        let max = max * self.ended.n_processes;
+        match n_deleted.into_iter().find(|(_, n)| max < *n) {
+            Some(((policy, region), n)) => {
+                let text = format!("{n} of `{policy}` in {region}, {max} are allowed");
+                Err(Broken::new("deleted beyond a limit", text))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// 8: nothing is reported as done that was not.
+    fn report(&self, report: &Report) -> Result<(), Broken> {
+        let Report { plan, outcomes, .. } = report;
+        if plan.actions.len() != outcomes.len() && !report.is_interrupted {
+            let text = format!("{} actions, {} outcomes", plan.actions.len(), outcomes.len());
+            return Err(Broken::new("outcomes are missing", text));
+        }
+        for (action, outcome) in plan.actions.iter().zip(outcomes) {
+            if let Outcome::Done(made) | Outcome::Found(made) = outcome {
+                let is_known = |id: &_| {
+                    let id = RegionalId { region: action.region, id: *id };
+                    self.ledger.births.contains_key(&id)
+                };
+                if let Some(id) = made.iter().find(|id| !is_known(id)) {
+                    let text = format!("{} made {id}, which nobody saw", action.id());
+                    return Err(Broken::new("reported what was not done", text));
+                }
+            }
+            if let (Some(delete), true) = (action.as_delete(), outcome.is_done()) {
+                let id = RegionalId { region: action.region, id: delete.resource };
+                if tags_of(self.after, id).is_some() {
+                    let text = format!("{} is {}, but {id} is there", action.id(), outcome.word());
+                    return Err(Broken::new("reported what was not done", text));
+                }
+            }
+        }
+        Ok(())
+    }
+}
