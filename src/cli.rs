@@ -66,6 +66,7 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Run(args) => commands::run::run(&global, args).await,
         Command::Serve(args) => commands::serve::serve(&global, args).await,
         Command::Explain(args) => commands::explain::explain(&global, args).await,
+        Command::Simulate(args) => commands::simulate::simulate(&global, args).await,
         Command::Check(args) => commands::check::check(&global, &args).await,
         Command::Iam(args) => commands::iam::iam(&global, &args),
         Command::Notify(args) => commands::notify::notify(&global, &args).await,

@@ -19,6 +19,7 @@ mod load;
 mod merge;
 pub mod notify;
 pub mod policy;
+pub mod prices;
 mod region_keys;
 mod resolve;
 mod resolved;
@@ -36,6 +37,7 @@ pub use policy::{
     Config, CopyRule, Encrypt, ImageRules, Kind, Limits, Orphans, Policy, RegionalPolicy, Regions,
     Retention, Take, Tier, TierRule, Window,
 };
+pub use prices::Prices;
 pub use resolved::render_resolved;
 pub use service::Listen;
 pub use shape::schema;

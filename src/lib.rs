@@ -14,7 +14,7 @@
 //! | [`cloud`] | the port to EC2; the real one, the sandbox, saved inventories | domain |
 //! | [`execute`] | a plan → outcomes: order, pace, looking again | cloud, plan, domain |
 //! | [`report`] | plans and outcomes → text, JSON, metrics, a page, exit codes | execute, plan, domain |
-//! | [`run`] | one cycle, the clocks, and who is told | all above |
+//! | [`run`] | one cycle, the clocks, simulations, and who is told | all above |
 //! | [`service`] | cycles at their slots, for ever; a page about them | run, report, config, cloud, domain |
 //! | [`lambda`] | the AWS Lambda function | run, report, config, cloud, domain |
 //! | [`cli`] | the command line | service, run, report, config, cloud, domain |

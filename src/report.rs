@@ -14,6 +14,7 @@ pub mod page;
 pub mod plan_text;
 pub mod preflight_text;
 pub mod run_text;
+pub mod simulation;
 pub mod status;
 pub mod text;
 pub mod trouble;

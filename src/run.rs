@@ -15,8 +15,10 @@ pub mod observe;
 pub mod preflight;
 pub mod scope;
 pub mod signals;
+pub mod simulate;
 mod timer;
 pub mod wait;
+pub mod wake;
 pub mod world;
 
 pub use accounts::{Account, Accounts};

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Listen, LoadError, load};
 use crate::run::notify::{Environment, Memory, Notifier};
+use crate::run::wake::variants;
 use crate::run::{Accounts, Choice, Locks, OpenError, Present, Tell, stop_on_signals};
 
 mod board;
@@ -130,7 +131,7 @@ pub async fn serve(options: Options) -> Result<(), ServeError> {
 fn check_schedules(config: &Config) -> Result<(), Unscheduled> {
     let mut names = BTreeSet::new();
     for policy in &config.policies {
-        if wake::variants(policy).any(|variant| variant.create && variant.schedule.is_none()) {
+        if variants(policy).any(|variant| variant.create && variant.schedule.is_none()) {
             names.insert(policy.name.to_string());
         }
     }

@@ -9,6 +9,9 @@ use clap_complete::Shell;
 use crate::config::Listen;
 use crate::config::service::InvalidListen;
 use crate::domain::region::Region;
+use crate::domain::span::Span;
+use crate::report::simulation::Outage;
+use crate::run::simulate::{CHANGE_PERCENT, Cadence, outage, percent, rate};
 
 /// Keeps the right EBS snapshots and AMIs in the right regions, removes the rest, and shows
 /// beforehand what it would do and why
@@ -109,6 +112,8 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Tell whether everything that a policy selects has its points and copies in time
     Status(StatusArgs),
+    /// Play a year of real cycles over a copy of the account in memory, and tell what comes of it
+    Simulate(SimulateArgs),
     /// Say everything that is wrong with the configuration, or what it means
     Check(CheckArgs),
     /// Print the least-privilege IAM policy for the configuration
@@ -312,6 +317,66 @@ pub(super) enum StatusFormat {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct SimulateArgs {
+    /// In this account of `[accounts]`, or `self`; one at a time
+    #[arg(long, value_name = "NAME")]
+    pub(super) account: Option<String>,
+
+    /// How long, such as `6 months`
+    #[arg(long = "for", value_name = "SPAN", default_value = "1 year")]
+    pub(super) length: Span,
+
+    /// From this instant on, RFC 3339 [default: now, or what --now says]
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub(super) from: Option<DateTime<Utc>>,
+
+    /// When cycles begin: a span as of a timer, such as `1 hour`, or a crontab expression in UTC
+    /// [default: whenever `serve` would wake]
+    #[arg(long, value_name = "SPAN|CRONTAB")]
+    pub(super) every: Option<Cadence>,
+
+    /// Let this share of calls fail by chance: throttled, a 5xx before or after the effect, no reply
+    /// in time. Listings are late then, too
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = rate)]
+    pub(super) fail_rate: f64,
+
+    /// What chance is drawn from; the same seed draws the same
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+
+    /// Let a region be down for a while, such as `eu-west-1:2027-01-01..2027-01-03`; may be
+    /// repeated
+    #[arg(long, value_name = "REGION:FROM..TO", value_parser = outage)]
+    pub(super) outage: Vec<Outage>,
+
+    /// Also play another configuration over the same account, faults and time, and tell what it
+    /// would change
+    #[arg(long, value_name = "PATH")]
+    pub(super) against: Option<PathBuf>,
+
+    /// How many percent of a volume change in a day, which sizes are estimated by
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = CHANGE_PERCENT,
+        value_parser = percent
+    )]
+    pub(super) change_rate: f64,
+
+    /// How the result looks
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+
+    /// Also write a page with plots: HTML, complete in itself
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+
+    /// Play over a saved inventory, without credentials or network
+    #[arg(long, value_name = "DIR")]
+    pub(super) inventory: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct CheckArgs {
     /// Print the configuration with all defaults, per region
     #[arg(long)]
@@ -371,6 +436,8 @@ pub(super) enum Schema {
     Run,
     /// What `status --format json` prints
     Status,
+    /// What `simulate --format json` prints
+    Simulation,
 }
 
 #[derive(Debug, clap::Args)]

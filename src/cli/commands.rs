@@ -12,6 +12,7 @@ pub(super) mod plan;
 pub(super) mod run;
 pub(super) mod schema;
 pub(super) mod serve;
+pub(super) mod simulate;
 pub(super) mod status;
 
 use std::io::Write as _;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, SecondsFormat, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::report::text::count;
+use crate::report::text::{count, printable};
+use crate::run::simulate::Watcher;
 use crate::run::{Action, Outcome, Progress};
 
 /// What is over sooner needs no bar.
@@ -86,4 +87,42 @@ fn new_bar(n_actions: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} actions, {eta} left, {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
+}
+
+/// A bar of the time that a simulation has played.
+pub(super) struct TimeBar {
+    from: DateTime<Utc>,
+    bar: Option<ProgressBar>,
+}
+
+impl TimeBar {
+    /// Shows nothing where nobody looks.
+    pub(super) fn new(name: &str, from: DateTime<Utc>, until: DateTime<Utc>) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let n_days = u64::try_from((until - from).num_days()).unwrap_or_default();
+            let bar = ProgressBar::with_draw_target(Some(n_days), ProgressDrawTarget::stderr());
+            let style = "{bar:30} {pos}/{len} days, {eta} left, {msg}";
+            let style = ProgressStyle::with_template(style);
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_message(printable(name).into_owned());
+            bar
+        });
+        Self { from, bar }
+    }
+}
+
+impl Watcher for TimeBar {
+    fn reached(&self, at: DateTime<Utc>) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(u64::try_from((at - self.from).num_days()).unwrap_or_default());
+        }
+    }
+}
+
+impl Drop for TimeBar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
 }

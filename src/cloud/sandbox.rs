@@ -12,8 +12,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::ids::{ImageId, InstanceId, SnapshotId, VolumeId};
 use crate::domain::inventory::{
-    Image, Instance, InstanceState, Inventory, KeyAnswer, RegionInventory, Snapshot, SnapshotState,
-    Volume,
+    Image, Instance, InstanceState, Inventory, KeyAnswer, RegionInventory, Snapshot, Volume,
 };
 use crate::domain::region::Region;
 use crate::domain::tags::Tags;
@@ -33,6 +32,7 @@ mod journal;
 mod keys;
 mod lineage;
 mod listing;
+mod look;
 mod luck;
 mod permissions;
 mod port;
@@ -44,6 +44,7 @@ mod state;
 mod tagging;
 mod throttle;
 mod time;
+mod unfinished;
 
 pub use chance::SplitMix64;
 pub use fault::{Fault, Rule};
@@ -257,13 +258,7 @@ impl Sandbox {
 
     /// Lets a snapshot fail at once, with EC2's words.
     pub fn fail_snapshot(&self, region: &Region, id: SnapshotId, message: &str) {
-        self.change(region, |state| {
-            let Some(stored) = state.snapshots.get_mut(&id) else { return };
-            stored.end = None;
-            stored.snapshot.state = SnapshotState::Error;
-            stored.snapshot.state_message = Some(message.into());
-            state.unfinished.insert(id);
-        });
+        self.change(region, |state| state.fail_snapshot(id, message));
     }
 
     /// Removes a snapshot as if somebody else had deleted it.

@@ -10,6 +10,7 @@ mod images;
 mod keys;
 mod names;
 mod notify;
+mod prices;
 mod rules;
 mod selectors;
 
@@ -31,7 +32,7 @@ use crate::domain::span::Span;
 pub(super) use accounts::AccountNames;
 pub(super) use copies::{CopyDraft, CopyKeys, EncryptDraft};
 pub(super) use images::can_deprecate_after;
-pub(super) use keys::{is_key_for, is_managed_by_aws};
+pub(super) use keys::{RegionFacts, is_key_for, is_managed_by_aws};
 pub(super) use notify::URL_HINT;
 pub(super) use selectors::{Selection, Volumes};
 

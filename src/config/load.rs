@@ -115,9 +115,10 @@ fn parse_decoded(files: &[(String, String)], undecoded: &[Place]) -> Result<Conf
     if let Some(problems) = findings.into_problems() {
         return Err(problems);
     }
-    let Resolved { policies, roles, region_keys, api_share, notify, listen } = resolved;
+    let Resolved { policies, roles, region_keys, api_share, notify, listen, prices } = resolved;
     let digest = digest(files);
-    Ok(Config { policies, roles, account: None, region_keys, api_share, notify, listen, digest })
+    let account = None;
+    Ok(Config { policies, roles, account, region_keys, api_share, notify, listen, prices, digest })
 }
 
 /// Returns what a file says, without what is wrong with it; none if it is no TOML.

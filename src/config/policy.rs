@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 
 use crate::config::accounts::{AccountName, Role};
 use crate::config::notify::Notify;
+use crate::config::prices::Prices;
 use crate::config::schedule::Schedule;
 use crate::config::select::{Adopt, Select, VolumeChoice};
 use crate::config::service::Listen;
@@ -32,6 +33,8 @@ pub struct Config {
     pub notify: Option<Notify>,
     /// Where `serve` listens.
     pub listen: Listen,
+    /// What storage costs.
+    pub prices: Prices,
     /// `sha256:` and the hex digest of the files as they were read.
     pub digest: String,
 }

@@ -1,10 +1,10 @@
-//! `[regions]`: the key for what is encrypted in each.
+//! `[regions]`: the key for what is encrypted in each, and what its snapshots cost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::diagnose::{Findings, Place};
-use crate::config::layer::Reader;
+use crate::config::layer::{Reader, RegionFacts};
 use crate::config::policy::Policy;
 use crate::config::resolve::{ParsedFile, Placed};
 use crate::config::shape::At;
@@ -12,7 +12,7 @@ use crate::domain::region::Region;
 
 /// What the files say about regions.
 pub(super) struct RegionKeys {
-    given: BTreeMap<Region, (Place, Option<Arc<str>>)>,
+    given: BTreeMap<Region, (Place, RegionFacts)>,
     /// Whether that is all that they say.
     pub(super) is_whole: bool,
 }
@@ -30,7 +30,7 @@ impl RegionKeys {
             for (name, at) in parsed.shape.regions.iter().flat_map(At::value) {
                 let place = Place::new(parsed.file, name.span());
                 let mut reader = Reader::new(parsed.file, &parsed.broken, findings);
-                let Some((region, key)) = reader.region_key(name, at) else {
+                let Some((region, facts)) = reader.region_facts(name, at) else {
                     keys.is_whole = false;
                     continue;
                 };
@@ -40,7 +40,7 @@ impl RegionKeys {
                     let hint = format!("it is given in {line} already; keep one");
                     findings.report(&place, message, hint);
                 } else {
-                    keys.given.insert(region, (place, key));
+                    keys.given.insert(region, (place, facts));
                 }
             }
         }
@@ -49,7 +49,7 @@ impl RegionKeys {
 
     /// Returns the key of a region.
     pub(super) fn get(&self, region: &Region) -> Option<&Arc<str>> {
-        self.given.get(region).and_then(|(_, key)| key.as_ref())
+        self.given.get(region).and_then(|(_, facts)| facts.kms_key.as_ref())
     }
 
     /// A region about which something is said has to be one where something is done.
@@ -68,7 +68,13 @@ impl RegionKeys {
     /// Returns the keys that are given.
     pub(super) fn into_keys(self) -> BTreeMap<Region, Arc<str>> {
         let given = self.given.into_iter();
-        given.filter_map(|(region, (_, key))| Some((region, key?))).collect()
+        given.filter_map(|(region, (_, facts))| Some((region, facts.kms_key?))).collect()
+    }
+
+    /// Returns the prices that are given.
+    pub(super) fn prices(&self) -> BTreeMap<Region, f64> {
+        let given = self.given.iter();
+        given.filter_map(|(region, (_, facts))| Some((*region, facts.price?))).collect()
     }
 }
 

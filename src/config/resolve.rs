@@ -14,6 +14,7 @@ use crate::config::layer::{Key, Layer, Reader};
 use crate::config::merge::Merge;
 use crate::config::notify::Notify;
 use crate::config::policy::Policy;
+use crate::config::prices::Prices;
 use crate::config::region_keys::RegionKeys;
 use crate::config::service::{InvalidListen, Listen};
 use crate::config::shape::{At, FileShape, GlobalLimitsShape, PolicyShape, ServiceShape};
@@ -55,6 +56,8 @@ pub(super) struct Resolved {
     pub(super) notify: Option<Notify>,
     /// Where `serve` listens.
     pub(super) listen: Listen,
+    /// What storage costs.
+    pub(super) prices: Prices,
 }
 
 /// Returns what the files say; what is wrong goes to `findings`.
@@ -89,6 +92,9 @@ pub(super) fn resolve(
     });
     let service = one_of(files, "service", |shape| shape.service.as_ref(), findings);
     let listen = service.and_then(|(parsed, at)| listen(parsed, at.value(), findings));
+    let prices = one_of(files, "prices", |shape| shape.prices.as_ref(), findings);
+    let prices = prices
+        .and_then(|(parsed, at)| Reader::new(parsed.file, &parsed.broken, findings).prices(at));
     let keys = RegionKeys::read(files, is_complete, findings);
     let accounts = Accounts::read(files, is_complete, findings);
     let above = Above { defaults: defaults.as_ref(), keys: &keys, accounts: &accounts };
@@ -112,6 +118,7 @@ pub(super) fn resolve(
         accounts.check_are_used(&placed, findings);
     }
     conflict::check(&placed, findings);
+    let prices = Prices { by_region: keys.prices(), ..prices.unwrap_or_default() };
     Resolved {
         policies: placed.into_iter().filter_map(|placed| placed.policy).collect(),
         roles: accounts.into_roles(),
@@ -119,6 +126,7 @@ pub(super) fn resolve(
         api_share: api_share.unwrap_or(1.0),
         notify,
         listen: listen.unwrap_or_default(),
+        prices,
     }
 }
 

@@ -5,6 +5,7 @@
 mod copies;
 mod notify;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use toml::{Table, Value};
@@ -28,9 +29,21 @@ pub fn render_resolved(config: &Config) -> String {
             entry(&mut out, "external_id", external_id.as_ref());
         }
     }
-    for (region, key) in &config.region_keys {
+    let prices = &config.prices.by_region;
+    let regions: BTreeSet<&Region> = config.region_keys.keys().chain(prices.keys()).collect();
+    for region in regions {
         let _ = write!(out, "\n[regions.\"{region}\"]\n");
-        entry(&mut out, "kms_key", key.as_ref());
+        if let Some(key) = config.region_keys.get(region) {
+            entry(&mut out, "kms_key", key.as_ref());
+        }
+        if let Some(price) = prices.get(region) {
+            entry(&mut out, "snapshot_gib_month", *price);
+        }
+    }
+    if let Some(price) = config.prices.snapshot_gib_month {
+        out.push_str("\n[prices]\n");
+        entry(&mut out, "currency", config.prices.currency.as_ref());
+        entry(&mut out, "snapshot_gib_month", price);
     }
     if let Some(notify) = &config.notify {
         notify::render_notify(&mut out, notify);

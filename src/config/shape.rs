@@ -48,6 +48,8 @@ pub(super) struct FileShape {
     pub(super) notify: Option<At<NotifyShape>>,
     /// How `serve` runs.
     pub(super) service: Option<At<ServiceShape>>,
+    /// What storage costs, for `simulate`.
+    pub(super) prices: Option<At<PricesShape>>,
 }
 
 /// One named block: what to protect, when, and how long to keep it.
@@ -285,4 +287,19 @@ pub(super) struct ServiceShape {
     /// Address and port on which page, health and metrics are, or `off`. Default `127.0.0.1:9546`.
     #[schemars(extend("examples" = ["127.0.0.1:9546", "[::1]:9546", "off"]))]
     pub(super) listen: Option<At<String>>,
+}
+
+/// What storage costs, for `simulate`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Prices")]
+pub(super) struct PricesShape {
+    /// In what prices are. Default `USD`; with another one, `snapshot_gib_month` is needed, since
+    /// published prices are in that.
+    #[schemars(extend("examples" = ["USD", "EUR"]))]
+    pub(super) currency: Option<At<String>>,
+    /// What EC2 charges for a GiB of snapshots a month where the region says nothing else. Default:
+    /// the published price, as far as it is known here.
+    #[schemars(extend("minimum" = 0, "examples" = [0.05]))]
+    pub(super) snapshot_gib_month: Option<At<f64>>,
 }

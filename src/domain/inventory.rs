@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -231,6 +232,9 @@ pub struct Snapshot {
     pub started_at: DateTime<Utc>,
     /// The size of its volume in GiB, not what it occupies.
     pub volume_size_gib: u32,
+    /// EC2's FullSnapshotSizeInBytes: all blocks of the volume that were ever written, not only
+    /// those that changed since the snapshot before. None if EC2 does not tell.
+    pub full_size_bytes: Option<NonZeroU64>,
     /// Whether it is encrypted.
     pub is_encrypted: bool,
     /// The ARN of the key that it is encrypted with.

@@ -20,6 +20,7 @@ mod note;
 mod params;
 mod protection;
 mod room;
+mod simulation;
 mod status;
 mod summary;
 mod waiting;
@@ -32,6 +33,7 @@ use room::{LeftOutJson, Room};
 use summary::SummaryJson;
 use waiting::WaitingJson;
 
+pub use simulation::{simulation_schema, write_simulation};
 pub use status::{status_schema, write_status};
 
 /// A plan: what a run would do now, and why.

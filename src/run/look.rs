@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 use crate::domain::ids::ResourceId;
 use crate::execute::Outcome;
@@ -17,6 +17,10 @@ const PAUSE_MIN: TimeDelta = TimeDelta::seconds(15);
 /// The pause after a cycle that made something is no shorter: listings may not show it before
 /// (EC2 API reference, "Eventual consistency"), and the next cycle would make it again.
 pub const UNSEEN_FOR: TimeDelta = TimeDelta::minutes(1);
+
+/// The longest pause of a service before another look at what failed, is waited for or could not be
+/// read.
+pub const LOOK_MAX: TimeDelta = TimeDelta::minutes(15);
 
 /// Pauses between cycles, which grow while nothing happens.
 #[derive(Debug)]
@@ -118,6 +122,12 @@ pub(super) fn next_look(report: &Report, at: DateTime<Utc>) -> DateTime<Utc> {
     let known: Option<Vec<DateTime<Utc>>> =
         report.plan.waiting.iter().map(|waiting| waiting.not_before).collect();
     known.and_then(|known| known.into_iter().min()).map_or(at, |earliest| earliest.max(at))
+}
+
+/// Returns the first whole second that is not before `at`, as it is told.
+pub fn whole_second(at: DateTime<Utc>) -> DateTime<Utc> {
+    let whole = at.trunc_subsecs(0);
+    if whole < at { whole + TimeDelta::seconds(1) } else { whole }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::config::{Config, Listen};
 use crate::domain::region::Region;
@@ -12,16 +12,14 @@ use crate::report::metrics::{Cycle, Gauges};
 use crate::report::page::{AccountView, LastCycle};
 use crate::report::trouble::Trouble;
 use crate::report::{ExitCode, plan_text, run_text};
-use crate::run::look::{UNSEEN_FOR, makes_anything};
+use crate::run::look::{LOOK_MAX, UNSEEN_FOR, makes_anything, whole_second};
 use crate::run::notify::{After, Delivery, Notifier};
+use crate::run::wake::next_wake_up;
 use crate::run::{Account, Accounts, Looks, Plan, Present, Report, Request, Stop, WorldError};
 use crate::service::board::{Board, Seen, time};
 use crate::service::events::Events;
 use crate::service::http::Server;
 use crate::service::{Options, locks, systemd, wake};
-
-/// The longest pause before another look at what failed, is waited for or could not be read.
-const LOOK_MAX: TimeDelta = TimeDelta::minutes(15);
 
 /// The service at work.
 pub(super) struct Life {
@@ -176,7 +174,7 @@ impl Life {
             }
         };
         // What came due during the cycle is due now.
-        let slot = wake::next_wake_up(&self.config, now);
+        let slot = next_wake_up(&self.config, now);
         let wake_at = slot.into_iter().chain(look_at).min().unwrap_or(ended_at + LOOK_MAX);
         let wake_at = whole_second(wake_at.max(self.not_before()));
         let seen = reports.as_ref().ok().map(|reports| self.seen(reports, &last));
@@ -288,12 +286,6 @@ fn regions_of(plan: &Plan) -> BTreeSet<Region> {
     let with_points = plan.n_points.keys().map(|(_, region)| *region);
     let unread = plan.gaps.iter().filter_map(|gap| gap.region);
     protected.chain(with_points).chain(unread).collect()
-}
-
-/// Returns the first whole second that is not before `at`, as it is told.
-fn whole_second(at: DateTime<Utc>) -> DateTime<Utc> {
-    let whole = at.trunc_subsecs(0);
-    if whole < at { whole + TimeDelta::seconds(1) } else { whole }
 }
 
 /// Returns an error with its causes.

@@ -18,7 +18,16 @@ use snapkeep::domain::tags;
 /// Volumes in all regions together.
 pub(crate) const N_VOLUMES: usize = 20_000;
 
-const INSTANCES_PER_REGION: usize = 300;
+/// How much there is in each region.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    pub(crate) n_instances: usize,
+    pub(crate) n_volumes: usize,
+}
+
+/// A tenth of [`N_VOLUMES`] in each of ten regions.
+const LARGE: Scale = Scale { n_instances: 300, n_volumes: N_VOLUMES / 10 };
+
 const VOLUMES_PER_INSTANCE: usize = 3;
 /// Slots before the due one that `daily` holds.
 const N_DAILY: usize = 40;
@@ -63,6 +72,16 @@ pub(crate) fn inventory(
     per_volume: usize,
     now: DateTime<Utc>,
 ) -> Option<Inventory> {
+    scaled(config, LARGE, per_volume, now)
+}
+
+/// Builds the same, of another size.
+pub(crate) fn scaled(
+    config: &Config,
+    scale: Scale,
+    per_volume: usize,
+    now: DateTime<Utc>,
+) -> Option<Inventory> {
     let [servers, databases] = &config.policies[..] else { return None };
     let Regions::Named(regions) = &servers.regions else { return None };
     let mut random = Random(7);
@@ -76,12 +95,12 @@ pub(crate) fn inventory(
             points: Vec::new(),
         };
         let mut slots = Slots::new(servers, per_volume, now)?;
-        for n in 0..INSTANCES_PER_REGION {
+        for n in 0..scale.n_instances {
             let made = build.instance(n)?;
             build.points(servers, slots.choose(), made);
         }
         let mut slots = Slots::new(databases, per_volume, now)?;
-        for n in INSTANCES_PER_REGION * VOLUMES_PER_INSTANCE..N_VOLUMES / 10 {
+        for n in scale.n_instances * VOLUMES_PER_INSTANCE..scale.n_volumes {
             let made = build.database(n)?;
             build.points(databases, slots.choose(), made);
         }
@@ -256,6 +275,7 @@ impl<'b> Build<'b> {
             state_message: None,
             started_at: *started_at,
             volume_size_gib: 100,
+            full_size_bytes: None,
             is_encrypted: true,
             kms_key_id: None,
             description: self.interner.share(&format!("snapkeep {} {source} {slot}", policy.name)),

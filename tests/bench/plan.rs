@@ -22,6 +22,9 @@ use snapkeep::domain::inventory::Inventory;
 use snapkeep::plan::{Plan, Request, plan, questions};
 
 mod account;
+mod stopwatch;
+
+use stopwatch::Stopwatch;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -165,29 +168,6 @@ fn bytes_in(dir: &Path) -> std::io::Result<u64> {
         }
     }
     Ok(n_bytes)
-}
-
-/// Measures the time that this thread has on a core, so that whatever else runs on the machine does
-/// not count; by the clock where the kernel does not tell.
-struct Stopwatch {
-    on_core: Option<Duration>,
-    clock: Instant,
-}
-
-impl Stopwatch {
-    fn start() -> Self {
-        Self { on_core: time_on_core(), clock: Instant::now() }
-    }
-
-    fn elapsed(&self) -> Duration {
-        let on_core = time_on_core().zip(self.on_core).map(|(now, then)| now.saturating_sub(then));
-        on_core.unwrap_or_else(|| self.clock.elapsed())
-    }
-}
-
-fn time_on_core() -> Option<Duration> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// Returns the line of the kernel that says how much memory the whole benchmark held at once.

@@ -74,6 +74,7 @@ fn check_survives_being_resolved(config: &Config) {
     }
     assert_eq!(config.region_keys, again.region_keys);
     assert_eq!(config.notify, again.notify);
+    assert_eq!(config.prices, again.prices);
     assert!((config.api_share - again.api_share).abs() < f64::EPSILON);
     assert_eq!(text, render_resolved(&again), "rendering is stable");
 }
@@ -83,6 +84,19 @@ fn every_sample_survives_being_resolved() {
     for path in samples() {
         check_survives_being_resolved(&load(&path).unwrap());
     }
+}
+
+#[test]
+fn prices_survive_being_resolved() {
+    let text = "version = 1\n[prices]\ncurrency = 'EUR'\nsnapshot_gib_month = 0.047\n\
+        [regions.'eu-west-1']\nsnapshot_gib_month = 1\n\
+        [[policy]]\nname = 'servers'\nregions = ['eu-west-1', 'eu-west-2']\n\
+        select = { resource = 'instance' }\nretention = 'forever'\n";
+    let config = parse(&[("test.toml".to_owned(), text.to_owned())]).unwrap();
+    check_survives_being_resolved(&config);
+    let price = |region: &str| config.prices.snapshot_gib_month(&region.parse().unwrap());
+    assert_eq!((price("eu-west-1"), price("eu-west-2")), (Some(1.0), Some(0.047)));
+    assert_eq!(&*config.prices.currency, "EUR");
 }
 
 #[test]

@@ -36,6 +36,8 @@ mod reports;
 mod service;
 // It has no harness of its own where it is used.
 #[cfg(test)]
+mod simulate;
+#[cfg(test)]
 #[path = "../simulation/model.rs"]
 mod simulation_model;
 #[cfg(test)]

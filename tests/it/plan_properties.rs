@@ -144,6 +144,7 @@ fn snapshot(n: usize, seed: &Seed) -> Snapshot {
         state_message: None,
         started_at,
         volume_size_gib: 8,
+        full_size_bytes: None,
         is_encrypted: false,
         kms_key_id: None,
         description: match seed.whose {
@@ -240,6 +241,7 @@ fn carry_out(inventory: &mut Inventory, actions: &[Action]) {
                 state_message: None,
                 started_at: now(),
                 volume_size_gib: volume.size_gib,
+                full_size_bytes: None,
                 is_encrypted: false,
                 kms_key_id: None,
                 description: point.description.as_str().into(),

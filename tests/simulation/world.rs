@@ -131,6 +131,7 @@ pub(crate) fn plain_snapshot(
         state_message: None,
         started_at,
         volume_size_gib: 8,
+        full_size_bytes: None,
         is_encrypted: false,
         kms_key_id: None,
         description: "by hand".into(),

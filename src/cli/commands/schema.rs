@@ -12,6 +12,7 @@ pub(in crate::cli) fn schema(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
         Schema::Plan => json::plan_schema(),
         Schema::Run => json::run_schema(),
         Schema::Status => json::status_schema(),
+        Schema::Simulation => json::simulation_schema(),
     };
     print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
     Ok(ExitCode::Done)

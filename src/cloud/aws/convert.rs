@@ -4,6 +4,7 @@
 //! would look complete.
 
 use std::fmt::Display;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use aws_sdk_ec2::primitives::DateTime as SdkDateTime;
@@ -89,6 +90,9 @@ pub(super) fn snapshot(
         state_message: item.state_message().map(|text| interner.share(text)),
         started_at: item.start_time().and_then(instant).ok_or_else(|| is_bad("start time"))?,
         volume_size_gib: gib(item.volume_size()),
+        full_size_bytes: item
+            .full_snapshot_size_in_bytes()
+            .and_then(|bytes| NonZeroU64::new(bytes.try_into().ok()?)),
         is_encrypted: item.encrypted().unwrap_or_default(),
         kms_key_id: item.kms_key_id().map(|key| interner.share(key)),
         description: interner.share(item.description().unwrap_or_default()),

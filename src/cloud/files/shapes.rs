@@ -4,6 +4,7 @@
 //! text here, so that one that cannot be read costs its item and not the whole file.
 
 use std::borrow::Cow;
+use std::num::NonZeroU64;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -114,6 +115,8 @@ pub(crate) struct SnapshotShape<'a> {
     start_time: Text<'a>,
     #[serde(default)]
     volume_size: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    full_snapshot_size_in_bytes: Option<u64>,
     #[serde(default)]
     encrypted: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -247,6 +250,7 @@ impl SnapshotShape<'_> {
             state_message: self.state_message.map(|text| interner.share(&text)),
             started_at: started_at.with_timezone(&Utc),
             volume_size_gib: self.volume_size,
+            full_size_bytes: self.full_snapshot_size_in_bytes.and_then(NonZeroU64::new),
             is_encrypted: self.encrypted,
             kms_key_id: self.kms_key_id.map(|key| interner.share(&key)),
             description: interner.share(&self.description),
@@ -265,6 +269,7 @@ impl<'a> From<&'a Snapshot> for SnapshotShape<'a> {
             state_message: snapshot.state_message.as_deref().map(Cow::Borrowed),
             start_time: written(snapshot.started_at),
             volume_size: snapshot.volume_size_gib,
+            full_snapshot_size_in_bytes: snapshot.full_size_bytes.map(NonZeroU64::get),
             encrypted: snapshot.is_encrypted,
             kms_key_id: snapshot.kms_key_id.as_deref().map(Cow::Borrowed),
             description: snapshot.description.as_ref().into(),

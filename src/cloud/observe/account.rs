@@ -92,6 +92,7 @@ mod tests {
             state_message: None,
             started_at: chrono::DateTime::UNIX_EPOCH,
             volume_size_gib: 1,
+            full_size_bytes: None,
             is_encrypted: false,
             kms_key_id: None,
             description: "".into(),

@@ -160,6 +160,7 @@ pub(super) fn begin_copy(
         state_message: None,
         started_at: maker.now,
         volume_size_gib: source.snapshot.volume_size_gib,
+        full_size_bytes: source.snapshot.full_size_bytes,
         is_encrypted,
         kms_key_id: key.clone(),
         description: description.into(),
@@ -175,9 +176,7 @@ pub(super) fn begin_copy(
         End { at, failure: Some(KEY_NOT_ACCESSIBLE.into()) }
     };
     region.add_snapshot(snapshot, maker.visible_from);
-    if let Some(stored) = region.snapshots.get_mut(&id) {
-        stored.end = Some(end);
-    }
+    region.set_end(id, end);
     let (source_region, source_id) = (source.region, source.snapshot.id);
     let record =
         CopyRecord { lineage: source.lineage, source_region, source_id, key, is_incremental };
@@ -211,17 +210,17 @@ pub(super) fn fail_copies_of(
     now: DateTime<Utc>,
 ) {
     for region in regions.values_mut() {
-        let RegionState { snapshots, copies, unfinished, .. } = region;
-        for id in unfinished.iter() {
-            let is_of = |record: &CopyRecord| {
-                record.source_id == source_id && record.source_region == source_region
-            };
-            let Some(stored) = snapshots.get_mut(id) else { continue };
+        let is_of = |record: &CopyRecord| {
+            record.source_id == source_id && record.source_region == source_region
+        };
+        let copies = &region.copies;
+        let of_source = copies.unfinished().filter(|id| copies.get(*id).is_some_and(is_of));
+        for id in of_source.collect::<Vec<_>>() {
+            let end = region.snapshots.get(&id).and_then(|stored| stored.end.as_ref());
             // A copy whose last instant has passed was complete before.
-            let is_running = stored.end.as_ref().is_some_and(|end| now < end.at);
-            if is_running && copies.get(*id).is_some_and(is_of) {
+            if end.is_some_and(|end| now < end.at) {
                 let failure = Some("The source snapshot was deleted".into());
-                stored.end = Some(End { at: now, failure });
+                region.set_end(id, End { at: now, failure });
             }
         }
     }

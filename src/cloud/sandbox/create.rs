@@ -122,7 +122,7 @@ pub(super) fn ready_volume(
         let message = format!("The volume '{id}' is in state '{}'.", volume.state);
         return Err(Refusal::new("IncorrectState", message));
     }
-    if volume.concurrent_snapshots_max() <= region.n_unfinished(id) {
+    if volume.concurrent_snapshots_max() <= region.unfinished.n_of(id) {
         return Err(Refusal::new(
             "ConcurrentSnapshotLimitExceeded",
             "Maximum allowed in-progress snapshots for a single volume exceeded.",
@@ -180,6 +180,7 @@ pub(super) fn make(
             state_message: None,
             started_at: maker.now,
             volume_size_gib: volume.size_gib,
+            full_size_bytes: None,
             is_encrypted: key.is_some(),
             kms_key_id: key,
             description: description.into(),
@@ -187,9 +188,9 @@ pub(super) fn make(
         },
         maker.visible_from,
     );
-    if let Some(stored) = region.snapshots.get_mut(&id).filter(|_| maker.is_failing) {
+    if maker.is_failing {
         let at = maker.now + duration(volume.size_gib);
-        stored.end = Some(End { at, failure: Some("Internal error".into()) });
+        region.set_end(id, End { at, failure: Some("Internal error".into()) });
     }
     Created { snapshot_id: id, volume_id: Some(volume.id), started_at: Some(maker.now) }
 }

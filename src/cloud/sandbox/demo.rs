@@ -204,6 +204,7 @@ impl Demo<'_> {
             state_message: None,
             started_at,
             volume_size_gib: size,
+            full_size_bytes: None,
             is_encrypted: false,
             kms_key_id: None,
             description: Arc::from(""),

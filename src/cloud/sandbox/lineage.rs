@@ -3,7 +3,7 @@
 //!
 //! EC2 keeps this to itself: no call shows it, and no tag changes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -63,13 +63,26 @@ pub(super) struct Copies {
     /// Oldest first.
     in_order: Vec<SnapshotId>,
     of_lineage: BTreeMap<Lineage, Vec<SnapshotId>>,
+    /// Those that were not seen to be complete, failed or gone.
+    unfinished: BTreeSet<SnapshotId>,
 }
 
 impl Copies {
     pub(super) fn add(&mut self, id: SnapshotId, record: CopyRecord) {
         self.of_lineage.entry(record.lineage).or_default().push(id);
         self.in_order.push(id);
+        self.unfinished.insert(id);
         self.records.insert(id, record);
+    }
+
+    /// Takes note that a copy has come to its end.
+    pub(super) fn end(&mut self, id: SnapshotId) {
+        self.unfinished.remove(&id);
+    }
+
+    /// Returns the copies that may be running.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = SnapshotId> {
+        self.unfinished.iter().copied()
     }
 
     pub(super) fn get(&self, id: SnapshotId) -> Option<&CopyRecord> {

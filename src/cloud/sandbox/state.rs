@@ -17,6 +17,7 @@ use crate::cloud::sandbox::luck::{Luck, Outage};
 use crate::cloud::sandbox::refusal::Refusal;
 use crate::cloud::sandbox::settings::Settings;
 use crate::cloud::sandbox::throttle::Bucket;
+use crate::cloud::sandbox::unfinished::Unfinished;
 use crate::domain::ids::{ImageId, InstanceId, ResourceId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, ImageState, Instance, Snapshot, SnapshotState, Volume};
 use crate::domain::region::Region;
@@ -64,10 +65,13 @@ pub(super) struct RegionState {
     /// How often CreateImage rebooted an instance.
     pub(super) n_reboots: BTreeMap<InstanceId, usize>,
     pub(super) buckets: BTreeMap<&'static str, Bucket>,
-    /// Pending and failed snapshots, so that a call need not look at all.
-    pub(super) unfinished: BTreeSet<SnapshotId>,
+    pub(super) unfinished: Unfinished,
     /// Images that wait for their snapshots.
     pub(super) pending_images: BTreeSet<ImageId>,
+    /// Those of them of which something has changed since they were looked at.
+    unsettled_images: BTreeSet<ImageId>,
+    /// Which images each snapshot backs.
+    images_of: BTreeMap<SnapshotId, BTreeSet<ImageId>>,
     /// For the journal; none where none is kept.
     pub(super) changes: Option<Vec<Change>>,
     /// What listings still show although it is gone.
@@ -144,8 +148,12 @@ impl RegionState {
         let at = snapshot.started_at + duration(snapshot.volume_size_gib);
         let end = is_pending.then_some(End { at, failure: None });
         if is_pending || snapshot.state == SnapshotState::Error {
-            self.unfinished.insert(id);
+            let end = end.as_ref().map(|end| end.at);
+            self.unfinished.add(id, snapshot.volume_id, end);
+        } else {
+            self.unfinished.remove(id);
         }
+        self.unsettle_images_of(id);
         // What all copies name is no volume.
         if let Some(volume_id) = snapshot.volume_id.filter(|id| !id.is_placeholder()) {
             let last = self.last_asked.entry(volume_id).or_insert(snapshot.started_at);
@@ -153,6 +161,28 @@ impl RegionState {
         }
         let stored = Stored { snapshot, end, visible_from, is_deletion_asked: false };
         self.snapshots.insert(id, stored);
+    }
+
+    /// Changes how and when a pending snapshot ends.
+    pub(super) fn set_end(&mut self, id: SnapshotId, end: End) {
+        if let Some(stored) = self.snapshots.get_mut(&id) {
+            self.unfinished.set_end(id, Some(end.at));
+            stored.end = Some(end);
+        }
+    }
+
+    /// Lets a snapshot fail at once, with EC2's words.
+    pub(super) fn fail_snapshot(&mut self, id: SnapshotId, message: &str) {
+        let Some(stored) = self.snapshots.get_mut(&id) else { return };
+        stored.end = None;
+        stored.snapshot.state = SnapshotState::Error;
+        stored.snapshot.state_message = Some(message.into());
+        self.unfinished.add(id, stored.snapshot.volume_id, None);
+        self.unsettle_images_of(id);
+    }
+
+    fn unsettle_images_of(&mut self, id: SnapshotId) {
+        self.unsettled_images.extend(self.images_of.get(&id).into_iter().flatten());
     }
 
     /// Lets listings show a snapshot until `until`, whatever becomes of it.
@@ -190,7 +220,9 @@ impl RegionState {
             Some(Change::SnapshotGone(Box::new(stored.snapshot.clone())))
         });
         self.snapshots.remove(&id);
-        self.unfinished.remove(&id);
+        self.unfinished.remove(id);
+        self.copies.end(id);
+        self.unsettle_images_of(id);
         self.locked.remove(&id);
         self.permissions.remove(&ResourceId::Snapshot(id));
     }
@@ -209,7 +241,32 @@ impl RegionState {
         } else {
             self.pending_images.remove(&id);
         }
-        self.images.insert(id, StoredImage { image, backing, visible_from });
+        self.forget_backing(id);
+        self.images.insert(id, StoredImage { image, backing: Vec::new(), visible_from });
+        self.set_backing(id, backing);
+    }
+
+    /// Says which snapshots back an image.
+    pub(super) fn set_backing(&mut self, id: ImageId, backing: Vec<SnapshotId>) {
+        self.forget_backing(id);
+        let Some(stored) = self.images.get_mut(&id) else { return };
+        for snapshot_id in &backing {
+            self.images_of.entry(*snapshot_id).or_default().insert(id);
+        }
+        stored.backing = backing;
+        self.unsettled_images.insert(id);
+    }
+
+    fn forget_backing(&mut self, id: ImageId) {
+        let backing = self.images.get_mut(&id).map(|stored| std::mem::take(&mut stored.backing));
+        for snapshot_id in backing.into_iter().flatten() {
+            if let Some(images) = self.images_of.get_mut(&snapshot_id) {
+                images.remove(&id);
+                if images.is_empty() {
+                    self.images_of.remove(&snapshot_id);
+                }
+            }
+        }
     }
 
     /// Removes an image and what is remembered about it; its snapshots stay.
@@ -218,6 +275,7 @@ impl RegionState {
             let stored = region.images.get(&id)?;
             Some(Change::ImageGone(Box::new(stored.image.clone())))
         });
+        self.forget_backing(id);
         self.images.remove(&id);
         self.pending_images.remove(&id);
         self.permissions.remove(&ResourceId::Image(id));
@@ -228,22 +286,28 @@ impl RegionState {
         self.settle_snapshots(now);
         self.lingering.snapshots.retain(|_, (_, until)| now < *until);
         self.lingering.images.retain(|_, (_, until)| now < *until);
-        for id in self.pending_images.clone() {
-            self.settle_image(id);
+        for id in std::mem::take(&mut self.unsettled_images) {
+            if self.pending_images.contains(&id) {
+                self.settle_image(id);
+            }
         }
     }
 
     fn settle_snapshots(&mut self, now: DateTime<Utc>) {
-        for id in self.unfinished.clone() {
+        while let Some(id) = self.unfinished.due(now) {
+            // It has failed, until it turns out to be complete.
+            self.unfinished.set_end(id, None);
+            self.copies.end(id);
+            self.unsettle_images_of(id);
             let Some(stored) = self.snapshots.get_mut(&id) else { continue };
-            let Some(end) = stored.end.take_if(|end| end.at <= now) else { continue };
+            let Some(end) = stored.end.take() else { continue };
             let is_deleted = stored.is_deletion_asked;
             if let Some(message) = end.failure {
                 stored.snapshot.state = SnapshotState::Error;
                 stored.snapshot.state_message = Some(message);
             } else {
                 stored.snapshot.state = SnapshotState::Completed;
-                self.unfinished.remove(&id);
+                self.unfinished.remove(id);
             }
             if is_deleted {
                 self.remove_snapshot(id);
@@ -273,29 +337,23 @@ impl RegionState {
         }
         image.snapshot_ids = snapshots.iter().map(|s| s.id).collect();
         image.is_encrypted = !snapshots.is_empty() && snapshots.iter().all(|s| s.is_encrypted);
-        backing.clone_from(&image.snapshot_ids);
+        let backing = image.snapshot_ids.clone();
         self.pending_images.remove(&id);
+        self.set_backing(id, backing);
     }
 
     /// Returns the image that a snapshot backs. Disabled, deprecated and failed ones count: they
     /// are still registered; a pending one counts although it does not list its snapshots yet.
     pub(super) fn image_of(&self, id: SnapshotId) -> Option<ImageId> {
-        let mut images = self.images.values().filter(|i| i.image.state != ImageState::Deregistered);
-        let found = images.find(|i| i.backing.contains(&id));
-        found.map(|stored| stored.image.id)
+        let images = self.images_of.get(&id)?.iter().filter_map(|id| self.images.get(id));
+        let mut images = images.filter(|i| i.image.state != ImageState::Deregistered);
+        images.next().map(|stored| stored.image.id)
     }
 
     /// Returns how many copies to this region are running.
     pub(super) fn n_copies_running(&self) -> usize {
-        let snapshots = self.unfinished.iter().filter_map(|id| self.snapshots.get(id));
-        let pending = snapshots.filter(|stored| stored.end.is_some());
-        pending.filter(|stored| self.copies.get(stored.snapshot.id).is_some()).count()
-    }
-
-    /// Returns how many snapshots of a volume are pending or failed.
-    pub(super) fn n_unfinished(&self, volume_id: VolumeId) -> usize {
-        let snapshots = self.unfinished.iter().filter_map(|id| self.snapshots.get(id));
-        snapshots.filter(|stored| stored.snapshot.volume_id == Some(volume_id)).count()
+        let snapshots = self.copies.unfinished().filter_map(|id| self.snapshots.get(&id));
+        snapshots.filter(|stored| stored.end.is_some()).count()
     }
 }
 

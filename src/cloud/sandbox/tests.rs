@@ -57,6 +57,7 @@ pub(in crate::cloud) fn snapshot(id: &str, state: SnapshotState) -> Snapshot {
         state_message: None,
         started_at: start() - TimeDelta::seconds(20),
         volume_size_gib: 8,
+        full_size_bytes: None,
         is_encrypted: false,
         kms_key_id: None,
         description: "".into(),

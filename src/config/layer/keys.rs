@@ -16,6 +16,15 @@ pub(in crate::config) struct KmsKey {
     pub(in crate::config) region: Option<Region>,
 }
 
+/// What is known about a region.
+#[derive(Debug)]
+pub(in crate::config) struct RegionFacts {
+    /// The key for what is encrypted there.
+    pub(in crate::config) kms_key: Option<Arc<str>>,
+    /// What a GiB of snapshots costs there a month.
+    pub(in crate::config) price: Option<f64>,
+}
+
 /// A text names no key.
 #[derive(Debug, PartialEq, Eq)]
 struct NoKey;
@@ -31,17 +40,20 @@ pub(in crate::config) fn is_key_for(key: &str, region: &Region) -> bool {
 }
 
 impl Reader<'_, '_> {
-    /// Reads what is known about a region; the key is none where none is given.
-    pub(in crate::config) fn region_key(
+    /// Reads what is known about a region.
+    pub(in crate::config) fn region_facts(
         &mut self,
         name: &At<String>,
         at: &At<RegionShape>,
-    ) -> Option<(Region, Option<Arc<str>>)> {
+    ) -> Option<(Region, RegionFacts)> {
         let region = self.region(name.value(), &self.place(name.span()));
-        let RegionShape { kms_key } = at.value();
-        let Some(key) = kms_key else { return Some((region?, None)) };
-        let key = self.kms_key(key, region.as_ref());
-        Some((region?, Some(key?.text)))
+        let RegionShape { kms_key, snapshot_gib_month } = at.value();
+        let kms_key = kms_key.as_ref().map(|key| self.kms_key(key, region.as_ref()));
+        let price = snapshot_gib_month.as_ref().map(|at| self.price(at));
+        // What is wrong has been reported.
+        let kms_key = kms_key.map_or(Some(None), |key| key.map(|key| Some(key.text)))?;
+        let price = price.map_or(Some(None), |price| price.map(Some))?;
+        Some((region?, RegionFacts { kms_key, price }))
     }
 
     /// Reads a key that is used in `region`, where that is known.

@@ -74,4 +74,8 @@ pub(in crate::config) struct RegionShape {
     /// key for EBS, which cannot be shared.
     #[schemars(extend("examples" = ["alias/backup"]))]
     pub(in crate::config) kms_key: Option<At<String>>,
+    /// What EC2 charges there for a GiB of snapshots a month, for `simulate`. Default: that of
+    /// `[prices]`, else the published price.
+    #[schemars(extend("minimum" = 0, "examples" = [0.05]))]
+    pub(in crate::config) snapshot_gib_month: Option<At<f64>>,
 }

@@ -186,6 +186,7 @@ impl World {
             state_message: None,
             started_at,
             volume_size_gib: 8,
+            full_size_bytes: None,
             is_encrypted: false,
             kms_key_id: None,
             // As snapkeep describes its own.

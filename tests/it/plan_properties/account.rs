@@ -358,6 +358,7 @@ impl Account {
                 state_message: None,
                 started_at: time,
                 volume_size_gib: 8,
+                full_size_bytes: None,
                 is_encrypted: seed.is_encrypted,
                 kms_key_id: None,
                 description: match (policy, seed.wrong) {
@@ -439,6 +440,7 @@ impl Account {
                         state_message: None,
                         started_at: begun_at,
                         volume_size_gib: 8,
+                        full_size_bytes: None,
                         is_encrypted,
                         kms_key_id: None,
                         description: description.into(),
@@ -603,6 +605,7 @@ impl Account {
                 state_message: None,
                 started_at: image.created_at.unwrap_or_default(),
                 volume_size_gib: 8,
+                full_size_bytes: None,
                 is_encrypted: image.is_encrypted,
                 kms_key_id: None,
                 description: description.as_str().into(),

@@ -178,6 +178,7 @@ fn snapshot(n: &str, words: &Words<'_>) -> Snapshot {
         state_message: None,
         started_at: words.at(),
         volume_size_gib: 8,
+        full_size_bytes: None,
         is_encrypted: words.has("encrypted"),
         kms_key_id: None,
         description: words.0.get("description").copied().unwrap_or_default().into(),

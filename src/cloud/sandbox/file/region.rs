@@ -269,18 +269,19 @@ impl PendingShape {
         let stored = state.snapshots.get_mut(&self.snapshot_id);
         let stored = stored.filter(|stored| stored.end.is_some());
         let stored = stored.ok_or_else(|| format!("{} is not pending", self.snapshot_id))?;
-        stored.end = Some(End { at: self.ends_at, failure: self.fails_with.map(Into::into) });
         stored.is_deletion_asked = self.is_deletion_asked;
+        let failure = self.fails_with.map(Into::into);
+        state.set_end(self.snapshot_id, End { at: self.ends_at, failure });
         Ok(())
     }
 }
 
 impl PendingImageShape {
     fn restore(self, state: &mut RegionState) -> Result<(), String> {
-        let stored = state.images.get_mut(&self.image_id);
-        let stored = stored.filter(|_| state.pending_images.contains(&self.image_id));
-        let stored = stored.ok_or_else(|| format!("{} is not pending", self.image_id))?;
-        stored.backing = self.snapshot_ids;
+        if !state.pending_images.contains(&self.image_id) {
+            return Err(format!("{} is not pending", self.image_id));
+        }
+        state.set_backing(self.image_id, self.snapshot_ids);
         Ok(())
     }
 }

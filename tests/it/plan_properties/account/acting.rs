@@ -105,6 +105,7 @@ impl Account {
             state_message: None,
             started_at: now,
             volume_size_gib: 8,
+            full_size_bytes: None,
             is_encrypted: false,
             kms_key_id: None,
             description: point.description.as_str().into(),
