@@ -51,6 +51,7 @@ impl Local {
     }
 
     /// Returns when the period of `tier` begins; the instant itself for [`Tier::Every`].
+    #[must_use]
     pub fn begin_of(self, tier: Tier) -> Self {
         let date = self.0.date_naive();
         let first = match tier {

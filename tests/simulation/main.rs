@@ -36,6 +36,7 @@ use year::Failure;
 
 /// Simulates years of operation with everything going wrong.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 struct Args {
     /// How many years, from consecutive seeds.
     #[arg(long, default_value_t = 4)]

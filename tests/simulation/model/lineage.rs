@@ -12,7 +12,7 @@ use snapkeep::domain::tags::SOURCE;
 use super::claim::{Claim, Key, claim, rules};
 use super::family;
 use super::point::{Member, Point};
-use super::retention::{Dated, Rule, Side, Why, kept};
+use super::retention::{Dated, Rule, Side, Status, Why, kept};
 use super::thing::{Body, Thing, is_gone, things};
 use super::{Birth, Truth};
 
