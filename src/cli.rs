@@ -64,6 +64,7 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Status(args) => return commands::status::status(&global, args).await,
         Command::Plan(args) => commands::plan::plan(&global, args).await,
         Command::Run(args) => commands::run::run(&global, args).await,
+        Command::Apply(args) => commands::apply::apply(&global, args).await,
         Command::Serve(args) => commands::serve::serve(&global, args).await,
         Command::Explain(args) => commands::explain::explain(&global, args).await,
         Command::Check(args) => commands::check::check(&global, &args).await,

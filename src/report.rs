@@ -3,6 +3,7 @@
 //! Decides nothing and prints nothing: everything here returns or writes text, which is the same
 //! for the same input. What comes from outside is escaped before a terminal sees it.
 
+pub mod drift;
 pub mod emf;
 pub mod exit;
 pub mod explain_text;
@@ -18,6 +19,7 @@ pub mod status;
 pub mod text;
 pub mod trouble;
 
+pub use drift::Drift;
 pub use exit::ExitCode;
 pub use message::Message;
 pub use trouble::Cycle;

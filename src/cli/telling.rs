@@ -31,6 +31,26 @@ pub(super) async fn tell(
     memory: Option<Memory>,
 ) {
     let is_partial = !request.policies.is_empty() || !request.regions.is_empty();
+    tell_of(config, accounts, reports, is_partial, memory).await;
+}
+
+/// Does the same after a run that did only a part of what there is to do.
+pub(super) async fn tell_part(
+    config: &Config,
+    accounts: &Accounts,
+    reports: &[Report],
+    memory: Option<Memory>,
+) {
+    tell_of(config, accounts, reports, true, memory).await;
+}
+
+async fn tell_of(
+    config: &Config,
+    accounts: &Accounts,
+    reports: &[Report],
+    is_partial: bool,
+    memory: Option<Memory>,
+) {
     let after = After { reports, is_partial, ..After::default() };
     let deliveries = Notifier::new(memory, env).tell(config, accounts, after).await;
     for text in deliveries.iter().filter_map(Delivery::rehearsed) {
