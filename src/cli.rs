@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::config::LoadError;
 use crate::report::ExitCode;
 use crate::report::status::nagios;
-use crate::report::text::printable;
+use crate::report::text::{printable, printable_lines};
 use crate::run::{OpenError, WorldError};
 
 mod args;
@@ -48,6 +48,12 @@ fn refuse(err: &clap::Error) -> ! {
         let text = nagios::render_error(&err.to_string());
         let _ = std::io::stdout().write_all(text.as_bytes());
         process::exit(nagios::Service::Unknown.number().into());
+    }
+    let text = err.render().to_string();
+    if printable_lines(&text) != text {
+        // What was typed, or stands in a variable, comes back to the terminal.
+        let _ = write!(std::io::stderr(), "{}", printable_lines(&text));
+        process::exit(err.exit_code());
     }
     err.exit()
 }

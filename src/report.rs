@@ -9,6 +9,7 @@ pub mod exit;
 pub mod explain_text;
 pub mod iam;
 pub mod json;
+pub mod log;
 pub mod message;
 pub mod metrics;
 pub mod page;

@@ -17,9 +17,11 @@ pub(super) mod status;
 
 use std::io::Write as _;
 
+use crate::report::text::printable;
+
 /// Tells something on stderr; whether anybody hears it changes nothing.
 fn tell(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
 }
 
 /// Writes to stdout, which is data.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::cli::args::Global;
 use crate::config::{Config, Notify};
+use crate::report::text::{printable, printable_lines};
 use crate::run::notify::{self, After, Delivery, Memory, Notifier, Teller, state_dir};
 use crate::run::{Accounts, Report, Request, World};
 
@@ -54,7 +55,7 @@ async fn tell_of(
     let after = After { reports, is_partial, ..After::default() };
     let deliveries = Notifier::new(memory, env).tell(config, accounts, after).await;
     for text in deliveries.iter().filter_map(Delivery::rehearsed) {
-        let _ = writeln!(std::io::stderr(), "{text}");
+        let _ = writeln!(std::io::stderr(), "{}", printable_lines(&text));
     }
 }
 
@@ -75,7 +76,8 @@ pub(super) fn warn_of_missing_secrets(config: &Config) -> std::io::Result<()> {
     if let Err(why) = notify::url(notify, env) {
         writeln!(
             std::io::stderr(),
-            "warning: [notify.webhook]: {why}; whatever runs snapkeep has to have it"
+            "warning: [notify.webhook]: {}; whatever runs snapkeep has to have it",
+            printable(&why)
         )?;
     }
     Ok(())

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
+use crate::domain::printable::is_harmful;
+
 /// A place in one of the files, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -181,20 +183,13 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Returns text that can be shown on a terminal: what could move its cursor or turn the
-/// direction of writing is escaped, a tab is four spaces.
+/// Returns text that can be shown on a terminal; a tab is four spaces.
 fn printable(chars: impl Iterator<Item = char>) -> String {
     let mut res = String::new();
     for c in chars {
         match c {
             '\t' => res.push_str("    "),
-            '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' => {
-                res.extend(c.escape_unicode());
-            }
-            c if c.is_control() => res.extend(c.escape_default()),
+            c if is_harmful(c) => res.extend(c.escape_unicode()),
             c => res.push(c),
         }
     }

@@ -23,6 +23,7 @@ mod protection;
 mod room;
 mod status;
 mod summary;
+mod text;
 mod waiting;
 
 use action::{ActionJson, WithheldJson};
@@ -32,9 +33,11 @@ use note::{GapJson, NoteJson};
 use protection::ProtectionJson;
 use room::{LeftOutJson, Room};
 use summary::SummaryJson;
+use text::write_pretty;
 use waiting::WaitingJson;
 
 pub use status::{status_schema, write_status};
+pub use text::to_pretty;
 
 /// A plan: what a run would do now, and why.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -127,12 +130,12 @@ struct OutcomeJson {
 /// Writes `plan` as JSON.
 pub fn write_plan(out: impl io::Write, plan: &Plan, codes: &[ExitCode]) -> io::Result<()> {
     let plan = PlanJson::new(plan, codes, &mut Room::unlimited());
-    Ok(serde_json::to_writer_pretty(out, &plan)?)
+    write_pretty(out, &plan)
 }
 
 /// Writes the plans of several accounts as JSON; a single one as itself.
 pub fn write_plans(out: impl io::Write, plans: &[Plan], codes: &[ExitCode]) -> io::Result<()> {
-    Ok(serde_json::to_writer_pretty(out, &Document::of_plans(plans, codes, Room::unlimited()))?)
+    write_pretty(out, &Document::of_plans(plans, codes, Room::unlimited()))
 }
 
 /// Writes the runs of several accounts as JSON, each a plan with what became of its actions; a
@@ -142,7 +145,7 @@ pub fn write_runs(
     runs: &[(&Plan, &[Outcome])],
     codes: &[ExitCode],
 ) -> io::Result<()> {
-    Ok(serde_json::to_writer_pretty(out, &Document::of_runs(runs, codes, Room::unlimited()))?)
+    write_pretty(out, &Document::of_runs(runs, codes, Room::unlimited()))
 }
 
 /// What became of a saved plan: the part of a fresh one that it asks for, what became of that, and
@@ -171,7 +174,7 @@ pub fn write_applied(
             Document::Runs(RunsJson { format: "snapkeep.runs/1", runs, exit_codes: numbers(codes) })
         }
     };
-    Ok(serde_json::to_writer_pretty(out, &document)?)
+    write_pretty(out, &document)
 }
 
 /// Returns an action as a plan has it.

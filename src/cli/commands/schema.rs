@@ -13,6 +13,6 @@ pub(in crate::cli) fn schema(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
         Schema::Run => json::run_schema(),
         Schema::Status => json::status_schema(),
     };
-    print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
+    print(&format!("{}\n", json::to_pretty(&schema)?))?;
     Ok(ExitCode::Done)
 }
