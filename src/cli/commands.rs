@@ -17,11 +17,11 @@ pub(super) mod status;
 
 use std::io::Write as _;
 
-use crate::report::text::printable;
+use crate::report::text::printable_lines;
 
-/// Tells something on stderr; whether anybody hears it changes nothing.
+/// Tells something on stderr, in a line or more; whether anybody hears it changes nothing.
 fn tell(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", printable(line));
+    let _ = writeln!(std::io::stderr(), "{}", printable_lines(line));
 }
 
 /// Writes to stdout, which is data.
