@@ -251,9 +251,9 @@ impl Accounts {
         let selecting = pairs().map(|(a, plan)| a.select(plan, request, terms, stop, progress));
         let selections: Result<Vec<_>, _> = join_all(selecting).await.into_iter().collect();
         let applying = pairs().zip(selections?).map(async |((account, _), selection)| {
-            let Selection { plan, drift } = selection;
-            if terms.is_dry_run {
-                let report = Report { plan, ..Report::default() };
+            let Selection { plan, drift, is_interrupted } = selection;
+            if terms.is_dry_run || is_interrupted {
+                let report = Report { plan, outcomes: Vec::new(), is_interrupted };
                 return Ok(Applied { report, drift });
             }
             let report = account.world.carry_out(&account.config, plan, stop, progress).await?;

@@ -32,6 +32,8 @@ pub struct Selection {
     pub plan: Plan,
     /// The rest of both.
     pub drift: Drift,
+    /// Whether it was stopped before it planned anything.
+    pub is_interrupted: bool,
 }
 
 /// What became of a saved plan.
@@ -88,7 +90,7 @@ impl Account {
         let Some(inventory) = stop.unless_set(observing).await else {
             let plan = Report::interrupted(&self.config, request).plan;
             let drift = Drift { saved_at: saved.now, ..Drift::default() };
-            return Ok(Selection { plan, drift });
+            return Ok(Selection { plan, drift, is_interrupted: true });
         };
         check_account(saved, &inventory)?;
         Ok(select(&self.config, &inventory, request, saved))
@@ -138,9 +140,10 @@ pub fn select(
     fresh.withheld.retain(|withheld| is_known(&withheld.action.id()));
     let wanted = std::mem::take(&mut fresh.actions).into_iter().zip(matching.is_wanted);
     fresh.actions = wanted.filter(|(_, is_wanted)| *is_wanted).map(|(action, _)| action).collect();
-    let broken = check(config, inventory, request, &fresh);
+    let mut broken = check(config, inventory, request, &fresh);
+    broken.retain(|note| !fresh.notes.contains(note));
     fresh.notes.splice(0..0, broken);
-    Selection { plan: fresh, drift }
+    Selection { plan: fresh, drift, is_interrupted: false }
 }
 
 /// Which actions of two plans are the same.

@@ -339,3 +339,18 @@ async fn what_is_old_or_of_the_future_or_of_another_account_is_refused() {
     let old = Terms { max_age: Span::days(2), ..ONCE };
     assert_eq!(scene.apply_with(&saved, old).await.unwrap().drift.lines.len(), 0);
 }
+
+#[tokio::test]
+async fn a_stop_while_the_account_is_observed_plans_and_does_nothing() {
+    let world = World::new();
+    world.history(&world.server(&["gp3"]), 6);
+    let scene = Scene::new(world, DAILY);
+    let (_, saved) = scene.save().await;
+    let saved = saved::read(saved.to_string().as_bytes()).unwrap();
+    let (sender, stop) = Stop::new();
+    sender.send_replace(true);
+    let request = Request::at(scene.accounts.now());
+    let applied = scene.accounts.apply(&saved, &request, ONCE, &stop, &()).await.unwrap();
+    assert!(applied[0].report.is_interrupted && applied[0].report.outcomes.is_empty());
+    assert_eq!(codes(&applied[0]), [ExitCode::Failed]);
+}

@@ -212,7 +212,7 @@ proptest! {
         let out = left_out(&plan, &account.inventory, &wanted);
         prop_assert!(out.iter().all(Option::is_none), "{out:#?}");
         let saved = saved::read(text_of(&plan).as_bytes()).unwrap().remove(0);
-        let Selection { plan: part, drift } = selected(&account, &saved, start());
+        let Selection { plan: part, drift, .. } = selected(&account, &saved, start());
         prop_assert_eq!(drift.lines, vec![]);
         prop_assert_eq!((drift.n_new, drift.is_config_changed), (0, false));
         prop_assert_eq!(&part.actions, &plan.actions);
@@ -242,7 +242,7 @@ proptest! {
         for saved in plans.iter().filter(|saved| saved.check_age(now, day()).is_ok()) {
             let request = Request { run_slot: saved.now, ..Request::at(now) };
             let fresh = snapkeep::plan::plan(&config, &account.inventory, &request);
-            let Selection { plan: part, drift } = selected(&account, saved, now);
+            let Selection { plan: part, drift, .. } = selected(&account, saved, now);
             let more = more(&part, &fresh);
             prop_assert!(more.is_empty(), "{more:#?}");
             prop_assert_eq!(part.actions.len() + drift.lines.len(), saved.actions.len());
