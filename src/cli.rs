@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::config::LoadError;
 use crate::report::ExitCode;
 use crate::report::status::nagios;
-use crate::report::text::printable;
+use crate::report::text::{printable, printable_lines};
 use crate::run::{OpenError, WorldError};
 
 mod args;
@@ -49,6 +49,12 @@ fn refuse(err: &clap::Error) -> ! {
         let _ = std::io::stdout().write_all(text.as_bytes());
         process::exit(nagios::Service::Unknown.number().into());
     }
+    let text = err.render().to_string();
+    if printable_lines(&text) != text {
+        // What was typed, or stands in a variable, comes back to the terminal.
+        let _ = write!(std::io::stderr(), "{}", printable_lines(&text));
+        process::exit(err.exit_code());
+    }
     err.exit()
 }
 
@@ -64,6 +70,7 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Status(args) => return commands::status::status(&global, args).await,
         Command::Plan(args) => commands::plan::plan(&global, args).await,
         Command::Run(args) => commands::run::run(&global, args).await,
+        Command::Apply(args) => commands::apply::apply(&global, args).await,
         Command::Serve(args) => commands::serve::serve(&global, args).await,
         Command::Explain(args) => commands::explain::explain(&global, args).await,
         Command::Simulate(args) => commands::simulate::simulate(&global, args).await,

@@ -28,6 +28,7 @@ pub mod select;
 pub mod service;
 mod shape;
 mod syntax;
+mod toml_text;
 
 pub use accounts::{AccountName, Role};
 pub use diagnose::{Problem, Problems};

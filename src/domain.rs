@@ -11,6 +11,7 @@ pub mod ids;
 pub mod intern;
 pub mod inventory;
 pub mod pattern;
+pub mod printable;
 pub mod region;
 pub mod source;
 pub mod span;

@@ -23,6 +23,7 @@
 //! | `protection` | has every source what is asked of it by now? |
 //! | `limits` | is that more than one run may delete? |
 //! | `rights`, `preflight` | which calls does a configuration need, and was each found to be allowed? |
+//! | `subset` | which of its actions may be done without the others? |
 //! | `check` | does the finished plan keep every promise? Written without the code above |
 
 use std::collections::BTreeSet;
@@ -68,6 +69,7 @@ pub mod rights;
 pub mod scene;
 pub mod select;
 pub mod standing;
+pub mod subset;
 pub mod verdict;
 pub mod votes;
 

@@ -5,6 +5,7 @@
 //! on from here.
 
 pub mod accounts;
+pub mod apply;
 pub mod clock;
 pub mod cycle;
 pub mod fed;
@@ -13,6 +14,7 @@ pub mod look;
 pub mod notify;
 pub mod observe;
 pub mod preflight;
+pub mod saved;
 pub mod scope;
 pub mod signals;
 pub mod simulate;
@@ -22,6 +24,7 @@ pub mod wake;
 pub mod world;
 
 pub use accounts::{Account, Accounts};
+pub use apply::{Applied, ApplyError, Selection, Terms};
 pub use clock::{Present, SandboxClock, SystemClock, WorldClock};
 pub use cycle::{Report, run};
 pub use fed::FedClock;
@@ -29,6 +32,7 @@ pub use lock::{Locks, Tell};
 pub use look::Looks;
 pub use observe::{observe, observe_saved};
 pub use preflight::preflight;
+pub use saved::{SavedError, SavedPlan};
 pub use scope::ScopeError;
 pub use signals::stop_on_signals;
 pub use wait::run_until_settled;

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use crate::config::Listen;
 use crate::config::service::InvalidListen;
 use crate::domain::region::Region;
-use crate::domain::span::Span;
+use crate::domain::span::{InvalidSpan, Span};
 use crate::report::simulation::Outage;
 use crate::run::simulate::{CHANGE_PERCENT, Cadence, outage, percent, rate};
 
@@ -33,7 +33,7 @@ To begin with:
 
 Exit codes:
    0  done, or nothing to do
-   1  something failed or was refused
+   1  something failed or was refused; with `apply`, some of the plan drifted
    2  the command line or the configuration is wrong
    3  a limit withholds deletions
    4  something could not be observed; the rest was done
@@ -106,6 +106,8 @@ pub(super) enum Command {
     Plan(PlanArgs),
     /// Make the recovery points that are due, and delete what no rule keeps
     Run(RunArgs),
+    /// Carry out a saved plan: what a fresh plan still contains of it
+    Apply(ApplyArgs),
     /// Run as a service: a cycle whenever a slot is due or something is worth another look
     Serve(ServeArgs),
     /// Tell why a snapshot or image is kept or goes, until when, and how to restore it
@@ -196,6 +198,36 @@ pub(super) struct RunArgs {
 
     /// Withhold a policy's deletions in a region only if they are more than N; replaces both limits
     /// of the configuration once
+    #[arg(long, value_name = "N")]
+    pub(super) max_deletes: Option<u32>,
+
+    #[command(flatten)]
+    pub(super) lock: LockArgs,
+
+    /// How the report looks
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) format: Format,
+
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ApplyArgs {
+    /// What `plan --out FILE` saved; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+
+    /// Print what would be carried out and what drifted, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Refuse a plan that is older
+    #[arg(long, value_name = "SPAN", default_value = "1 day", value_parser = span)]
+    pub(super) max_age: Span,
+
+    /// Withhold a policy's deletions in a region only if a fresh plan has more than N; replaces
+    /// both limits of the configuration once
     #[arg(long, value_name = "N")]
     pub(super) max_deletes: Option<u32>,
 
@@ -483,6 +515,10 @@ fn instant(text: &str) -> Result<DateTime<Utc>, String> {
     parsed.map(|at| at.with_timezone(&Utc)).map_err(|err| {
         format!("{err}; expected RFC 3339 with a zone, such as 2026-11-20T03:00:00Z")
     })
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    text.parse().map_err(|err: InvalidSpan| err.to_string())
 }
 
 fn listen(text: &str) -> Result<Listen, String> {

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+pub(super) mod apply;
 pub(super) mod check;
 pub(super) mod completions;
 pub(super) mod explain;
@@ -17,9 +18,11 @@ pub(super) mod status;
 
 use std::io::Write as _;
 
-/// Tells something on stderr; whether anybody hears it changes nothing.
+use crate::report::text::printable_lines;
+
+/// Tells something on stderr, in a line or more; whether anybody hears it changes nothing.
 fn tell(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", printable_lines(line));
 }
 
 /// Writes to stdout, which is data.

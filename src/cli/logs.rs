@@ -6,6 +6,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::args::LogFormat;
+use crate::report::log::{Lines, Shape};
 
 /// Starts logging; warnings only, or more with each `-v`.
 pub(super) fn start(format: LogFormat, verbosity: u8) {
@@ -19,12 +20,17 @@ pub(super) fn start(format: LogFormat, verbosity: u8) {
         .with_default_directive(others.into())
         .parse_lossy(format!("snapkeep={own}"));
     let has_colour = std::io::stderr().is_terminal() && !is_plain();
+    let shape = match format {
+        LogFormat::Json => Shape::Json,
+        LogFormat::Text if has_colour => Shape::Coloured,
+        LogFormat::Text => Shape::Text,
+    };
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(has_colour)
         // It would tell by a macro that panics where stderr is full.
         .log_internal_errors(false)
-        .with_writer(std::io::stderr);
+        .with_writer(move || Lines::new(std::io::stderr(), shape));
     // A subscriber that is there already belongs to a test, which then wants it.
     let _ = match format {
         LogFormat::Text => logs.with_target(false).try_init(),

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::cli::args::Global;
 use crate::config::{Config, Notify};
+use crate::report::text::{printable, printable_lines};
 use crate::run::notify::{self, After, Delivery, Memory, Notifier, Teller, state_dir};
 use crate::run::{Accounts, Report, Request, World};
 
@@ -31,10 +32,30 @@ pub(super) async fn tell(
     memory: Option<Memory>,
 ) {
     let is_partial = !request.policies.is_empty() || !request.regions.is_empty();
+    tell_of(config, accounts, reports, is_partial, memory).await;
+}
+
+/// Does the same after a run that did only a part of what there is to do.
+pub(super) async fn tell_part(
+    config: &Config,
+    accounts: &Accounts,
+    reports: &[Report],
+    memory: Option<Memory>,
+) {
+    tell_of(config, accounts, reports, true, memory).await;
+}
+
+async fn tell_of(
+    config: &Config,
+    accounts: &Accounts,
+    reports: &[Report],
+    is_partial: bool,
+    memory: Option<Memory>,
+) {
     let after = After { reports, is_partial, ..After::default() };
     let deliveries = Notifier::new(memory, env).tell(config, accounts, after).await;
     for text in deliveries.iter().filter_map(Delivery::rehearsed) {
-        let _ = writeln!(std::io::stderr(), "{text}");
+        let _ = writeln!(std::io::stderr(), "{}", printable_lines(&text));
     }
 }
 
@@ -55,7 +76,8 @@ pub(super) fn warn_of_missing_secrets(config: &Config) -> std::io::Result<()> {
     if let Err(why) = notify::url(notify, env) {
         writeln!(
             std::io::stderr(),
-            "warning: [notify.webhook]: {why}; whatever runs snapkeep has to have it"
+            "warning: [notify.webhook]: {}; whatever runs snapkeep has to have it",
+            printable(&why)
         )?;
     }
     Ok(())

@@ -7,6 +7,17 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
+use crate::domain::printable::is_harmful;
+
+/// So many problems are told; the rest is counted.
+const PROBLEMS_MAX: usize = 100;
+/// So many characters of a line are shown.
+const EXCERPT_CHARS_MAX: usize = 200;
+/// So many of them before what is meant.
+const BEFORE_CHARS_MAX: usize = 60;
+/// So many characters of a message or hint, which may quote what was typed.
+const MESSAGE_CHARS_MAX: usize = 1000;
+
 /// A place in one of the files, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -27,14 +38,18 @@ impl Place {
 /// All that has been found so far.
 pub(super) struct Findings<'a> {
     files: &'a [(String, String)],
+    /// Where the lines of each file begin.
+    lines: Vec<Vec<usize>>,
     found: Vec<(Place, String, String)>,
     seen: BTreeSet<(Place, String)>,
+    n_more: usize,
 }
 
 impl<'a> Findings<'a> {
     /// Starts with nothing found in `files`, which are pairs of name and text.
     pub(super) fn new(files: &'a [(String, String)]) -> Self {
-        Self { files, found: Vec::new(), seen: BTreeSet::new() }
+        let lines = files.iter().map(|(_, text)| line_starts(text)).collect();
+        Self { files, lines, found: Vec::new(), seen: BTreeSet::new(), n_more: 0 }
     }
 
     /// Takes down a problem; the same one at the same place counts once.
@@ -44,9 +59,13 @@ impl<'a> Findings<'a> {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        let message = message.into();
+        if PROBLEMS_MAX <= self.found.len() {
+            self.n_more += 1;
+            return;
+        }
+        let message = cut(message.into());
         if self.seen.insert((place.clone(), message.clone())) {
-            self.found.push((place.clone(), message, hint.into()));
+            self.found.push((place.clone(), message, cut(hint.into())));
         }
     }
 
@@ -58,8 +77,14 @@ impl<'a> Findings<'a> {
 
     /// Returns `FILE:LINE` for a hint that points elsewhere.
     pub(super) fn line_at(&self, place: &Place) -> String {
-        let (name, text) = self.file(place.file);
-        format!("{name}:{}", line_and_column(text, place.start).0)
+        let (name, _) = self.file(place.file);
+        format!("{name}:{}", self.line(place))
+    }
+
+    /// Returns the number of the line at `place`, from 1.
+    pub(super) fn line(&self, place: &Place) -> usize {
+        let starts = self.lines.get(place.file).map_or(&[][..], Vec::as_slice);
+        starts.partition_point(|start| *start <= place.start).max(1)
     }
 
     /// Returns everything found, in file order; none if there is nothing.
@@ -74,10 +99,10 @@ impl<'a> Findings<'a> {
             .into_iter()
             .map(|(place, message, hint)| {
                 let (name, text) = self.file(place.file);
-                Problem::new(name, text, &place, &message, &hint)
+                Problem::new(name, text, &place, self.line(&place), &message, &hint)
             })
             .collect();
-        Some(Problems(problems))
+        Some(Problems { list: problems, n_more: self.n_more })
     }
 
     fn file(&self, index: usize) -> (&'a str, &'a str) {
@@ -94,8 +119,10 @@ pub struct Problem {
     pub line: usize,
     /// Character in the line, from 1.
     pub column: usize,
-    /// The line as it was written.
+    /// The line as it was written; of a long one what stands around the place.
     pub excerpt: String,
+    /// How many characters of the line stand before the excerpt.
+    pub n_before: usize,
     /// How many characters of it are meant, from `column` on; at least 1.
     pub length: usize,
     /// What is wrong.
@@ -105,17 +132,20 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(file: &str, text: &str, place: &Place, message: &str, hint: &str) -> Self {
+    fn new(file: &str, text: &str, place: &Place, line: usize, message: &str, hint: &str) -> Self {
         let start = floor_boundary(text, place.start);
-        let (line, column) = line_and_column(text, start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-        let excerpt = masked(text[line_start..line_end].trim_end());
+        let column = text[line_start..start].chars().count() + 1;
+        let written = masked(text[line_start..line_end].trim_end());
+        let is_long = written.chars().nth(EXCERPT_CHARS_MAX).is_some();
+        let n_before = if is_long { (column - 1).saturating_sub(BEFORE_CHARS_MAX) } else { 0 };
+        let excerpt = written.chars().skip(n_before).take(EXCERPT_CHARS_MAX).collect();
         let end = floor_boundary(text, place.end).clamp(start, line_end);
-        let length = text[start..end].trim_end().chars().count().max(1);
+        let length = text[start..end].trim_end().chars().take(EXCERPT_CHARS_MAX).count().max(1);
         let hint = Some(masked(hint)).filter(|hint| !hint.is_empty());
         let message = masked(message);
-        Self { file: file.to_owned(), line, column, excerpt, length, message, hint }
+        Self { file: file.to_owned(), line, column, excerpt, n_before, length, message, hint }
     }
 }
 
@@ -125,7 +155,8 @@ impl Problem {
 fn masked(text: &str) -> String {
     let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
     let words = text.split_inclusive(is_end).flat_map(|word| {
-        let hidden = |(n, c)| if secret_start(word) <= n && !is_end(c) { '*' } else { c };
+        let start = secret_start(word);
+        let hidden = |(n, c)| if start <= n && !is_end(c) { '*' } else { c };
         word.char_indices().map(hidden).collect::<Vec<char>>()
     });
     words.collect()
@@ -154,10 +185,17 @@ fn floor_boundary(text: &str, at: usize) -> usize {
     at
 }
 
-fn line_and_column(text: &str, at: usize) -> (usize, usize) {
-    let before = &text[..floor_boundary(text, at)];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+fn line_starts(text: &str) -> Vec<usize> {
+    let after_ends = text.match_indices('\n').map(|(at, _)| at + 1);
+    [0].into_iter().chain(after_ends).collect()
+}
+
+/// Returns `text`, or its beginning if it is long.
+fn cut(text: String) -> String {
+    match text.char_indices().nth(MESSAGE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 impl fmt::Display for Problem {
@@ -166,8 +204,9 @@ impl fmt::Display for Problem {
         let margin = " ".repeat(number.len());
         let chars = || self.excerpt.chars();
         let width = |text: String| text.chars().map(columns).sum::<usize>();
-        let indent = width(printable(chars().take(self.column - 1)));
-        let marked = width(printable(chars().skip(self.column - 1).take(self.length))).max(1);
+        let n_unmarked = self.column - 1 - self.n_before;
+        let indent = width(printable(chars().take(n_unmarked)));
+        let marked = width(printable(chars().skip(n_unmarked).take(self.length))).max(1);
         writeln!(f, "error: {}", printable(self.message.chars()))?;
         let file = printable(self.file.chars());
         writeln!(f, "{margin}--> {file}:{}:{}", self.line, self.column)?;
@@ -181,20 +220,13 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Returns text that can be shown on a terminal: what could move its cursor or turn the
-/// direction of writing is escaped, a tab is four spaces.
+/// Returns text that can be shown on a terminal; a tab is four spaces.
 fn printable(chars: impl Iterator<Item = char>) -> String {
     let mut res = String::new();
     for c in chars {
         match c {
             '\t' => res.push_str("    "),
-            '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' => {
-                res.extend(c.escape_unicode());
-            }
-            c if c.is_control() => res.extend(c.escape_default()),
+            c if is_harmful(c) => res.extend(c.escape_unicode()),
             c => res.push(c),
         }
     }
@@ -219,31 +251,38 @@ fn columns(c: char) -> usize {
 
 /// Everything that is wrong with a configuration, in file order; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    list: Vec<Problem>,
+    /// How many more there are.
+    n_more: usize,
+}
 
 impl Problems {
-    /// Returns the problems, in file order.
+    /// Returns the problems, in file order; of very many the first that were found.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// Returns how many problems there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.list.len() + self.n_more
     }
 
     /// Returns true if there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, problem) in self.0.iter().enumerate() {
+        for (n, problem) in self.list.iter().enumerate() {
             write!(f, "{}{problem}", if n == 0 { "" } else { "\n\n" })?;
         }
-        Ok(())
+        match self.n_more {
+            0 => Ok(()),
+            n => write!(f, "\n\nand {n} more"),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! From files to a [`Config`], with everything that is wrong with them.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,9 @@ use crate::config::policy::Config;
 use crate::config::resolve::{ParsedFile, Resolved, resolve};
 use crate::config::shape::{FileShape, schema};
 use crate::config::syntax;
+
+/// No configuration is larger; what is, is another file, or has no end.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// A configuration could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +46,7 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
     let mut files = Vec::new();
     let mut undecoded = Vec::new();
     for path in files_at(path)? {
-        let bytes = fs::read(&path).map_err(|source| io_error(&path, source))?;
+        let bytes = read_file(&path).map_err(|source| io_error(&path, source))?;
         let text = String::from_utf8(bytes).unwrap_or_else(|err| {
             let (text, place) = readable(err.as_bytes(), err.utf8_error().valid_up_to());
             undecoded.push(Place::new(files.len(), place));
@@ -73,6 +77,19 @@ fn files_at(path: &Path) -> Result<Vec<PathBuf>, LoadError> {
     }
     paths.sort();
     Ok(paths)
+}
+
+/// Reads a file that may be a device or a pipe, and without end.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if FILE_BYTES_MAX < bytes.len() as u64 {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "it is larger than 1 MiB, as no configuration is",
+        ));
+    }
+    Ok(bytes)
 }
 
 /// Returns what can be shown of bytes that are no UTF-8 from `valid` on, and where that is.
@@ -129,13 +146,11 @@ fn parse_file(
     findings: &mut Findings<'_>,
 ) -> Option<ParsedFile> {
     let (mut table, errors) = DeTable::parse_recoverable(text);
-    let mut lines = Vec::new();
+    let mut lines = HashSet::new();
     for err in &errors {
         let place = Place::new(file, err.span().unwrap_or(0..0));
-        let line = findings.line_at(&place);
         // What follows on the same line is the same mistake.
-        if !lines.contains(&line) {
-            lines.push(line);
+        if lines.insert(findings.line(&place)) {
             let hint = syntax::hint(text, err.span().unwrap_or(0..0), err.message());
             findings.report(&place, one_line(err.message()), hint);
         }

@@ -15,6 +15,7 @@ use crate::config::policy::{
     Config, ImageRules, Kind, Orphans, Policy, RegionalPolicy, Regions, Retention, Tier, Window,
 };
 use crate::config::select::{Adopt, Resource, TagPattern};
+use crate::config::toml_text::value_text;
 use crate::domain::region::Region;
 
 /// Returns what `config` says as TOML; regions with an override are written out in full.
@@ -217,5 +218,5 @@ fn strings<'a>(items: impl IntoIterator<Item = &'a str>) -> Value {
 
 /// Writes `key = value` on one line; tables too.
 fn entry(out: &mut String, key: &str, value: impl Into<Value>) {
-    let _ = writeln!(out, "{key} = {}", value.into());
+    let _ = writeln!(out, "{key} = {}", value_text(&value.into()));
 }

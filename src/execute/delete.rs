@@ -11,8 +11,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use crate::cloud::{Cloud, CloudError, ErrorKind, FILTER_VALUES_MAX};
-use crate::domain::ids::{ImageId, ResourceId};
-use crate::domain::tags;
+use crate::domain::ids::ResourceId;
 use crate::execute::clock::Clock;
 use crate::execute::outcome::Outcome;
 use crate::execute::recheck::{Seen, read_again};
@@ -122,19 +121,8 @@ fn batch_len(planned: &[Planned<'_>]) -> usize {
     len
 }
 
-/// Tells whether two deletions are of one recovery point: members of one slot, or an image and what
-/// backs it.
-fn is_one_point((_, a, x): &Planned<'_>, (_, b, y): &Planned<'_>) -> bool {
-    let is_one_slot = a.policy == b.policy
-        && x.point_time == y.point_time
-        && x.tags.get(tags::SLOT).is_some()
-        && x.tags.get(tags::SLOT) == y.tags.get(tags::SLOT)
-        && x.tags.get(tags::SOURCE) == y.tags.get(tags::SOURCE);
-    is_one_slot || (image_of(x).is_some() && image_of(x) == image_of(y))
-}
-
-fn image_of(delete: &Delete) -> Option<ImageId> {
-    delete.backs.or(delete.resource.image())
+fn is_one_point((_, a, _): &Planned<'_>, (_, b, _): &Planned<'_>) -> bool {
+    a.goes_with(b)
 }
 
 /// Reads again what a batch deletes and relies on; returns why each deletion must not be made.

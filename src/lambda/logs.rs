@@ -4,6 +4,7 @@
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
+use crate::report::log::{Lines, Shape};
 use crate::report::text::count;
 use crate::run::{Outcome, Report, Severity};
 
@@ -15,7 +16,7 @@ pub(super) fn start(level: LevelFilter) {
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Lines::new(std::io::stderr(), Shape::Json))
         .json()
         .flatten_event(true)
         .with_span_list(false);

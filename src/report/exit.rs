@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::execute::Outcome;
 use crate::plan::{Plan, Severity};
+use crate::report::Drift;
 
 /// The exit codes, in the order of their precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +63,12 @@ impl ExitCode {
         let all: BTreeSet<Self> = codes.into_iter().flatten().collect();
         let is_all_done = all.len() == 1;
         all.into_iter().filter(|code| *code != Self::Done || is_all_done).collect()
+    }
+
+    /// Returns all that apply to a saved plan that was carried out, the one to exit with first.
+    pub fn of_applied(plan: &Plan, outcomes: &[Outcome], drift: &Drift) -> Vec<Self> {
+        let codes = Self::of_run(plan, outcomes);
+        if drift.lines.is_empty() { codes } else { Self::of_all([codes, vec![Self::Failed]]) }
     }
 
     /// Returns all that apply to a run, the one to exit with first.

@@ -12,9 +12,10 @@ use serde::Serialize;
 
 use crate::execute::Outcome;
 use crate::plan::{Action, Plan};
-use crate::report::ExitCode;
+use crate::report::{Drift, ExitCode};
 
 pub(in crate::report) mod action;
+mod drift;
 mod keep;
 mod note;
 mod params;
@@ -23,18 +24,22 @@ mod room;
 mod simulation;
 mod status;
 mod summary;
+mod text;
 mod waiting;
 
 use action::{ActionJson, WithheldJson};
+use drift::DriftJson;
 use keep::KeepJson;
 use note::{GapJson, NoteJson};
 use protection::ProtectionJson;
 use room::{LeftOutJson, Room};
 use summary::SummaryJson;
+use text::write_pretty;
 use waiting::WaitingJson;
 
 pub use simulation::{simulation_schema, write_simulation};
 pub use status::{status_schema, write_status};
+pub use text::to_pretty;
 
 /// A plan: what a run would do now, and why.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -81,8 +86,11 @@ pub struct RunJson {
     /// `snapkeep.run/1`.
     format: &'static str,
     plan: PlanJson,
-    /// In the order of the plan's actions.
+    /// In the order of the plan's actions; empty with `apply --dry-run`.
     outcomes: Vec<OutcomeJson>,
+    /// What `apply` left out of the saved plan; absent in what `run` prints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<DriftJson>,
     /// All exit codes that apply, the one of the command first.
     exit_codes: Vec<u8>,
 }
@@ -124,12 +132,12 @@ struct OutcomeJson {
 /// Writes `plan` as JSON.
 pub fn write_plan(out: impl io::Write, plan: &Plan, codes: &[ExitCode]) -> io::Result<()> {
     let plan = PlanJson::new(plan, codes, &mut Room::unlimited());
-    Ok(serde_json::to_writer_pretty(out, &plan)?)
+    write_pretty(out, &plan)
 }
 
 /// Writes the plans of several accounts as JSON; a single one as itself.
 pub fn write_plans(out: impl io::Write, plans: &[Plan], codes: &[ExitCode]) -> io::Result<()> {
-    Ok(serde_json::to_writer_pretty(out, &Document::of_plans(plans, codes, Room::unlimited()))?)
+    write_pretty(out, &Document::of_plans(plans, codes, Room::unlimited()))
 }
 
 /// Writes the runs of several accounts as JSON, each a plan with what became of its actions; a
@@ -139,7 +147,45 @@ pub fn write_runs(
     runs: &[(&Plan, &[Outcome])],
     codes: &[ExitCode],
 ) -> io::Result<()> {
-    Ok(serde_json::to_writer_pretty(out, &Document::of_runs(runs, codes, Room::unlimited()))?)
+    write_pretty(out, &Document::of_runs(runs, codes, Room::unlimited()))
+}
+
+/// What became of a saved plan: the part of a fresh one that it asks for, what became of that, and
+/// the rest.
+#[derive(Debug, Clone, Copy)]
+pub struct AppliedRef<'a> {
+    /// The part of a fresh plan.
+    pub plan: &'a Plan,
+    /// What became of each of its actions, in order; none of a dry run.
+    pub outcomes: &'a [Outcome],
+    /// The rest.
+    pub drift: &'a Drift,
+}
+
+/// Writes what became of the saved plans of several accounts as JSON; of a single one as itself.
+pub fn write_applied(
+    out: impl io::Write,
+    applied: &[AppliedRef<'_>],
+    codes: &[ExitCode],
+) -> io::Result<()> {
+    let mut runs: Vec<RunJson> = applied.iter().map(RunJson::of_applied).collect();
+    let document = match (runs.len(), runs.pop()) {
+        (1, Some(run)) => Document::Run(run),
+        (_, last) => {
+            runs.extend(last);
+            Document::Runs(RunsJson { format: "snapkeep.runs/1", runs, exit_codes: numbers(codes) })
+        }
+    };
+    write_pretty(out, &document)
+}
+
+/// Returns an action as a plan has it.
+///
+/// # Errors
+///
+/// It cannot be written as JSON, which every action can.
+pub fn action(action: &Action) -> serde_json::Result<serde_json::Value> {
+    serde_json::to_value(ActionJson::new(action))
 }
 
 /// Returns what [`write_plans`] writes, with lists of at most so many bytes in all: those that say
@@ -234,7 +280,15 @@ impl RunJson {
     fn new(plan: &Plan, outcomes: &[Outcome], mut room: Room) -> Self {
         let codes = ExitCode::of_run(plan, outcomes);
         let (plan, outcomes) = PlanJson::with_outcomes(plan, outcomes, &codes, &mut room);
-        Self { format: "snapkeep.run/1", plan, outcomes, exit_codes: numbers(&codes) }
+        Self { format: "snapkeep.run/1", plan, outcomes, drift: None, exit_codes: numbers(&codes) }
+    }
+
+    fn of_applied(applied: &AppliedRef<'_>) -> Self {
+        let AppliedRef { plan, outcomes, drift } = *applied;
+        let codes = ExitCode::of_applied(plan, outcomes, drift);
+        let drift = Some(DriftJson::new(drift));
+        let exit_codes = numbers(&codes);
+        Self { drift, exit_codes, ..Self::new(plan, outcomes, Room::unlimited()) }
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::plan::preflight::{Check, Finding, Grant, Preflight};
 use crate::report::iam;
+use crate::report::json::to_pretty;
 use crate::report::text::{count, printable, wrapped};
 
 /// Behind what was tried stands what is to be said of it.
@@ -112,7 +113,7 @@ fn statements(out: &mut String, preflight: &Preflight) {
     let _ = writeln!(out, "\nwhat grants it, as in `snapkeep iam`");
     for statement in iam::statements(&preflight.rights, &grants) {
         // What has been made of strings only can always be written.
-        let text = serde_json::to_string_pretty(&statement).unwrap_or_default();
+        let text = to_pretty(&statement).unwrap_or_default();
         let _ = writeln!(out, "{text}");
     }
 }

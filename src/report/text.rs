@@ -1,27 +1,13 @@
 //! Words and layout that all text reports share.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::domain::ids::ResourceId;
 
+pub use crate::domain::printable::{printable, printable_lines};
+
 /// Reports fit terminals of so many columns.
 pub const COLUMNS: usize = 80;
-
-/// Returns `text` with control characters escaped, so that a tag cannot steer a terminal.
-pub fn printable(text: &str) -> Cow<'_, str> {
-    // Besides the control characters proper: marks that reorder what is read (Unicode Bidi).
-    let is_harmful = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(is_harmful) {
-        return Cow::Borrowed(text);
-    }
-    let escape =
-        |c: char| if is_harmful(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    Cow::Owned(text.chars().map(escape).collect())
-}
 
 /// Returns `1 snapshot`, `2 snapshots`.
 pub fn count(n: usize, noun: &str) -> String {
@@ -56,10 +42,10 @@ pub fn row(out: &mut String, columns: &str, reason: &str) {
     }
 }
 
-/// Appends `text` broken at spaces, every line behind `indent`.
+/// Appends `text` broken at spaces, every line behind `indent`, with what is harmful escaped.
 pub fn wrapped(out: &mut String, indent: &str, text: &str) {
     let mut line = String::new();
-    for word in text.split_whitespace() {
+    for word in printable(text).split_whitespace() {
         let width = indent.chars().count() + line.chars().count() + 1 + word.chars().count();
         if !line.is_empty() && COLUMNS < width {
             let _ = writeln!(out, "{indent}{line}");
@@ -78,7 +64,7 @@ pub fn wrapped(out: &mut String, indent: &str, text: &str) {
 /// Appends `text` as one item of a list, its later lines further in.
 pub fn item(out: &mut String, text: &str) {
     let mut body = String::new();
-    wrapped(&mut body, "    ", &printable(text));
+    wrapped(&mut body, "    ", text);
     out.push_str("  ");
     out.push_str(body.trim_start());
 }
@@ -87,21 +73,14 @@ pub fn item(out: &mut String, text: &str) {
 pub fn hanging(out: &mut String, head: &str, text: &str) {
     let indent = " ".repeat(head.chars().count());
     let mut body = String::new();
-    wrapped(&mut body, &indent, &printable(text));
+    wrapped(&mut body, &indent, text);
     out.push_str(head);
     out.push_str(body.get(indent.len()..).unwrap_or("\n"));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{printable, things};
-
-    #[test]
-    fn control_characters_are_shown_not_sent() {
-        assert_eq!(printable("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\u{a}");
-        assert_eq!(printable("\u{202e}cod"), "\\u{202e}cod");
-        assert_eq!(printable("서울 – ok"), "서울 – ok");
-    }
+    use super::things;
 
     #[test]
     fn images_and_snapshots_are_counted_apart() {

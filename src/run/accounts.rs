@@ -12,10 +12,12 @@ use futures_util::future::join_all;
 use crate::config::{AccountName, Config};
 use crate::execute::{Clock as _, Progress, Stop};
 use crate::plan::{Plan, Request, plan};
+use crate::run::apply::{Applied, ApplyError, Selection, Terms, plan_of};
 use crate::run::clock::{Present, WorldClock};
 use crate::run::cycle::Report;
 use crate::run::fed::FedClock;
 use crate::run::lock::{Guard, Locks};
+use crate::run::saved::SavedPlan;
 use crate::run::world::{Choice, OpenError, Opener, World, WorldError};
 
 /// How the own account is called beside others.
@@ -221,6 +223,43 @@ impl Accounts {
         }
         let cycles = self.iter().map(|a| a.world.run(&a.config, &request, stop, progress));
         join_all(cycles).await.into_iter().collect()
+    }
+
+    /// Carries out, once no other process does, what fresh plans still contain of `saved`; returns
+    /// what became of each plan, in the order of the accounts.
+    ///
+    /// # Errors
+    ///
+    /// One of the plans is not to be applied; then none is.
+    pub async fn apply(
+        &self,
+        saved: &[SavedPlan],
+        request: &Request,
+        terms: Terms,
+        stop: &Stop,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Applied>, ApplyError> {
+        let lock = self.locks.take(stop).await;
+        let mut request = request.clone();
+        if lock.as_ref().is_some_and(Guard::has_waited) {
+            // What the other process made meanwhile is not of the future.
+            request.now = self.now().max(request.now);
+        }
+        let (request, pairs) = (&request, || {
+            self.iter().filter_map(|account| Some((account, plan_of(saved, account)?)))
+        });
+        let selecting = pairs().map(|(a, plan)| a.select(plan, request, terms, stop, progress));
+        let selections: Result<Vec<_>, _> = join_all(selecting).await.into_iter().collect();
+        let applying = pairs().zip(selections?).map(async |((account, _), selection)| {
+            let Selection { plan, drift, is_interrupted } = selection;
+            if terms.is_dry_run || is_interrupted {
+                let report = Report { plan, outcomes: Vec::new(), is_interrupted };
+                return Ok(Applied { report, drift });
+            }
+            let report = account.world.carry_out(&account.config, plan, stop, progress).await?;
+            Ok(Applied { report, drift })
+        });
+        join_all(applying).await.into_iter().collect()
     }
 
     /// Runs cycles in each account until nothing is waited for there.

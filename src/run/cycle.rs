@@ -54,8 +54,20 @@ pub async fn run<C: Cloud, K: Clock>(
     let Some(inventory) = stop.unless_set(observing).await else {
         return Report::interrupted(config, request);
     };
-    let mut plan = plan(config, &inventory, request);
+    let plan = plan(config, &inventory, request);
     drop(inventory);
+    carry_out(cloud, clock, config, plan, stop, progress).await
+}
+
+/// Carries out a plan but for what its fatal notes refuse.
+pub async fn carry_out<C: Cloud, K: Clock>(
+    cloud: &C,
+    clock: &K,
+    config: &Config,
+    mut plan: Plan,
+    stop: &Stop,
+    progress: &dyn Progress,
+) -> Report {
     let actions = std::mem::take(&mut plan.actions);
     let (allowed, refused): (Vec<_>, Vec<_>) =
         actions.into_iter().partition(|action| !plan.refuses(action));

@@ -15,10 +15,10 @@ use crate::config::{AccountName, Config, Role};
 use crate::domain::inventory::Inventory;
 use crate::domain::region::Region;
 use crate::execute::{Clock as _, Progress, Stop};
-use crate::plan::Request;
 use crate::plan::preflight::Preflight;
+use crate::plan::{Plan, Request};
 use crate::run::accounts::OWN;
-use crate::run::cycle::{Report, run};
+use crate::run::cycle::{Report, carry_out, run};
 use crate::run::wait::run_until_settled;
 use crate::run::{Locks, Present, SandboxClock, WorldClock, observe, observe_saved, preflight};
 
@@ -261,6 +261,35 @@ impl World {
             Self::Aws(cloud, clock) => {
                 let cloud = Layered::counted(cloud.as_ref());
                 let report = run(&cloud, clock, config, request, stop, progress).await;
+                progress.called(config.account.as_ref(), &cloud.into_calls());
+                Ok(report)
+            }
+        }
+    }
+
+    /// Carries out a plan, or the part of one.
+    pub async fn carry_out(
+        &self,
+        config: &Config,
+        plan: Plan,
+        stop: &Stop,
+        progress: &dyn Progress,
+    ) -> Result<Report, WorldError> {
+        match self {
+            Self::Sandbox(sandbox) => {
+                let clock = SandboxClock(sandbox.time().clone());
+                let cloud = Counted::new(sandbox.as_ref());
+                let carrying_out = carry_out(&cloud, &clock, config, plan, stop, progress);
+                let report = sandbox.time().drive(carrying_out).await;
+                progress.called(config.account.as_ref(), &cloud.into_calls());
+                sandbox.save().map_err(WorldError::Unkept)?;
+                Ok(report)
+            }
+            Self::Files(..) => Err(WorldError::OnlySaved),
+            #[cfg(feature = "aws")]
+            Self::Aws(cloud, clock) => {
+                let cloud = Counted::new(cloud.as_ref());
+                let report = carry_out(&cloud, clock, config, plan, stop, progress).await;
                 progress.called(config.account.as_ref(), &cloud.into_calls());
                 Ok(report)
             }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::report::text::printable;
+
 /// The configuration is valid and the port is open.
 pub(super) fn ready() {
     notify(&[NotifyState::Ready]);
@@ -11,8 +13,7 @@ pub(super) fn ready() {
 
 /// What the service does now, in one line.
 pub(super) fn status(text: &str) {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    notify(&[NotifyState::Status(&line)]);
+    notify(&[NotifyState::Status(&printable(text))]);
 }
 
 /// The configuration is read again; [`ready`] ends that.

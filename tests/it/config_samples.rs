@@ -312,3 +312,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_wrong_is_told_in_a_bounded_way() {
+    let told = |text: &str| match parse(&[("long.toml".to_owned(), text.to_owned())]) {
+        Ok(_) => panic!("it is valid"),
+        Err(problems) => problems.to_string(),
+    };
+    // One line of a megabyte, and the mistake in its middle.
+    let long = "x".repeat(500_000);
+    let text = told(&format!("version = 1\nnote = \"{long}\" # \u{0}{long}\n"));
+    assert!(text.len() < 3_000 && text.contains("long.toml:2:"), "{text:.3000}");
+    let text = told(&format!("version = 1\n[[policy]]\nname = \"{long}\"\n"));
+    assert!(text.len() < 10_000, "{} bytes", text.len());
+    let keys: Vec<String> = (0..3_000).map(|n| format!("key{n} = 1\n")).collect();
+    let text = told(&format!("version = 1\n{}", keys.concat()));
+    assert!(text.len() < 50_000 && text.contains("\n\nand 290"), "{}", text.len());
+}
+
+#[test]
+fn a_file_without_end_is_refused() {
+    let err = load(Path::new("/dev/zero")).unwrap_err();
+    assert_eq!(err.to_string(), "cannot read `/dev/zero`");
+    let source = std::error::Error::source(&err).unwrap().to_string();
+    assert_eq!(source, "it is larger than 1 MiB, as no configuration is");
+}

@@ -4,6 +4,7 @@
 //! shows.
 
 mod adoption;
+mod apply;
 mod attempts;
 mod calls;
 mod choosing;

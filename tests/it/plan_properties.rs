@@ -17,6 +17,7 @@ use snapkeep::domain::source::Source;
 use snapkeep::plan::{Action, ExpireReason, Op, Plan, Request, Severity, plan};
 
 pub(crate) mod account;
+mod applying;
 mod copying;
 mod facts;
 mod found;

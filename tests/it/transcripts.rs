@@ -7,8 +7,10 @@ use std::path::Path;
 fn commands_print_what_the_documents_show() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // Where they keep a sandbox, which must be a new one.
-    fs::create_dir_all(root.join("target")).unwrap();
-    let _ = fs::remove_file(root.join("target/trial.json"));
+    fs::create_dir_all(root.join("target/applied")).unwrap();
+    for file in ["trial.json", "applied.json"] {
+        let _ = fs::remove_file(root.join("target").join(file));
+    }
     // What an earlier test was told is not to be remembered.
     let _ = fs::remove_dir_all(root.join("target/told"));
     trycmd::TestCases::new()

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use crate::cli::args::{Global, IamArgs, IamFormat};
 use crate::cli::scope;
 use crate::cli::usage;
-use crate::report::{ExitCode, iam as policies};
+use crate::report::{ExitCode, iam as policies, json};
 use crate::run::accounts::OWN;
 use crate::run::rights;
 
@@ -30,7 +30,7 @@ pub(in crate::cli) fn iam(global: &Global, args: &IamArgs) -> anyhow::Result<Exi
     match args.format {
         IamFormat::Json => {
             let policy = policies::policy(&rights);
-            print(&format!("{}\n", serde_json::to_string_pretty(&policy)?))?;
+            print(&format!("{}\n", json::to_pretty(&policy)?))?;
         }
     }
     // JSON has no comments.

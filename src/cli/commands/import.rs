@@ -1,6 +1,6 @@
 //! `import`: a configuration made of what another tool was told.
 
-use std::fs;
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
@@ -13,6 +13,9 @@ use crate::report::ExitCode;
 use crate::report::text::printable;
 
 use super::print;
+
+/// What is larger is something else, or has no end.
+const BYTES_MAX: u64 = 1 << 20;
 
 pub(in crate::cli) fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let (file, res) = match &args.from {
@@ -33,12 +36,19 @@ pub(in crate::cli) fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
     if is_stdin(file) {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).context("cannot read standard input")?;
-        return Ok(bytes);
+        let source = std::io::stdin().lock();
+        source.take(BYTES_MAX + 1).read_to_end(&mut bytes).context("cannot read standard input")?;
+    } else {
+        let read = File::open(file).and_then(|f| f.take(BYTES_MAX + 1).read_to_end(&mut bytes));
+        read.map_err(|err| usage(format!("cannot read {}: {err}", shown(file))))?;
     }
-    fs::read(file).map_err(|err| usage(format!("cannot read {}: {err}", shown(file))))
+    if BYTES_MAX < bytes.len() as u64 {
+        let text = "is larger than 1 MiB, as neither scripts nor policies are";
+        return Err(usage(format!("{} {text}", shown(file))));
+    }
+    Ok(bytes)
 }
 
 fn is_stdin(file: &Path) -> bool {

@@ -71,10 +71,17 @@ fn show_reports(reports: &[Report], format: Format) -> anyhow::Result<ExitCode> 
             writeln!(out)
         }
     };
-    let mut out = BufWriter::new(io::stdout().lock());
-    let written = write(&mut out).and_then(|()| out.flush());
-    match written {
-        Ok(()) => Ok(codes[0]),
+    write_surely(&mut BufWriter::new(io::stdout().lock()), write)?;
+    Ok(codes[0])
+}
+
+/// Writes a report to `out`, which is stdout; where that fails, to stderr.
+pub(super) fn write_surely(
+    out: &mut dyn Write,
+    write: impl Fn(&mut dyn Write) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    match write(out).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
         Err(err) if err.kind() == io::ErrorKind::BrokenPipe => Err(err.into()),
         // What was done must not be lost with a full disk.
         Err(err) => {

@@ -14,6 +14,6 @@ pub(in crate::cli) fn schema(args: &SchemaArgs) -> anyhow::Result<ExitCode> {
         Schema::Status => json::status_schema(),
         Schema::Simulation => json::simulation_schema(),
     };
-    print(&format!("{}\n", serde_json::to_string_pretty(&schema)?))?;
+    print(&format!("{}\n", json::to_pretty(&schema)?))?;
     Ok(ExitCode::Done)
 }

@@ -13,6 +13,7 @@ use super::Call;
 use super::credentials::NoCredentials;
 use super::replies::CutOff;
 use crate::cloud::{CloudError, ErrorKind};
+use crate::domain::printable::is_harmful;
 
 /// How much of an unreadable reply is shown.
 const EXCERPT_CHARS_MAX: usize = 120;
@@ -161,7 +162,7 @@ fn causes(err: &(dyn Error + 'static)) -> String {
 fn one_line(text: &str) -> String {
     let mut res = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}') {
+        if is_harmful(c) {
             let _ = write!(res, "{}", c.escape_default());
         } else {
             res.push(c);

@@ -6,6 +6,8 @@ use toml::{Table, Value};
 
 use crate::config::import::{ImportError, Imported};
 use crate::config::load::parse;
+use crate::config::toml_text::value_text;
+use crate::domain::printable::printable;
 
 /// Comments fit lines of so many columns.
 const COLUMNS: usize = 90;
@@ -46,18 +48,18 @@ impl Draft {
 
     /// Writes `key = value` on one line; tables too.
     pub(super) fn entry(&mut self, key: &str, value: impl Into<Value>) {
-        let _ = writeln!(self.toml, "{key} = {}", value.into());
+        let _ = writeln!(self.toml, "{key} = {}", value_text(&value.into()));
     }
 
     /// Writes `key = value` as a comment, for somebody to complete.
     pub(super) fn disabled(&mut self, line: &str) {
-        let _ = writeln!(self.toml, "# {}", plain(line));
+        let _ = writeln!(self.toml, "# {}", printable(line));
     }
 
     /// Writes a comment.
     pub(super) fn comment(&mut self, text: &str) {
         let mut line = "#".to_owned();
-        for word in plain(text).split_whitespace() {
+        for word in printable(text).split_whitespace() {
             if COLUMNS < line.chars().count() + 1 + word.chars().count() {
                 let _ = writeln!(self.toml, "{line}");
                 line.truncate(1);
@@ -72,7 +74,7 @@ impl Draft {
     pub(super) fn remark(&mut self, text: impl AsRef<str>) {
         let text = text.as_ref();
         self.comment(&format!("remark: {text}"));
-        self.remarks.push(plain(text));
+        self.remarks.push(printable(text).into_owned());
     }
 
     /// Returns the whole, if it loads.
@@ -104,25 +106,15 @@ pub(super) fn quoted(text: &str) -> String {
     format!("`{short}`")
 }
 
-/// Returns `text` with what is no character of a comment escaped; it may steer a terminal, too.
-fn plain(text: &str) -> String {
-    let is_harmful = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let escape =
-        |c: char| if is_harmful(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    text.chars().map(escape).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{plain, quoted};
+    use super::quoted;
+    use crate::domain::printable::printable;
 
     #[test]
     fn what_is_quoted_is_short_and_steers_nothing() {
         assert_eq!(quoted(&"x".repeat(61)), format!("`{}…`", "x".repeat(60)));
         assert_eq!(quoted("서울"), "`서울`");
-        assert_eq!(plain("a\nname = \u{1b}[2J\u{202e}"), "a\\u{a}name = \\u{1b}[2J\\u{202e}");
+        assert_eq!(printable("a\nname = \u{1b}[2J\u{202e}"), "a\\u{a}name = \\u{1b}[2J\\u{202e}");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::ids::ResourceId;
 use crate::domain::region::Region;
+use crate::domain::tags;
 use crate::plan::model::{
     Copy, CreateImage, CreateOne, CreateSet, Delete, Deprecation, NewPoint, Share, TagPurpose,
     Tagging, slot_text,
@@ -137,6 +138,20 @@ impl Action {
             Op::DeleteSnapshot(delete) | Op::DeregisterImage(delete) => Some(delete),
             _ => None,
         }
+    }
+
+    /// Tells whether two deletions are of one recovery point: members of one slot, or an image and
+    /// what backs it. In a plan they follow each other.
+    pub fn goes_with(&self, other: &Self) -> bool {
+        let (Some(a), Some(b)) = (self.as_delete(), other.as_delete()) else { return false };
+        let is_one_slot = self.policy == other.policy
+            && a.point_time == b.point_time
+            && a.tags.get(tags::SLOT).is_some()
+            && a.tags.get(tags::SLOT) == b.tags.get(tags::SLOT)
+            && a.tags.get(tags::SOURCE) == b.tags.get(tags::SOURCE);
+        let image_of = |delete: &Delete| delete.backs.or(delete.resource.image());
+        self.region == other.region
+            && (is_one_slot || (image_of(a).is_some() && image_of(a) == image_of(b)))
     }
 
     /// Returns the copy, if it is one.

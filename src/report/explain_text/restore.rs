@@ -9,7 +9,6 @@ use crate::domain::tags;
 use crate::plan::Explanation;
 use crate::plan::lineage::Thing;
 use crate::plan::point::Member;
-use crate::report::text::printable;
 
 /// Appends the commands, or that there are none.
 pub(super) fn restore(out: &mut String, explanation: &Explanation<'_>) {
@@ -60,11 +59,14 @@ fn make_volume(
     let of_volume = devices
         .filter_map(|part| part.split_once('='))
         .find(|(_, volume_id)| member.volume_id.is_some_and(|id| volume_id.parse() == Ok(id)));
-    let device = of_volume.map_or("<device>", |(device, _)| device);
+    // It is to be typed into a shell, and anybody may have written the tag.
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+    let device = of_volume.map(|(device, _)| device);
+    let device = device.filter(|device| device.chars().all(is_plain)).unwrap_or("<device>");
     let _ = writeln!(out, "  aws ec2 create-volume --region {region} \\");
     let _ = writeln!(out, "    --snapshot-id {} --availability-zone <zone>", snapshot.id);
     let _ = writeln!(out, "  aws ec2 attach-volume --region {region} --volume-id <volume> \\");
-    let _ = writeln!(out, "    --instance-id {instance} --device {}", printable(device));
+    let _ = writeln!(out, "    --instance-id {instance} --device {device}");
 }
 
 /// Returns the instance that had the volumes, if it is in this region.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::report::ExitCode;
 use crate::report::json::note::GapJson;
 use crate::report::json::protection::ProtectionJson;
+use crate::report::json::text::write_pretty;
 use crate::report::json::{numbers, schema_of, time};
 use crate::report::status::{Counts, Status};
 
@@ -64,7 +65,7 @@ pub fn write_status(
         gaps: status.gaps().map(|(account, gap)| GapJson::new(account, gap)).collect(),
         exit_codes: numbers(codes),
     };
-    Ok(serde_json::to_writer_pretty(out, &json)?)
+    write_pretty(out, &json)
 }
 
 /// Returns the JSON Schema of a status.

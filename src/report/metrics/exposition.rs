@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Write as _};
 
+use crate::report::text::printable;
+
 /// Text in the making, one family after the other.
 #[derive(Debug, Default)]
 pub(super) struct Exposition {
@@ -34,16 +36,15 @@ impl Exposition {
     }
 }
 
-/// The value of a label: backslash, quote and line feed are escaped, all else stands as it is.
+/// The value of a label: what is harmful is shown, then backslash and quote are escaped.
 struct Escaped<'a>(&'a str);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for c in self.0.chars() {
+        for c in printable(self.0).chars() {
             match c {
                 '\\' => f.write_str("\\\\")?,
                 '"' => f.write_str("\\\"")?,
-                '\n' => f.write_str("\\n")?,
                 c => f.write_char(c)?,
             }
         }

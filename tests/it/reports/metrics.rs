@@ -285,7 +285,9 @@ fn whatever_a_policy_is_called_stays_one_value_of_one_label() {
         let mut totals = Totals::default();
         totals.add(&cycle, &ApiCalls::default());
         let samples = read(&render(&totals, &[Gauges::of(&cycle)], None)).unwrap();
-        let here = [("policy", policy), ("region", "eu-west-1")];
+        // What steers terminals, or ends lines, is shown.
+        let shown = policy.replace('\n', "\\u{a}").replace('\u{202e}', "\\u{202e}");
+        let here = [("policy", shown.as_str()), ("region", "eu-west-1")];
         let in_state = |state| {
             let labels = [here[0], here[1], ("state", state)];
             value(&samples, "snapkeep_sources", &labels)
