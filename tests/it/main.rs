@@ -40,3 +40,6 @@ mod support;
 mod transcripts;
 #[cfg(test)]
 mod units;
+#[cfg(test)]
+#[cfg(feature = "aws")]
+mod wire;
