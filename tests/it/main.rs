@@ -7,6 +7,9 @@ mod check_of_plan;
 #[cfg(test)]
 mod config_samples;
 #[cfg(test)]
+#[cfg(feature = "aws")]
+mod conformance;
+#[cfg(test)]
 mod cycles;
 #[cfg(test)]
 mod iam;
@@ -18,9 +21,6 @@ mod import_direction;
 mod lambda;
 #[cfg(test)]
 mod man;
-#[cfg(test)]
-#[cfg(feature = "aws")]
-mod moto;
 #[cfg(test)]
 #[cfg(feature = "aws")]
 mod moto_cli;
