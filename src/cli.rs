@@ -80,6 +80,9 @@ async fn dispatch(args: Args) -> anyhow::Result<u8> {
         Command::Inventory(args) => commands::inventory::inventory(&global, args).await,
         Command::Schema(args) => commands::schema::schema(&args),
         Command::Import(args) => commands::import::import(&args),
+        Command::SandboxServer(args) => {
+            commands::sandbox_server::sandbox_server(&global, &args).await
+        }
         Command::Man(args) => commands::man::man(&args),
         Command::Completions(args) => commands::completions::completions(&args),
     }?;

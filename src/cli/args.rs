@@ -1,5 +1,6 @@
 //! What may be typed.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
@@ -128,6 +129,9 @@ pub(super) enum Command {
     Schema(SchemaArgs),
     /// Turn a backup script or a policy of Data Lifecycle Manager into a configuration
     Import(ImportArgs),
+    /// Answer as EC2 on loopback with the sandbox, for other programs
+    #[command(hide = true)]
+    SandboxServer(SandboxServerArgs),
     /// Print the manual page, or write one for each command
     Man(ManArgs),
     /// Print the completions of a shell
@@ -309,6 +313,13 @@ pub(super) struct ServeArgs {
 pub(super) enum ClockSource {
     /// Lines on stdin
     Stdin,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SandboxServerArgs {
+    /// The address and port; port 0 takes a free one. Where it is, is printed
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    pub(super) listen: SocketAddr,
 }
 
 #[derive(Debug, clap::Args)]

@@ -11,6 +11,7 @@ pub(super) mod man;
 pub(super) mod notify;
 pub(super) mod plan;
 pub(super) mod run;
+pub(super) mod sandbox_server;
 pub(super) mod schema;
 pub(super) mod serve;
 pub(super) mod simulate;

@@ -37,6 +37,7 @@ mod luck;
 mod permissions;
 mod port;
 mod publish;
+pub mod query;
 mod references;
 mod refusal;
 mod settings;
@@ -154,6 +155,11 @@ impl Sandbox {
         }
     }
 
+    /// Returns the account's id.
+    pub fn account(&self) -> Arc<str> {
+        Arc::clone(&self.lock().account)
+    }
+
     /// Returns the sandbox's clock.
     pub fn time(&self) -> &VirtualTime {
         &self.time
@@ -162,6 +168,11 @@ impl Sandbox {
     /// Changes how the sandbox behaves.
     pub fn set(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.lock().settings);
+    }
+
+    /// Returns how the sandbox behaves.
+    pub fn settings(&self) -> Settings {
+        self.lock().settings.clone()
     }
 
     /// Lets the calls that `rule` names meet `fault`.

@@ -278,7 +278,7 @@ impl World {
         match self {
             Self::Sandbox(sandbox) => {
                 let clock = SandboxClock(sandbox.time().clone());
-                let cloud = Counted::new(sandbox.as_ref());
+                let cloud = Layered::counted(sandbox.as_ref());
                 let carrying_out = carry_out(&cloud, &clock, config, plan, stop, progress);
                 let report = sandbox.time().drive(carrying_out).await;
                 progress.called(config.account.as_ref(), &cloud.into_calls());
@@ -288,7 +288,7 @@ impl World {
             Self::Files(..) => Err(WorldError::OnlySaved),
             #[cfg(feature = "aws")]
             Self::Aws(cloud, clock) => {
-                let cloud = Counted::new(cloud.as_ref());
+                let cloud = Layered::counted(cloud.as_ref());
                 let report = carry_out(&cloud, clock, config, plan, stop, progress).await;
                 progress.called(config.account.as_ref(), &cloud.into_calls());
                 Ok(report)

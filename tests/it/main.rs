@@ -7,6 +7,9 @@ mod check_of_plan;
 #[cfg(test)]
 mod config_samples;
 #[cfg(test)]
+#[cfg(feature = "aws")]
+mod conformance;
+#[cfg(test)]
 mod cycles;
 #[cfg(test)]
 mod hostile;
@@ -20,9 +23,6 @@ mod import_direction;
 mod lambda;
 #[cfg(test)]
 mod man;
-#[cfg(test)]
-#[cfg(feature = "aws")]
-mod moto;
 #[cfg(test)]
 #[cfg(feature = "aws")]
 mod moto_cli;
@@ -48,3 +48,6 @@ mod support;
 mod transcripts;
 #[cfg(test)]
 mod units;
+#[cfg(test)]
+#[cfg(feature = "aws")]
+mod wire;

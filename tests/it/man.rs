@@ -21,9 +21,7 @@ fn commands() -> Vec<(Vec<String>, clap::Command)> {
     let mut res = vec![(vec![name], program)];
     let mut n = 0;
     while let Some((words, command)) = res.get(n).cloned() {
-        // `help` repeats the others.
-        let own = command.get_subcommands().filter(|command| command.get_name() != "help");
-        for command in own {
+        for command in shown(&command) {
             let mut words = words.clone();
             words.push(command.get_name().to_owned());
             res.push((words, command.clone()));
@@ -32,6 +30,11 @@ fn commands() -> Vec<(Vec<String>, clap::Command)> {
     }
     assert!(10 < res.len());
     res
+}
+
+/// Returns the commands below one: not `help`, which repeats the others, and none that is hidden.
+fn shown(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+    command.get_subcommands().filter(|sub| sub.get_name() != "help" && !sub.is_hide_set())
 }
 
 /// Returns the long options of a command, the program's own included.
@@ -60,7 +63,7 @@ fn every_command_has_a_page_that_names_its_options() {
         for option in options(command) {
             assert!(page.contains(&option), "{words:?} {option}");
         }
-        for sub in command.get_subcommands().filter(|command| command.get_name() != "help") {
+        for sub in shown(command) {
             assert!(page.contains(&format!("{}-{}(1)", words.join("-"), sub.get_name())));
         }
     }

@@ -41,10 +41,10 @@ struct Machine {
 
 /// What a command printed and how it ended.
 #[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Machine {
@@ -138,7 +138,7 @@ async fn all<T, F: Future<Output = Result<Page<T>, CloudError>>>(
 }
 
 impl Ended {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self {
             code: output.status.code(),
@@ -149,14 +149,14 @@ impl Ended {
 
     /// Returns stdout, after a check that the command ended with `code` and had no complaints.
     #[track_caller]
-    fn quiet(self, code: i32) -> String {
+    pub(crate) fn quiet(self, code: i32) -> String {
         assert_eq!((self.code, &*self.stderr), (Some(code), ""), "{}", self.stdout);
         self.stdout
     }
 
     /// Returns stdout as JSON, after a check that the command ended with `code`.
     #[track_caller]
-    fn json(self, code: i32) -> Value {
+    pub(crate) fn json(self, code: i32) -> Value {
         let json = serde_json::from_str(&self.quiet(code)).unwrap();
         assert_eq!(json_codes(&json)[0], i64::from(code));
         json

@@ -147,7 +147,7 @@ class Copies:
         the snapshot will move to an error state." The signature is computed with botocore.
         """
         if not url:
-            return "The source is encrypted and there is no PresignedUrl"
+            return "Given key ID is not accessible"
         params = dict(parse_qsl(urlsplit(url).query))
         for name, value in {
             "Action": "CopySnapshot",

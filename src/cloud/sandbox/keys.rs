@@ -140,6 +140,12 @@ impl Sandbox {
         arn
     }
 
+    /// Returns the key of this alias, id or ARN, without any call.
+    pub fn key(&self, region: &Region, name: &str) -> Option<Key> {
+        let state = self.lock();
+        state.regions.get(region)?.keys.find(*region, &state.account, name)
+    }
+
     /// Sets whether EBS encrypts in a region without being asked to.
     pub fn set_encryption_by_default(&self, region: &Region, is_on: bool) {
         self.change(region, |state| state.keys.is_encrypted_by_default = is_on);

@@ -78,6 +78,7 @@ pub(super) fn snapshots(
     token: Option<&str>,
     settings: &Settings,
     now: DateTime<Utc>,
+    account: &str,
 ) -> Result<Page<Snapshot>, Refusal> {
     let ids: &[SnapshotId] = match filter {
         SnapshotFilter::Ids(ids) if ids.is_empty() => {
@@ -90,15 +91,12 @@ pub(super) fn snapshots(
         SnapshotFilter::Tags(tags) => &tags[..],
         SnapshotFilter::All | SnapshotFilter::Ids(_) => &[],
     };
-    page(
-        &region.listed_snapshots(now),
-        ids,
-        token,
-        settings,
-        |Stored { snapshot, visible_from, .. }| {
-            (*visible_from <= now && bears(&snapshot.tags, tags)).then(|| snapshot.clone())
-        },
-    )
+    let all = region.listed_snapshots(now);
+    page(&all, ids, token, settings, |Stored { snapshot, visible_from, .. }| {
+        let is_own = snapshot.owner_id.as_deref().is_none_or(|owner| owner == account);
+        let is_listed = *visible_from <= now && is_own && bears(&snapshot.tags, tags);
+        is_listed.then(|| snapshot.clone())
+    })
 }
 
 /// Lists images as DescribeImages with `--owners self --include-disabled --include-deprecated`.

@@ -56,9 +56,9 @@ impl Cloud for Sandbox {
         token: Option<String>,
     ) -> Result<Page<Snapshot>, CloudError> {
         self.call("DescribeSnapshots", region, String::new(), |mut effect| {
-            let now = effect.maker.now;
+            let (now, account) = (effect.maker.now, effect.maker.account.clone());
             let (region, settings) = effect.listing();
-            listing::snapshots(region, filter, token.as_deref(), settings, now)
+            listing::snapshots(region, filter, token.as_deref(), settings, now, &account)
         })
         .await
     }

@@ -40,6 +40,11 @@ impl Refusal {
         Self::new("AuthFailure", message).with_status(401)
     }
 
+    /// Returns code and message.
+    pub(super) fn into_words(self) -> (&'static str, String) {
+        (self.code, self.message)
+    }
+
     pub(super) fn into_error(self, operation: &'static str, region: &Region) -> CloudError {
         CloudError {
             kind: ErrorKind::of(self.code, &self.message, self.http_status),

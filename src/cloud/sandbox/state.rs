@@ -52,6 +52,8 @@ pub(super) struct RegionState {
     pub(super) encrypted_volumes: BTreeMap<VolumeId, Option<Arc<str>>>,
     pub(super) snapshots: BTreeMap<SnapshotId, Stored>,
     pub(super) images: BTreeMap<ImageId, StoredImage>,
+    /// Images that were there once; not saved, as EC2 forgets them too.
+    pub(super) deregistered: BTreeSet<ImageId>,
     pub(super) locked: BTreeSet<SnapshotId>,
     /// With which accounts snapshots and images are shared.
     pub(super) permissions: BTreeMap<ResourceId, BTreeSet<String>>,
@@ -134,7 +136,14 @@ impl RegionState {
     }
 
     /// Returns the image, or EC2's refusal if there is none.
+    ///
+    /// "InvalidAMIID.Unavailable: The specified AMI has been deregistered and is no longer available"
+    /// ("Error codes for the Amazon EC2 API").
     pub(super) fn image_mut(&mut self, id: ImageId) -> Result<&mut StoredImage, Refusal> {
+        if self.deregistered.contains(&id) {
+            let message = format!("The image ID '{id}' is no longer available");
+            return Err(Refusal::new("InvalidAMIID.Unavailable", message));
+        }
         self.images.get_mut(&id).ok_or_else(|| {
             Refusal::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"))
         })
@@ -241,6 +250,7 @@ impl RegionState {
         } else {
             self.pending_images.remove(&id);
         }
+        self.deregistered.remove(&id);
         self.forget_backing(id);
         self.images.insert(id, StoredImage { image, backing: Vec::new(), visible_from });
         self.set_backing(id, backing);
@@ -276,7 +286,9 @@ impl RegionState {
             Some(Change::ImageGone(Box::new(stored.image.clone())))
         });
         self.forget_backing(id);
-        self.images.remove(&id);
+        if self.images.remove(&id).is_some() {
+            self.deregistered.insert(id);
+        }
         self.pending_images.remove(&id);
         self.permissions.remove(&ResourceId::Image(id));
     }

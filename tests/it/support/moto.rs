@@ -2,20 +2,16 @@
 //!
 //! `tests/moto/server.py` says what a scene is and where moto is corrected.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_ec2::config::Credentials;
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 use snapkeep::cloud::aws::AwsCloud;
 
-use crate::support::python;
+use crate::support::{aws_env, cloud_at, python};
 
 /// A running server; it ends with the value.
 #[derive(Debug)]
@@ -65,31 +61,12 @@ impl Moto {
 
     /// Returns the environment in which a program of AWS talks to this server and nothing else.
     pub(crate) fn env(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("AWS_ENDPOINT_URL", self.url()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "testing".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "testing".to_owned()),
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-            ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
-            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
-            // A proxy of the machine would be asked for 127.0.0.1 too.
-            ("NO_PROXY", "127.0.0.1".to_owned()),
-        ]
+        aws_env(&self.url())
     }
 
     /// Returns the adapter, configured for this server.
     pub(crate) async fn cloud(&self) -> AwsCloud {
-        let env: HashMap<_, _> = self.env().into_iter().collect();
-        let [key, secret] =
-            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|name| env[name].clone());
-        let sdk_config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .endpoint_url(&env["AWS_ENDPOINT_URL"])
-            .region(Region::new(env["AWS_REGION"].clone()))
-            .credentials_provider(Credentials::new(key, secret, None, None, "tests"))
-            .load()
-            .await;
-        AwsCloud::from_config(&sdk_config, Arc::new(wall_clock)).await.unwrap()
+        cloud_at(&self.url()).await
     }
 
     /// Returns every call so far, in the order in which they came.
@@ -140,17 +117,11 @@ impl Drop for Moto {
     }
 }
 
-// The server's replies bear the real time.
-#[expect(clippy::disallowed_methods, reason = "there is no clock of ours in a test's process")]
-fn wall_clock() -> DateTime<Utc> {
-    Utc::now()
-}
-
 fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/moto")
 }
 
 /// Returns the virtual environment with moto in it.
-fn installed() -> PathBuf {
+pub(crate) fn installed() -> PathBuf {
     python::installed("moto", &sources().join("requirements.txt"))
 }

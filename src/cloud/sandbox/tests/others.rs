@@ -84,7 +84,7 @@ async fn what_is_shared_is_shared_with_accounts() {
     sandbox.change_image(&region(), image_id(), |image| image.is_public = true);
     assert_eq!(read().await.unwrap().last().map(String::as_str), Some("group all"));
     sandbox.deregister_image(&region(), image_id()).await.unwrap();
-    assert_eq!(code(read().await), "InvalidAMIID.NotFound");
+    assert_eq!(code(read().await), "InvalidAMIID.Unavailable");
     assert!(sandbox.shared_with(&region(), image_id().into()).is_empty());
     assert_eq!(sandbox.n_calls("ModifySnapshotAttribute"), 3);
     assert_eq!(sandbox.n_calls("ModifyImageAttribute"), 3);
