@@ -257,7 +257,7 @@ fn make_room(
             .into_iter()
             .flat_map(|lineage| &lineage.failed)
             .filter(|(entry, _)| entry.volume_id == Some(volume.id) && entry.role == Role::Original)
-            .filter_map(|(entry, _)| entry.thing.id().snapshot())
+            .filter_map(|(entry, _)| entry.id.snapshot())
             .take(n_to_go)
             .collect();
         if failed.len() < n_to_go {
@@ -280,7 +280,7 @@ fn known(lineage: Option<&JudgedLineage<'_>>, slot: DateTime<Utc>) -> Vec<Resour
     let points = lineage.points.iter().filter(|(point, _)| point.slot() == Some(slot));
     let failed = lineage.failed.iter().filter(|(entry, _)| entry.slot == Some(slot));
     let ids = points.flat_map(|(point, _)| point.ids());
-    let mut known: Vec<ResourceId> = ids.chain(failed.map(|(entry, _)| entry.thing.id())).collect();
+    let mut known: Vec<ResourceId> = ids.chain(failed.map(|(entry, _)| entry.id)).collect();
     known.sort();
     known
 }
