@@ -9,6 +9,8 @@ mod config_samples;
 #[cfg(test)]
 mod cycles;
 #[cfg(test)]
+mod dependencies;
+#[cfg(test)]
 mod iam;
 #[cfg(test)]
 mod import;
