@@ -55,6 +55,8 @@
 //! 10. After a finished run, a plan for the same instant has no actions, except creations of
 //!     policies without a schedule and what was refused, failed or vetoed.
 
+#![forbid(unsafe_code)]
+
 pub mod cli;
 pub mod cloud;
 pub mod config;

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
-use crate::config::{Config, RegionalPolicy, Regions};
+use crate::config::{Config, Policy, RegionalPolicy, Regions};
 use crate::domain::ids::RegionalId;
 use crate::domain::inventory::{Inventory, Listing};
 use crate::domain::region::Region;
@@ -158,26 +158,18 @@ fn plan_unchecked(config: &Config, inventory: &Inventory, request: &Request) -> 
         keeps: Vec::with_capacity(n_snapshots),
         ..Plan::default()
     };
-    let world = World::new(config, inventory, request);
-    let copies::Found { missing, debts, demands } = copies::find(&world);
-    let mut queued = copy_queue::queue(&world, missing, &mut plan);
-    let being_copied = being_copied(&world, &queued);
-    let stage = Stage {
-        debts: &debts,
-        being_copied: &being_copied,
-        remembered: &std::mem::take(&mut queued.remembered),
-        hopeful: &std::mem::take(&mut queued.hopeful),
-        unfinished: &std::mem::take(&mut queued.unfinished),
-    };
+    let under_way = copy_search::being_copied(inventory);
     let mut all = Emitted::default();
-    for scene in world.scenes.values() {
-        let copies = queued.actions.remove(&scene.region).unwrap_or_default();
-        let emitted = plan_region(&world, scene, stage, &demands, copies, &mut plan);
-        all.creations.extend(emitted.creations);
-        all.changes.extend(emitted.changes);
-        all.deletions.extend(emitted.deletions);
+    if has_copies(config) {
+        let world = World::new(config, inventory, request);
+        plan_world(&world, &under_way, &mut all, &mut plan);
+    } else {
+        // Nothing joins the regions, and one after the other they need a fraction of the memory.
+        for region in inventory.regions.keys() {
+            let world = World::of_region(config, inventory, request, region);
+            plan_world(&world, &under_way, &mut all, &mut plan);
+        }
     }
-    alarm::note_debts(&world, &debts, &mut plan);
     plan.gaps.extend(inventory.regions_error.iter().map(|error| PlanGap {
         region: None,
         operation: "DescribeRegions",
@@ -191,6 +183,38 @@ fn plan_unchecked(config: &Config, inventory: &Inventory, request: &Request) -> 
     plan.actions.extend(deletions);
     limits::unprepare(&mut plan);
     plan
+}
+
+/// Returns true if any policy makes copies, or encrypted ones.
+fn has_copies(config: &Config) -> bool {
+    let mut variants = config.policies.iter().flat_map(Policy::variants);
+    variants.any(|policy| !policy.copies.is_empty() || policy.encrypt.is_some())
+}
+
+/// Plans the regions of `world`; `under_way` is what is being copied anywhere.
+fn plan_world(
+    world: &World<'_>,
+    under_way: &BTreeSet<RegionalId>,
+    all: &mut Emitted,
+    plan: &mut Plan,
+) {
+    let copies::Found { missing, debts, demands } = copies::find(world);
+    let mut queued = copy_queue::queue(world, missing, plan);
+    let stage = Stage {
+        debts: &debts,
+        being_copied: &being_copied(under_way, &queued),
+        remembered: &std::mem::take(&mut queued.remembered),
+        hopeful: &std::mem::take(&mut queued.hopeful),
+        unfinished: &std::mem::take(&mut queued.unfinished),
+    };
+    for scene in world.scenes.values() {
+        let copies = queued.actions.remove(&scene.region).unwrap_or_default();
+        let emitted = plan_region(world, scene, stage, &demands, copies, plan);
+        all.creations.extend(emitted.creations);
+        all.changes.extend(emitted.changes);
+        all.deletions.extend(emitted.deletions);
+    }
+    alarm::note_debts(world, &debts, plan);
 }
 
 /// Plans one region; `copies` are those that are made there.
@@ -226,8 +250,8 @@ fn plan_region(
 }
 
 /// Returns what is being copied now, and what will be by this plan.
-fn being_copied(world: &World<'_>, queued: &Queued) -> BTreeSet<RegionalId> {
-    let mut parents = copy_search::being_copied(world);
+fn being_copied(under_way: &BTreeSet<RegionalId>, queued: &Queued) -> BTreeSet<RegionalId> {
+    let mut parents = under_way.clone();
     let planned = queued.actions.values().flatten().filter_map(Action::as_copy);
     parents.extend(planned.map(|copy| copy.parent));
     parents

@@ -48,8 +48,7 @@ impl Config {
             if let Regions::Named(named) = &policy.regions {
                 regions.extend(named.iter().copied());
             }
-            let variants = std::iter::once(&policy.base).chain(policy.overrides.values());
-            regions.extend(variants.flat_map(|v| &v.copies).map(|copy| copy.to));
+            regions.extend(policy.variants().flat_map(|v| &v.copies).map(|copy| copy.to));
         }
         regions
     }
@@ -87,6 +86,11 @@ impl Policy {
     /// Returns what the policy says in `region`, whether or not it applies there.
     pub fn in_region(&self, region: &Region) -> &RegionalPolicy {
         self.overrides.get(region).unwrap_or(&self.base)
+    }
+
+    /// Returns everything that it says anywhere: where nothing is overridden, then region by region.
+    pub fn variants(&self) -> impl Iterator<Item = &RegionalPolicy> {
+        std::iter::once(&self.base).chain(self.overrides.values())
     }
 
     /// Returns true if the policy applies in `region`.

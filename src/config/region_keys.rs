@@ -80,7 +80,7 @@ impl RegionKeys {
 
 /// Returns true if `policy` applies in `region` or copies to it.
 fn concerns(policy: &Policy, region: &Region) -> bool {
-    let mut variants = std::iter::once(&policy.base).chain(policy.overrides.values());
+    let mut variants = policy.variants();
     policy.applies_in(region)
         || variants.any(|variant| variant.copies.iter().any(|copy| copy.to == *region))
 }

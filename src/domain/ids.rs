@@ -55,16 +55,26 @@ impl Digits {
     }
 }
 
+/// The value of each hex digit by its byte; of all other bytes, a value that is none.
+///
+/// A table, since no processor foresees whether the next digit of an id is a letter.
+static VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    // Upper case would not survive the way back to text.
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+const NO_DIGIT: u8 = u8::MAX;
+
 /// Returns the value of at most 16 hex digits.
 fn value(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0, |value, digit| {
-        let digit = match digit {
-            b'0'..=b'9' => digit - b'0',
-            // Upper case would not survive the way back to text.
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(value << 4 | u64::from(digit))
+        let digit = VALUES[usize::from(*digit)];
+        (digit != NO_DIGIT).then(|| value << 4 | u64::from(digit))
     })
 }
 

@@ -96,9 +96,16 @@ impl<'r, C: Cloud, K: Clock> RegionRun<'r, C, K> {
         let mut n_tries = 0;
         loop {
             let turn = pace.take(operation, self.clock.now());
-            if !self.stop.pause_until(self.clock, turn).await {
-                return Err(CallEnd::Interrupted);
-            }
+            let sent_at = loop {
+                let now = self.clock.now();
+                let due = pace.due(operation, turn, now);
+                if !self.stop.pause_until(self.clock, due).await {
+                    return Err(CallEnd::Interrupted);
+                }
+                if due <= now {
+                    break now;
+                }
+            };
             n_tries += 1;
             tracing::debug!(%region, operation, "call");
             match call().await {
@@ -108,7 +115,7 @@ impl<'r, C: Cloud, K: Clock> RegionRun<'r, C, K> {
                 }
                 Err(err) if err.kind == ErrorKind::Throttled && n_tries < THROTTLED_TRIES_MAX => {
                     tracing::debug!(%region, operation, "throttled");
-                    pace.throttled(operation, self.clock.now());
+                    pace.throttled(operation, sent_at, self.clock.now());
                 }
                 Err(err) => return Err(CallEnd::Error(err)),
             }

@@ -18,6 +18,9 @@ type Way = (Region, Arc<str>, Region);
 
 /// Notes for each policy and destination how many copies are overdue, and since when.
 pub fn note_debts(world: &World<'_>, debts: &Debts, plan: &mut Plan) {
+    if debts.is_empty() {
+        return;
+    }
     let mut overdue: BTreeMap<Way, (usize, DateTime<Utc>)> = BTreeMap::new();
     for scene in world.scenes.values() {
         for lineage in &scene.lineages {

@@ -25,9 +25,9 @@ pub fn next_attempt<'e, 'a: 'e>(
     failed: impl Iterator<Item = &'e Entry<'a>>,
     now: DateTime<Utc>,
 ) -> Attempt {
-    let rank = |entry: &&Entry<'_>| (entry.attempt, entry.thing.started_at(), entry.thing.id());
+    let rank = |entry: &&Entry<'_>| (entry.attempt, entry.started_at, entry.id);
     let Some(last) = failed.max_by_key(rank) else { return Attempt::Now(1) };
-    let (id, began_at) = (last.thing.id(), last.thing.started_at());
+    let (id, began_at) = (last.id, last.started_at);
     let why = last.thing.state_message().unwrap_or("EC2 gives no reason");
     if ATTEMPTS_MAX <= last.attempt {
         return Attempt::GivenUp(format!(

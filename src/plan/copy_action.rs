@@ -55,7 +55,7 @@ pub fn copy(
     let room = tags::TAGS_MAX - ours.len() - 1;
     let mut all = ours.clone();
     all.extend(carried(parent.thing.tags()).take(room));
-    let mut known: Vec<_> = missing.failed(lineage).map(|entry| entry.thing.id()).collect();
+    let mut known: Vec<_> = missing.failed(lineage).map(|entry| entry.id).collect();
     known.sort();
     let image = parent.thing.image().map(|image| ImageCopy {
         name: image_name::take(&wanted_name(missing, &image.name), taken),

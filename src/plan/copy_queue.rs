@@ -100,9 +100,9 @@ impl<'q, 'a> Pass<'q, 'a> {
         let lineage = self.scene.lineage(missing.lineage_key());
         let attempt = next_attempt(missing.failed(lineage), self.world.request.now);
         // The newest says how many there were.
-        let rank = |entry: &&Entry<'_>| (entry.attempt, entry.thing.started_at(), entry.thing.id());
+        let rank = |entry: &&Entry<'_>| (entry.attempt, entry.started_at, entry.id);
         if let Some(entry) = missing.failed(lineage).max_by_key(rank) {
-            self.queued.remembered.insert((self.scene.region, entry.thing.id()));
+            self.queued.remembered.insert((self.scene.region, entry.id));
         }
         let is_in_vain = matches!(attempt, Attempt::GivenUp(_))
             || why_never(missing).is_some()

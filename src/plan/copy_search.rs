@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 
 use crate::domain::ids::{RegionalId, ResourceId};
+use crate::domain::inventory::Inventory;
 use crate::domain::region::Region;
 use crate::domain::tags;
 use crate::plan::copies::Missing;
 use crate::plan::lineage::{Role, Thing};
 use crate::plan::point::{Member, Point};
-use crate::plan::scene::{Scene, World};
+use crate::plan::scene::Scene;
 use crate::plan::verdict::JudgedLineage;
 
 /// For a policy, by index, and from one region to another: the time of the oldest copy that is
@@ -38,8 +39,8 @@ pub fn first_copies(scenes: &BTreeMap<Region, Scene<'_>>) -> FirstCopies {
 
 /// Returns everything in any region that a copy on its way is made of, whoever began it: its tag
 /// says so, and of an image EC2 does.
-pub fn being_copied(world: &World<'_>) -> BTreeSet<RegionalId> {
-    let observed = || world.inventory.regions.values();
+pub fn being_copied(inventory: &Inventory) -> BTreeSet<RegionalId> {
+    let observed = || inventory.regions.values();
     let snapshots = observed().flat_map(|observed| observed.snapshots.iter().map(Thing::Snapshot));
     let images = observed().flat_map(|observed| observed.images.iter().map(Thing::Image));
     let pending = snapshots.chain(images).filter(|thing| thing.state().is_under_way());
@@ -77,9 +78,7 @@ pub fn is_any_under_way(
     let role = if missing.rule.is_some() { Role::Copy } else { Role::Encrypted };
     let points = lineage?.points.iter().map(|(point, _)| point);
     let found = points.flat_map(Point::all).find(|member| {
-        member.role == role
-            && member.volume_id == missing.parent.volume_id
-            && member.thing.state().is_under_way()
+        member.role == role && member.volume_id == missing.parent.volume_id && member.is_under_way()
     });
     found.map(Member::id)
 }

@@ -304,7 +304,7 @@ fn known(lineage: Option<&JudgedLineage<'_>>, slot: DateTime<Utc>) -> Vec<Resour
     let points = lineage.points.iter().filter(|(point, _)| point.slot() == Some(slot));
     let failed = lineage.failed.iter().filter(|(entry, _)| entry.slot == Some(slot));
     let ids = points.flat_map(|(point, _)| point.ids());
-    let mut known: Vec<ResourceId> = ids.chain(failed.map(|(entry, _)| entry.thing.id())).collect();
+    let mut known: Vec<ResourceId> = ids.chain(failed.map(|(entry, _)| entry.id)).collect();
     known.sort();
     known
 }

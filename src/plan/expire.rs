@@ -84,11 +84,11 @@ pub fn expire(
         let copies = scene.judge.policy(lineage.key.policy).map_or(&[][..], |p| &p.copies);
         let is_other_unknown = copies.iter().any(|rule| is_unknown(&rule.to));
         for (entry, goes) in &lineage.failed {
-            let is_memory = stage.remembered.contains(&(scene.region, entry.thing.id()));
+            let is_memory = stage.remembered.contains(&(scene.region, entry.id));
             let is_form = entry.role == Role::Encrypted;
             let may_be_memory = is_memory || is_home_unknown || (is_form && is_other_unknown);
             let goes = *goes && !may_be_memory;
-            if !goes || !votes.is_left_to_another(entry.thing.id(), lineage.key.policy) {
+            if !goes || !votes.is_left_to_another(entry.id, lineage.key.policy) {
                 pass.failed(entry, goes);
             }
         }
@@ -132,7 +132,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             Verdict::Keep(holds, until) => {
                 let retired = self.retire(point, votes);
                 for member in point.all().filter(|m| m.role != Role::Selected) {
-                    if member.thing.state().is_under_way() {
+                    if member.is_under_way() {
                         self.wait_for(member);
                     } else if !retired.contains(&member.id()) {
                         let mut keep = self.keep(member, point, KeepReason::Held(*holds));
@@ -178,7 +178,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             }
         }
         // An encrypted form may be on its way though its original is no complete point.
-        if let Some(member) = own.iter().find(|m| m.thing.state().is_under_way()) {
+        if let Some(member) = own.iter().find(|m| m.is_under_way()) {
             return self.wait_for(member);
         }
         // A surplus twin leaves the other one to be copied; all else relies on its copies.
@@ -306,8 +306,8 @@ impl<'p, 'a> Pass<'p, 'a> {
         if entry.role == Role::Selected {
             return;
         }
-        let member = Member { thing: entry.thing, volume_id: entry.volume_id, role: entry.role };
-        let (id, began_at) = (member.id(), entry.thing.started_at());
+        let member = Member::from(entry);
+        let (id, began_at) = (entry.id, entry.started_at);
         let is_in_the_way = match entry.thing {
             Thing::Snapshot(snapshot) => self.emitted.in_the_way.contains(&snapshot.id),
             // It goes with the snapshots that are.
@@ -321,7 +321,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             policy: Arc::clone(self.name),
             region: self.scene.region,
             resource: id,
-            source: entry.key.source,
+            source: self.lineage.key.source,
             volume_id: entry.volume_id,
             point_time: began_at,
             reason: KeepReason::Failed,
@@ -400,7 +400,7 @@ impl<'p, 'a> Pass<'p, 'a> {
     }
 
     fn waiting(&mut self, point: &Point<'_>) {
-        let pending = point.members.iter().find(|m| m.thing.state().is_under_way());
+        let pending = point.members.iter().find(|m| m.is_under_way());
         let Some(member) = pending else { return };
         self.plan.waiting.push(Waiting {
             policy: Arc::clone(self.name),
@@ -408,7 +408,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             resource: member.id().to_string(),
             reason: format!(
                 "{}, {} of {} of {} complete",
-                member.thing.state().name(),
+                member.state().name(),
                 point.n_completed(),
                 point.wanted,
                 self.lineage.key.source
@@ -445,7 +445,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             resource: member.id().to_string(),
             reason: format!(
                 "{}, the encrypted form of a point of {}",
-                member.thing.state().name(),
+                member.state().name(),
                 self.lineage.key.source
             ),
             since: Some(member.thing.started_at()),

@@ -155,7 +155,7 @@ impl<'p, 'a> Subject<'p, 'a> {
     fn itself(&self) -> Vec<Member<'a>> {
         let is_usable = self.thing.state().is_complete() || is_disabled(self.thing);
         let (thing, volume_id) = (self.thing, self.own_volume());
-        Vec::from_iter(is_usable.then_some(Member { thing, volume_id, role: Role::Original }))
+        Vec::from_iter(is_usable.then_some(Member::new(thing, volume_id, Role::Original)))
     }
 
     /// Returns what the point is restored from, with the subject before all that could stand for

@@ -98,7 +98,7 @@ pub fn leftovers(
             stays_elsewhere: Arc::from([]),
         };
         let (thing, volume_id) = (Thing::Snapshot(snapshot), snapshot.volume_id);
-        removal.emit(&Member { thing, volume_id, role: Role::Original }, emitted, plan);
+        removal.emit(&Member::new(thing, volume_id, Role::Original), emitted, plan);
     }
     if 0 < n_wanted {
         let message = format!(

@@ -137,11 +137,18 @@ pub enum Role {
     Encrypted,
 }
 
-/// One snapshot or image with what its tags say.
+/// One snapshot or image of a lineage with what its tags say.
+///
+/// What is asked of each again and again is copied out of it: a lineage is spread over the whole
+/// listing, and each look at the thing itself waits for memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
-    /// Its lineage.
-    pub key: LineageKey,
+    /// Its id.
+    pub id: ResourceId,
+    /// Its state.
+    pub state: ResourceState,
+    /// When EC2 began it.
+    pub started_at: DateTime<Utc>,
     /// The slot it fills.
     pub slot: Option<DateTime<Utc>>,
     /// How many snapshots its point was asked for; an image is one.
@@ -161,7 +168,7 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn ours(mark: Mark, thing: Thing<'a>) -> Self {
+    fn ours(mark: Mark, thing: Thing<'a>) -> (LineageKey, Self) {
         let Mark { policy, source, slot, members, attempt, copy } = mark;
         let devices = thing.tags().get(tags::DEVICES);
         let (kind, role, from) = match copy {
@@ -174,7 +181,6 @@ impl<'a> Entry<'a> {
             (Thing::Snapshot(_), Some(copy)) => copy.volume_id,
             (Thing::Snapshot(snapshot), None) => snapshot.volume_id,
         };
-        let time = copy.map_or_else(|| thing.started_at(), |copy| copy.time);
         let key = LineageKey { policy, kind, from, source };
         // Without its slot, which somebody removed, a member of a set is known by the set's time.
         let is_of_set = 1 < members && thing.image().is_none();
@@ -182,12 +188,26 @@ impl<'a> Entry<'a> {
         let slot = slot.or(of_set.map(|copy| copy.time));
         // The snapshots of an image are its own affair.
         let members = if thing.image().is_some() { 1 } else { members };
-        Self { key, slot, members, attempt, role, time, volume_id, devices, thing }
+        let own = Self::others(role, volume_id, thing);
+        let time = copy.map_or(own.time, |copy| copy.time);
+        (key, Self { slot, members, attempt, time, devices, ..own })
     }
 
-    fn others(key: LineageKey, role: Role, volume_id: Option<VolumeId>, thing: Thing<'a>) -> Self {
-        let (slot, devices, time) = (None, None, thing.started_at());
-        Self { key, slot, members: 1, attempt: 1, role, time, volume_id, devices, thing }
+    fn others(role: Role, volume_id: Option<VolumeId>, thing: Thing<'a>) -> Self {
+        let started_at = thing.started_at();
+        Self {
+            id: thing.id(),
+            state: thing.state(),
+            started_at,
+            slot: None,
+            members: 1,
+            attempt: 1,
+            role,
+            time: started_at,
+            volume_id,
+            devices: None,
+            thing,
+        }
     }
 
     /// Orders one lineage so that slots and requests are runs, each in time order.
@@ -196,8 +216,8 @@ impl<'a> Entry<'a> {
             .cmp(&other.slot)
             .then_with(|| self.members.cmp(&other.members))
             .then_with(|| self.order_of_devices(other))
-            .then_with(|| self.thing.started_at().cmp(&other.thing.started_at()))
-            .then_with(|| self.thing.id().cmp(&other.thing.id()))
+            .then_with(|| self.started_at.cmp(&other.started_at))
+            .then_with(|| self.id.cmp(&other.id))
     }
 
     /// Long texts that most often are one and the same, shared.
@@ -210,7 +230,7 @@ impl<'a> Entry<'a> {
 
     /// Returns true if it failed.
     pub fn is_failed(&self) -> bool {
-        self.thing.state().is_failed()
+        self.state.is_failed()
     }
 
     /// Returns what tells its point from others of the lineage: the slot, else the first original.
@@ -218,12 +238,12 @@ impl<'a> Entry<'a> {
         match (self.slot, self.role) {
             (Some(slot), _) => Identity::Slot(slot),
             (None, Role::Original | Role::Selected) => {
-                Identity::Origin(RegionalId { region, id: self.thing.id() })
+                Identity::Origin(RegionalId { region, id: self.id })
             }
-            (None, Role::Copy | Role::Encrypted) => origin_of(self.thing).map_or(
-                Identity::Origin(RegionalId { region, id: self.thing.id() }),
-                Identity::Origin,
-            ),
+            (None, Role::Copy | Role::Encrypted) => {
+                let origin = origin_of(self.thing);
+                Identity::Origin(origin.unwrap_or(RegionalId { region, id: self.id }))
+            }
         }
     }
 
@@ -263,58 +283,80 @@ pub fn lineages<'a>(
     bystanders: &mut Bystanders,
     of_images: &mut Vec<OfImage<'a>>,
 ) -> BTreeMap<LineageKey, Vec<Entry<'a>>> {
-    let mut entries = Vec::with_capacity(region.snapshots.len());
+    let mut groups = Groups::with_capacity(region.snapshots.len());
     for snapshot in &region.snapshots {
+        let thing = Thing::Snapshot(snapshot);
         match judge.standing(snapshot) {
-            Standing::Ours(mark) => entries.push(Entry::ours(mark, Thing::Snapshot(snapshot))),
+            Standing::Ours(mark) => groups.add(Entry::ours(mark, thing)),
             Standing::Adopted(policies) => {
                 let Some(volume_id) = snapshot.volume_id else { continue };
                 let source = Source::Volume(volume_id);
-                let adopted = policies.iter().map(|policy| {
+                for policy in policies {
                     let kind = LineageKind::Adopted;
-                    let key = LineageKey { policy: *policy, kind, from: None, source };
-                    let thing = Thing::Snapshot(snapshot);
-                    Entry::others(key, Role::Original, Some(volume_id), thing)
-                });
-                entries.extend(adopted);
+                    let key = LineageKey { policy, kind, from: None, source };
+                    groups.add((key, Entry::others(Role::Original, Some(volume_id), thing)));
+                }
             }
             Standing::OfImage(Some(policy), id) => of_images.push((policy, id, snapshot)),
             standing => bystanders.count(&standing),
         }
     }
     for image in region.images.iter().filter(|image| image.state != ImageState::Deregistered) {
+        let thing = Thing::Image(image);
         match judge.image_standing(image) {
-            ImageStanding::Ours(mark) => entries.push(Entry::ours(mark, Thing::Image(image))),
-            ImageStanding::Others(claims) => entries.extend(claims.iter().map(|claim| {
-                let key = LineageKey {
-                    policy: claim.policy,
-                    kind: claim.kind,
-                    from: None,
-                    source: Source::Family(claim.family),
-                };
-                let role = if claim.is_adopted { Role::Original } else { Role::Selected };
-                Entry::others(key, role, None, Thing::Image(image))
-            })),
+            ImageStanding::Ours(mark) => groups.add(Entry::ours(mark, thing)),
+            ImageStanding::Others(claims) => {
+                for claim in claims {
+                    let key = LineageKey {
+                        policy: claim.policy,
+                        kind: claim.kind,
+                        from: None,
+                        source: Source::Family(claim.family),
+                    };
+                    let role = if claim.is_adopted { Role::Original } else { Role::Selected };
+                    groups.add((key, Entry::others(role, None, thing)));
+                }
+            }
             standing => bystanders.count_image(&standing),
         }
     }
-    group(entries)
+    groups.sorted()
 }
 
-/// Groups `entries` by lineage, each in order.
-fn group(entries: Vec<Entry<'_>>) -> BTreeMap<LineageKey, Vec<Entry<'_>>> {
-    // Many small sorts are cheaper than a large one.
-    let mut sizes: IdMap<LineageKey, usize> = IdMap::default();
-    for entry in &entries {
-        *sizes.entry(entry.key).or_default() += 1;
+/// Entries on their way into their lineages.
+struct Groups<'a> {
+    /// Each lineage with its number and how many entries it has.
+    lineages: IdMap<LineageKey, (usize, usize)>,
+    /// The entries as they came, each with the number of its lineage.
+    entries: Vec<(usize, Entry<'a>)>,
+}
+
+impl<'a> Groups<'a> {
+    fn with_capacity(n_entries: usize) -> Self {
+        Self { lineages: IdMap::default(), entries: Vec::with_capacity(n_entries) }
     }
-    let empty = sizes.into_iter().map(|(key, size)| (key, Vec::with_capacity(size)));
-    let mut lineages: IdMap<LineageKey, Vec<Entry<'_>>> = empty.collect();
-    for entry in entries {
-        lineages.entry(entry.key).or_default().push(entry);
+
+    fn add(&mut self, (key, entry): (LineageKey, Entry<'a>)) {
+        let next = self.lineages.len();
+        let (number, n_entries) = self.lineages.entry(key).or_insert((next, 0));
+        *n_entries += 1;
+        self.entries.push((*number, entry));
     }
-    for entries in lineages.values_mut() {
-        entries.sort_unstable_by(Entry::order);
+
+    /// Returns the lineages, the entries of each in order.
+    fn sorted(self) -> BTreeMap<LineageKey, Vec<Entry<'a>>> {
+        // Many small sorts are cheaper than a large one.
+        let mut by_number = vec![Vec::new(); self.lineages.len()];
+        for (number, n_entries) in self.lineages.values() {
+            by_number[*number].reserve_exact(*n_entries);
+        }
+        for (number, entry) in self.entries {
+            by_number[number].push(entry);
+        }
+        for entries in &mut by_number {
+            entries.sort_unstable_by(Entry::order);
+        }
+        let mut take = |number: usize| std::mem::take(&mut by_number[number]);
+        self.lineages.into_iter().map(|(key, (number, _))| (key, take(number))).collect()
     }
-    lineages.into_iter().collect()
 }

@@ -12,6 +12,7 @@ use crate::domain::ids::{ResourceId, VolumeId};
 use crate::domain::region::Region;
 use crate::plan::create::SPACING;
 use crate::plan::lineage::{Entry, Identity, Role, Thing, origin_of};
+use crate::plan::model::ResourceState;
 
 /// How far a recovery point is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum PointState {
 /// One snapshot or image of a point.
 #[derive(Debug, Clone, Copy)]
 pub struct Member<'a> {
+    id: ResourceId,
+    state: ResourceState,
     /// The snapshot or image.
     pub thing: Thing<'a>,
     /// The volume whose data it is; none for an image.
@@ -54,28 +57,52 @@ pub struct Point<'a> {
 }
 
 impl<'a> Member<'a> {
-    fn new(entry: &Entry<'a>) -> Self {
-        Self { thing: entry.thing, volume_id: entry.volume_id, role: entry.role }
+    /// Makes a member of `thing`.
+    pub fn new(thing: Thing<'a>, volume_id: Option<VolumeId>, role: Role) -> Self {
+        Self { id: thing.id(), state: thing.state(), thing, volume_id, role }
     }
 
     /// Returns its id.
     pub fn id(&self) -> ResourceId {
-        self.thing.id()
+        self.id
+    }
+
+    /// Returns its state.
+    pub fn state(&self) -> ResourceState {
+        self.state
     }
 
     /// Returns true if it is completed, or available.
     pub fn is_complete(&self) -> bool {
-        self.thing.state().is_complete()
+        self.state.is_complete()
+    }
+
+    /// Returns true if it is on its way.
+    pub fn is_under_way(&self) -> bool {
+        self.state.is_under_way()
+    }
+}
+
+impl<'a> From<&Entry<'a>> for Member<'a> {
+    fn from(entry: &Entry<'a>) -> Self {
+        let Entry { id, state, thing, volume_id, role, .. } = *entry;
+        Self { id, state, thing, volume_id, role }
     }
 }
 
 impl<'a> Point<'a> {
     fn new(region: Region, entry: &Entry<'a>) -> Self {
+        Self::of(region, entry, &[])
+    }
+
+    /// Makes a point of what one call made: `first` and `others`.
+    fn of(region: Region, first: &Entry<'a>, others: &[Entry<'a>]) -> Self {
+        let all = || std::iter::once(first).chain(others);
         Self {
-            identity: entry.identity(region),
-            time: entry.time,
-            wanted: entry.members,
-            members: vec![Member::new(entry)],
+            identity: first.identity(region),
+            time: all().map(|entry| entry.time).fold(first.time, DateTime::min),
+            wanted: first.members,
+            members: all().map(Member::from).collect(),
             forms: Vec::new(),
             state: PointState::Pending,
         }
@@ -83,7 +110,7 @@ impl<'a> Point<'a> {
 
     fn add(&mut self, entry: &Entry<'a>) {
         self.time = self.time.min(entry.time);
-        self.members.push(Member::new(entry));
+        self.members.push(entry.into());
     }
 
     /// Returns the slot that it fills.
@@ -104,16 +131,15 @@ impl<'a> Point<'a> {
         self.members.iter().filter(|member| member.is_complete()).count()
     }
 
-    fn with_state(mut self) -> Self {
-        let is_under_way = |member: &Member<'_>| member.thing.state().is_under_way();
-        self.state = if self.members.iter().any(is_under_way) {
+    /// Tells how far its members are, once all are there.
+    fn set_state(&mut self) {
+        self.state = if self.members.iter().any(Member::is_under_way) {
             PointState::Pending
         } else if self.n_completed() < self.wanted as usize {
             PointState::Incomplete
         } else {
             PointState::Complete
         };
-        self
     }
 
     /// Returns everything of it: members, then their encrypted forms.
@@ -162,7 +188,7 @@ fn calls<'e, 'a>(mut request: &'e [Entry<'a>]) -> impl Iterator<Item = &'e [Entr
         let first = request.first()?;
         let is_other = |n: &usize| {
             let entry = &request[*n];
-            first.thing.started_at() + SPACING <= entry.thing.started_at()
+            first.started_at + SPACING <= entry.started_at
                 || request[..*n].iter().any(|e| e.volume_id == entry.volume_id)
         };
         let n = (1..request.len()).find(is_other).unwrap_or(request.len());
@@ -210,24 +236,25 @@ pub fn points<'a>(region: Region, lineage: &[Entry<'a>]) -> Points<'a> {
     if !forms.is_empty() {
         attach_forms(region, &forms, &mut all);
     }
-    all.points = all.points.into_iter().map(Point::with_state).collect();
-    all.points.sort_by(Point::age_order);
+    all.points.iter_mut().for_each(Point::set_state);
+    all.points.sort_unstable_by(Point::age_order);
     all
 }
 
 /// Puts what one request made together; it may have been made twice, or by several calls.
 fn gather<'a>(region: Region, request: &[Entry<'a>], all: &mut Points<'a>) {
-    // A call that made a whole point is one, whatever is left of its twin.
-    for call in calls(request).filter(|call| is_whole(call)) {
-        let Some((first, others)) = call.split_first() else { continue };
-        let mut point = Point::new(region, first);
-        for entry in others {
-            point.add(entry);
+    let mut rest: Vec<&Entry<'a>> = Vec::new();
+    for call in calls(request) {
+        match call {
+            // A call that made a whole point is one, whatever is left of its twin.
+            [first, others @ ..] if is_whole(call) => {
+                all.points.push(Point::of(region, first, others));
+            }
+            _ => rest.extend(call),
         }
-        all.points.push(point);
     }
     let first = all.points.len();
-    for entry in calls(request).filter(|call| !is_whole(call)).flatten() {
+    for entry in rest {
         if entry.is_failed() {
             all.failed.push(*entry);
             continue;
@@ -269,12 +296,14 @@ fn attach_forms<'a>(region: Region, forms: &[Entry<'a>], all: &mut Points<'a>) {
 }
 
 fn attach<'a>(region: Region, form: &Entry<'a>, n: usize, all: &mut Points<'a>) {
-    let member = Member::new(form);
+    let member = Member::from(form);
     let first = all.points[n].form_of(&member).filter(|form| form.is_complete()).map(Member::id);
     match first {
         // A pending one is left to become what it becomes.
         Some(first) if member.is_complete() => {
-            all.spare_forms.push((Point::new(region, form).with_state(), vec![first]));
+            let mut spare = Point::new(region, form);
+            spare.set_state();
+            all.spare_forms.push((spare, vec![first]));
         }
         Some(_) | None => all.points[n].forms.push(member),
     }
@@ -287,6 +316,10 @@ fn attach<'a>(region: Region, form: &Entry<'a>, n: usize, all: &mut Points<'a>) 
 /// smallest id. Another is surplus only once that one is complete and has all its volumes, and while
 /// it is pending itself it is left to become what it becomes.
 pub fn split_surplus<'a>(points: &mut Vec<Point<'a>>) -> Vec<(Point<'a>, Vec<ResourceId>)> {
+    // In nearly every lineage one slot comes after the other, each once.
+    if points.is_sorted_by(|a, b| a.identity < b.identity) {
+        return Vec::new();
+    }
     let mut by_slot: Vec<usize> = (0..points.len()).collect();
     by_slot.sort_by_key(|n| points[*n].identity);
     let mut stays_of = BTreeMap::new();

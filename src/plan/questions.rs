@@ -36,8 +36,7 @@ pub fn questions(config: &Config, inventory: &Inventory) -> Questions<Source> {
             retention.is_some_and(|retention| retention.orphans != Orphans::KeepLast)
         };
         let is_any = config.policies.iter().any(|policy| {
-            let variants = std::iter::once(&policy.base).chain(policy.overrides.values());
-            variants.into_iter().any(|variant| {
+            policy.variants().any(|variant| {
                 let copies = variant.copies.iter().map(|rule| &rule.retention);
                 let mut all = copies.chain([&variant.retention]);
                 all.any(|retention| retention.orphans != Orphans::KeepLast)
@@ -75,10 +74,10 @@ pub fn image_questions(
     request: &Request,
 ) -> Questions<ImageId> {
     let mut questions: Questions<ImageId> = BTreeMap::new();
-    let makes_images = config.policies.iter().any(|policy| {
-        let mut variants = std::iter::once(&policy.base).chain(policy.overrides.values());
-        variants.any(|variant| variant.kind == Kind::Images)
-    });
+    let makes_images = config
+        .policies
+        .iter()
+        .any(|policy| policy.variants().any(|variant| variant.kind == Kind::Images));
     // A policy that makes snapshots now may have images from before.
     let matters = |image: &Image| makes_images || image.tags.has(tags::OWNER);
     let mut images = inventory.regions.values().flat_map(|observed| &observed.images);

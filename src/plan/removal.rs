@@ -90,11 +90,8 @@ impl<'a> Removal<'_, 'a> {
                     keep.region != self.scene.region || keep.resource != snapshot.id.into()
                 });
             }
-            let member = Member {
-                thing: Thing::Snapshot(snapshot),
-                volume_id: snapshot.volume_id,
-                role: Role::Original,
-            };
+            let thing = Thing::Snapshot(snapshot);
+            let member = Member::new(thing, snapshot.volume_id, Role::Original);
             let mut delete = self.snapshot(snapshot, &member);
             delete.backs = Some(image.id);
             match self.scene.judge.standing(snapshot) {

@@ -127,13 +127,21 @@ pub struct Judgement {
     pub until: Option<DateTime<Utc>>,
     /// Why no tier holds it, if none does.
     pub lapse: Lapse,
-    /// Points that stand for one of its periods and stay: what is kept in its place.
+    /// Of what expires, points that stand for one of its periods and stay: what is kept in its place.
     pub instead: Vec<usize>,
 }
 
 impl Judgement {
     fn open() -> Self {
         Self { holds: Holds::default(), until: None, lapse: Lapse::NotTaken, instead: Vec::new() }
+    }
+
+    /// Notes what is kept in its place. Nothing is where a tier holds it: that would be a list for
+    /// nearly every point, and nobody reads it.
+    fn stands_instead(&mut self, others: &[usize]) {
+        if self.holds.is_empty() {
+            self.instead.extend(others);
+        }
     }
 }
 
@@ -214,7 +222,7 @@ fn apply_tier(
         if judgements[taken].holds.contains(Hold::Tier(rule.tier)) {
             held.push(taken);
             for (_, other) in members.iter().filter(|(_, other)| *other != taken) {
-                judgements[*other].instead.push(taken);
+                judgements[*other].stands_instead(&[taken]);
             }
         } else if matches!(rule.window, Window::Count(_)) {
             beyond.push(taken);
@@ -222,7 +230,7 @@ fn apply_tier(
     }
     // A point is beyond the count only as long as all the newer ones are there.
     for taken in beyond {
-        judgements[taken].instead.extend(&held);
+        judgements[taken].stands_instead(&held);
     }
 }
 

@@ -50,7 +50,27 @@ pub struct Scene<'a> {
 impl<'a> World<'a> {
     /// Judges everything.
     pub fn new(config: &'a Config, inventory: &'a Inventory, request: &'a Request) -> Self {
-        let scenes = inventory.regions.iter().map(|(region, observed)| {
+        Self::of(config, inventory, request, |_| true)
+    }
+
+    /// Judges what is in one region; what its copies elsewhere mean is not known to it then.
+    pub fn of_region(
+        config: &'a Config,
+        inventory: &'a Inventory,
+        request: &'a Request,
+        region: &Region,
+    ) -> Self {
+        Self::of(config, inventory, request, |other| other == region)
+    }
+
+    fn of(
+        config: &'a Config,
+        inventory: &'a Inventory,
+        request: &'a Request,
+        is_part: impl Fn(&Region) -> bool,
+    ) -> Self {
+        let regions = inventory.regions.iter().filter(|(region, _)| is_part(region));
+        let scenes = regions.map(|(region, observed)| {
             (*region, Scene::new(config, inventory, *region, observed, request))
         });
         let scenes = scenes.collect();
@@ -99,7 +119,7 @@ impl<'a> Scene<'a> {
             let of_turn = lineages.iter().filter(|(key, _)| key.is_adopted() == is_adopted);
             for (key, entries) in of_turn {
                 let Some(terms) = self.terms(inventory, *key) else { continue };
-                let lineage = verdict::judge_lineage(terms, &coverage, entries, now);
+                let lineage = verdict::judge_lineage(terms, &coverage, *key, entries, now);
                 if has_adopted && key.kind == LineageKind::Own {
                     verdict::cover(&mut coverage, &lineage, now);
                 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::config::{Config, Kind, RegionalPolicy};
+use crate::config::{Config, Kind, Policy, RegionalPolicy};
 use crate::domain::id_map::IdMap;
 use crate::domain::ids::{ImageId, RegionalId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, ImageState, RegionInventory, Snapshot};
@@ -159,10 +159,7 @@ impl<'a> Judge<'a> {
             }
         }
         // Copies bear the owner of the region that they came from.
-        let variants = config
-            .policies
-            .iter()
-            .flat_map(|policy| std::iter::once(&policy.base).chain(policy.overrides.values()));
+        let variants = config.policies.iter().flat_map(Policy::variants);
         let owners: BTreeSet<&str> = variants.map(|variant| variant.owner.as_ref()).collect();
         // Of several images over one snapshot the smallest id, whatever order they came in.
         let is_registered = |image: &&Image| image.state != ImageState::Deregistered;

@@ -82,18 +82,18 @@ enum Lapsed {
     Covered(ResourceId),
 }
 
-/// Judges one lineage; `lineage` are its entries, in order and at least one.
+/// Judges the lineage of `key`; `lineage` are its entries, in order.
 pub fn judge_lineage<'a>(
     terms: Terms<'_>,
     coverage: &Coverage,
+    key: LineageKey,
     lineage: &[Entry<'a>],
     now: DateTime<Utc>,
 ) -> JudgedLineage<'a> {
-    let key = lineage[0].key;
     let Points { mut points, failed, spare_forms } = points(terms.region, lineage);
     let mut surplus = split_surplus(&mut points);
     surplus.extend(spare_forms);
-    let failed = judge_failed(terms, &points, failed, now);
+    let failed = judge_failed(terms, key, &points, failed, now);
 
     let lapsed = lapsed(terms, key, coverage, &points, now);
     let settled: Vec<usize> =
@@ -222,6 +222,7 @@ fn with_instead(
 /// that is due and no later attempt is complete. The memory of older slots says nothing.
 fn judge_failed<'a>(
     terms: Terms<'_>,
+    key: LineageKey,
     points: &[Point<'_>],
     failed: Vec<Entry<'a>>,
     now: DateTime<Utc>,
@@ -233,7 +234,7 @@ fn judge_failed<'a>(
         points.iter().any(|point| {
             let is_later = match entry.slot {
                 Some(slot) => slot <= point.slot_or_time(),
-                None => entry.thing.started_at() <= point.time,
+                None => entry.started_at <= point.time,
             };
             is_later && point.state == PointState::Complete
         })
@@ -244,7 +245,7 @@ fn judge_failed<'a>(
         !terms.is_gone
             && due.is_some_and(|due| Some(due) <= entry.slot)
             && entry.role == Role::Original
-            && !entry.key.is_adopted()
+            && !key.is_adopted()
             && Some(rank(entry)) == newest
             && !is_done(entry)
     };
@@ -261,7 +262,7 @@ fn judge_failed<'a>(
         })
     };
     let goes = |entry: &Entry<'_>| {
-        entry.thing.started_at() + FAILED_FOR <= now
+        entry.started_at + FAILED_FOR <= now
             && !is_memory(entry)
             && (entry.role == Role::Original || !is_tried_again(entry))
     };

@@ -52,7 +52,7 @@ pub fn adoption_votes(scene: &Scene<'_>, debts: &Debts) -> Votes {
             });
         }
         for (entry, goes) in &lineage.failed {
-            count(entry.thing.id(), *goes);
+            count(entry.id, *goes);
         }
     }
     Votes(votes)

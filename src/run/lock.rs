@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
 
-use crate::config::Config;
+use crate::config::{Config, Policy};
 use crate::execute::Stop;
 
 /// How long another process is waited for. Whoever holds a lock for longer hangs or means harm, and
@@ -72,10 +72,7 @@ impl Locks {
 
     /// One lock for each owner in `config`, in the first of `dirs` where it can be made.
     pub fn new(config: &Config, dirs: Vec<PathBuf>, tell: Tell) -> Self {
-        let variants = config
-            .policies
-            .iter()
-            .flat_map(|policy| std::iter::once(&policy.base).chain(policy.overrides.values()));
+        let variants = config.policies.iter().flat_map(Policy::variants);
         let mut names: Vec<String> = variants.map(|variant| file_name(&variant.owner)).collect();
         names.sort();
         names.dedup();

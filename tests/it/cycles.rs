@@ -23,6 +23,7 @@ mod images_uses;
 mod lambda;
 mod limits;
 mod orphans;
+mod pace;
 mod protection;
 mod reviewed;
 mod reviewed_images;

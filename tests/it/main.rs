@@ -12,6 +12,8 @@ mod conformance;
 #[cfg(test)]
 mod cycles;
 #[cfg(test)]
+mod dependencies;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod iam;

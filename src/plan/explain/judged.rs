@@ -57,7 +57,7 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
     pub(super) fn of(subject: &'f Subject<'p, 'a>, lineage: &'p JudgedLineage<'a>) -> Option<Self> {
         let id = subject.member_id();
         let has = |(point, _): &&(Point<'a>, Verdict)| point.ids().any(|other| other == id);
-        let failed = || lineage.failed.iter().find(|(entry, _)| entry.thing.id() == id);
+        let failed = || lineage.failed.iter().find(|(entry, _)| entry.id == id);
         let place = match lineage.points.iter().find(has) {
             Some(point) => At::Point(point),
             None => failed().map(|(entry, goes)| At::Failed(entry, *goes))?,
@@ -87,7 +87,7 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
             At::Point((point, _)) => point.all().copied().collect(),
             At::Failed(entry, _) => {
                 let Entry { thing, volume_id, role, .. } = *entry;
-                vec![Member { thing, volume_id, role }]
+                vec![Member::new(thing, volume_id, role)]
             }
         }
     }
@@ -121,7 +121,7 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
             }
             At::Failed(entry, goes) => {
                 let point = format!("attempt {} failed; fills no slot", entry.attempt);
-                let ends_at = entry.thing.started_at() + FAILED_FOR;
+                let ends_at = entry.started_at + FAILED_FOR;
                 let until = Some(ends_at).filter(|at| !goes && world.request.now < *at);
                 (entry.slot, point, self.failed_fate(fates, goes), until)
             }
@@ -191,7 +191,7 @@ fn point_text(point: &Point<'_>) -> String {
     };
     let forms = point.forms.iter().map(|form| {
         let image = image_text(form).unwrap_or_else(|| form.id().to_string());
-        format!("encrypted form {image} ({})", form.thing.state().name())
+        format!("encrypted form {image} ({})", form.state().name())
     });
     [text].into_iter().chain(forms).collect::<Vec<_>>().join("; ")
 }

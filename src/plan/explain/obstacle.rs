@@ -59,7 +59,7 @@ pub(super) fn of_itself(
 pub(super) fn of_point(found: &Found<'_, '_, '_>, plan: &Plan, obstacles: &mut Vec<Obstacle>) {
     let Subject { world, scene, .. } = *found.subject;
     let (key, now) = (found.lineage.key, world.request.now);
-    let mut being_copied = crate::plan::copy_search::being_copied(world);
+    let mut being_copied = crate::plan::copy_search::being_copied(world.inventory);
     being_copied.extend(plan.actions.iter().filter_map(Action::as_copy).map(|copy| copy.parent));
     for member in found.members() {
         if member.role == Role::Selected {

@@ -145,7 +145,7 @@ impl Found<'_, '_, '_> {
     fn identity(&self) -> Option<Identity> {
         let id = self.subject.member_id();
         let failed = self.lineage.failed.iter().map(|(entry, _)| entry);
-        let mut failed = failed.filter(|entry| entry.thing.id() == id);
+        let mut failed = failed.filter(|entry| entry.id == id);
         let region = self.subject.scene.region;
         let point = self.point().map(|point| point.identity);
         point.or_else(|| failed.next().map(|entry| entry.identity(region)))

@@ -113,7 +113,7 @@ impl<C: Cloud> Asker<'_, C> {
             return Finding::Fine(format!("off by default; where no key is named: {key}"));
         }
         let to_share = self.preparation.config.policies.iter().filter(|policy| {
-            let copies = variants(policy).flat_map(|variant| &variant.copies);
+            let copies = policy.variants().flat_map(|variant| &variant.copies);
             copies.into_iter().any(|rule| {
                 rule.to == *self.region && rule.kms_key.is_none() && !rule.share_with.is_empty()
             })
@@ -278,7 +278,7 @@ impl<C: Cloud> Asker<'_, C> {
     fn copy_image(&self) -> Result<(Probe, String), &'static str> {
         let mut sources = self.sources(Purpose::CopyImages);
         let found = sources.find_map(|(from, there)| {
-            let selected = self.preparation.config.policies.iter().flat_map(variants);
+            let selected = self.preparation.config.policies.iter().flat_map(Policy::variants);
             let selects: Vec<_> = selected.map(|variant| &variant.select).collect();
             let is_ready = |image: &&Image| image.state == ImageState::Available;
             let mut ready = there.images().filter(is_ready);
@@ -346,8 +346,4 @@ impl<C: Cloud> Asker<'_, C> {
         let owner = of.get(tags::OWNER);
         owner.is_some_and(|owner| self.preparation.rights.owners.contains(owner))
     }
-}
-
-fn variants(policy: &Policy) -> impl Iterator<Item = &RegionalPolicy> {
-    std::iter::once(&policy.base).chain(policy.overrides.values())
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use snapkeep::domain::tags;
 
 use super::{KINDS, Kind, TO_US, ap, copies, deleted, hourly, slots, things};
-use crate::cycles::world::{World, eu, notes, us};
+use crate::cycles::world::{TWO_REGIONS, World, eu, notes, us};
 
 /// Another policy, so that both regions are looked at whatever happens to the first.
 const OTHER: &str = "[[policy]]\nname = \"other\"\nregions = [\"eu-west-1\", \"us-east-1\"]\n\
@@ -139,4 +139,25 @@ fn assert_no_copies_of_copies(world: &World, kind: Kind) {
             assert!(parent.is_none_or(|parent| !parent.is_copy()), "{kind:?}");
         }
     }
+}
+
+/// Regions that no copy joins are judged one after the other.
+#[tokio::test]
+async fn a_rule_for_copies_that_selects_nothing_changes_nothing() {
+    let world = World::new();
+    for server in [world.server(&["gp3", "gp3"]), world.server_in(&us(), &["gp3"])] {
+        world.history(&server, 6);
+    }
+    world.wait(TimeDelta::days(1));
+    let alone = world.plan(TWO_REGIONS).await;
+    let of_nothing = TWO_REGIONS
+        .replace("version = 1", "")
+        .replace("servers", "nothing")
+        .replace(", \"us-east-1\"", "")
+        .replace("states = [\"running\"]", "tags = { None = \"*\" }");
+    let joined = format!("{TWO_REGIONS}{of_nothing}{TO_US}");
+    let joined = world.plan(&joined).await;
+    assert_eq!(alone.actions.len(), 2 + 4 * 3);
+    assert_eq!((joined.actions, joined.keeps), (alone.actions, alone.keeps));
+    assert_eq!(joined.n_points, alone.n_points);
 }
