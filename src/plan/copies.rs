@@ -167,9 +167,9 @@ impl<'p, 'a> Pass<'p, 'a> {
         let mut asked = BTreeSet::new();
         let to_copy: BTreeSet<Identity> = wanted.iter().map(|point| point.identity).collect();
         // What is on its way may fail: until then nothing goes that would have been copied without.
-        wanted.extend(self.wanted(rule, destination, there, &copies, &given_up, Pending::Ignored));
+        let owed = self.wanted(rule, destination, there, &copies, &given_up, Pending::Ignored);
+        wanted.extend(owed.into_iter().filter(|point| !to_copy.contains(&point.identity)));
         wanted.sort_by_key(|point| (point.time, point.identity));
-        wanted.dedup_by_key(|point| point.identity);
         for point in wanted {
             let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
             let owed = debt.or_default();

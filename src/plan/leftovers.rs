@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::config::Orphans;
 use crate::domain::ids::{ImageId, RegionalId};
-use crate::domain::inventory::{ImageState, Snapshot, SnapshotState};
+use crate::domain::inventory::{Image, ImageState, Snapshot, SnapshotState};
 use crate::domain::source::RegionalSource;
 use crate::domain::tags::{self, OurTags, Tags};
 use crate::plan::copies::has_gap;
@@ -43,9 +43,11 @@ pub fn leftovers(
     }
     let images = || scene.observed.images.iter().filter(|i| i.state != ImageState::Deregistered);
     let ids: BTreeSet<ImageId> = images().map(|image| image.id).collect();
-    // What is registered lists its snapshots, what is being made may not yet.
-    let pending = images().filter(|image| image.state == ImageState::Pending);
-    let slots: BTreeSet<SlotTags<'_>> = pending.filter_map(|i| slot_tags(&i.tags)).collect();
+    // What is available lists its snapshots, what is being made may not yet.
+    let may_list_more =
+        |i: &&Image| i.state != ImageState::Available || i.snapshot_ids.is_empty();
+    let silent = images().filter(may_list_more);
+    let slots: BTreeSet<SlotTags<'_>> = silent.filter_map(|i| slot_tags(&i.tags)).collect();
     // Together they are still the image, so a veto on one is one on all.
     let without_image = scene.of_images.iter().filter(|(_, image_id, _)| !ids.contains(image_id));
     let vetoed: BTreeMap<ImageId, Veto> = without_image

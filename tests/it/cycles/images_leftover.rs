@@ -109,15 +109,21 @@ async fn snapshots_of_an_image_that_somebody_deregistered_stay_as_long_as_a_tier
     world.wait(TimeDelta::minutes(5));
     let image = world.images(&eu()).remove(0);
     // So that no image takes the slot again.
-    let stopped = snapkeep::domain::inventory::InstanceState::Stopped;
-    world.sandbox.set_instance_state(&eu(), server.id, stopped);
+    world.sandbox.set_instance_state(&eu(), server.id, InstanceState::Stopped);
     world.sandbox.remove_image(&eu(), image.id);
     for (at, is_there) in [
         ("2026-11-20 03:06:00", true),
         ("2026-11-21 03:00:00", true),
         ("2026-11-23 02:59:59", true),
-        ("2026-11-23 03:00:00", false),
+        // No tier would, but nothing newer is there to be restored.
+        ("2026-11-23 03:00:00", true),
+        ("2026-11-24 03:00:00", false),
     ] {
+        if !is_there {
+            world.sandbox.set_instance_state(&eu(), server.id, InstanceState::Running);
+            world.cycle(IMAGES).await;
+            world.wait(TimeDelta::minutes(5));
+        }
         world.wait_until(at);
         let report = world.cycle(IMAGES).await;
         let is_told = notes(&report.plan).contains("register an image from them");
@@ -132,8 +138,7 @@ async fn leftovers_stay_while_their_image_may_yet_show_up() {
     let (world, oldest, snapshots) = due().await;
     let image = world.find_image(&eu(), oldest).unwrap();
     let server = world.sandbox.inventory().regions[&eu()].instances[0].id;
-    let stopped = snapkeep::domain::inventory::InstanceState::Stopped;
-    world.sandbox.set_instance_state(&eu(), server, stopped);
+    world.sandbox.set_instance_state(&eu(), server, InstanceState::Stopped);
     world.sandbox.remove_image(&eu(), oldest);
     // A pending image of the slot that does not list its snapshots yet; whose it is nobody knows.
     for state in [ImageState::Pending, ImageState::Failed, ImageState::Disabled] {
