@@ -8,7 +8,6 @@ use crate::config::diagnose::{Place, did_you_mean};
 use crate::config::layer::Reader;
 use crate::config::policy::Regions;
 use crate::config::shape::{At, RegionsShape};
-use crate::domain::printable::is_harmful;
 use crate::domain::region::Region;
 
 /// Names go into tags and reports; EC2 would take longer values.
@@ -34,8 +33,8 @@ impl Reader<'_, '_> {
             "it is empty"
         } else if NAME_CHARS_MAX < name.chars().count() {
             "it is longer than 128 characters"
-        } else if name.chars().any(is_harmful) {
-            "it contains a control character, or one that is not seen"
+        } else if name.chars().any(char::is_control) {
+            "it contains a control character"
         } else {
             return Some(name.as_str().into());
         };
