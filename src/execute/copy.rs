@@ -21,6 +21,10 @@ const CONCURRENT_CALLS: usize = 8;
 /// What EC2 says where the client token was used for a copy that was planned otherwise.
 const TOKEN_IS_TAKEN: &str = "IdempotentParameterMismatch";
 
+/// What EC2 says of an image that has been deregistered, or is not ready: only those that were available
+/// are planned to be copied ("Error codes for the Amazon EC2 API").
+const SOURCE_IS_UNAVAILABLE: &str = "InvalidAMIID.Unavailable";
+
 /// Carries out copies, begun in the order in which they stand, several at a time. Once EC2 says that as
 /// many are under way as it allows, the others wait.
 pub(super) async fn copy_all<C: Cloud, K: Clock>(
@@ -80,6 +84,9 @@ async fn after_error<C: Cloud, K: Clock>(
         (_, Look::Found(ids)) => Outcome::Found(ids),
         (ErrorKind::Ambiguous, Look::Nothing) => Outcome::Failed(not_found(err, None)),
         (ErrorKind::Ambiguous, Look::Unknown(why)) => Outcome::Failed(not_found(err, Some(why))),
+        (ErrorKind::Busy, _) if err.code == SOURCE_IS_UNAVAILABLE => {
+            Outcome::Skipped(format!("its source is not available any more: {}", err.reason()))
+        }
         (ErrorKind::AccountLimit | ErrorKind::Busy, _) => Outcome::Waits(err.reason()),
         (ErrorKind::NotFound, _) if is_of_source(err) => {
             Outcome::Skipped(format!("its source is gone: {}", err.reason()))
