@@ -393,7 +393,8 @@ retention = { daily = "3 days", monthly = "3 months" }
         check(&retire, &both, "is still there: its encrypted form stands in its place");
         check(&retire, &format!("{both} state=pending"), "");
         let lonely = "volume1\ninstance1 vols=1 tag:Backup=on\nsnap10 at=2026-03-10T03:00";
-        check(&retire, &format!("{lonely}\n{copy}"), "has no point");
+        // Once complete it stands for its original, whose slot it fills.
+        check(&retire, &format!("{lonely}\n{copy}"), "");
     }
 
     #[test]
@@ -407,7 +408,7 @@ retention = { daily = "3 days", monthly = "3 months" }
         let leftover = "snap2 ours=servers/i1 vol=1 at=2026-03-0";
         // Of another month there is nothing but this.
         check(&images, &format!("{account}\n{leftover}9T03:00"), "");
-        check(&images, &format!("{account}\n{leftover}5T03:00"), "nothing keeps it");
+        check(&images, &format!("{account}\n{leftover}5T03:00"), "");
         check(
             &images,
             &format!("{account}\n{leftover}5T03:00\nimage1 ours=servers/i1 at=2026-03-01T03:00"),

@@ -166,6 +166,14 @@ impl Words<'_> {
     }
 }
 
+impl Words<'_> {
+    /// Returns the description, as snapkeep or EC2 would have it for what is ours.
+    fn description(&self) -> &str {
+        let ours = if self.has("ours") { "snapkeep ours" } else { "" };
+        self.0.get("description").copied().unwrap_or(ours)
+    }
+}
+
 fn snapshot(n: &str, words: &Words<'_>) -> Snapshot {
     let volume = words.id("vol", "vol-").filter(|_| !words.has("copy"));
     let volume = volume.unwrap_or_else(|| "vol-ffffffff".to_owned());
@@ -181,7 +189,7 @@ fn snapshot(n: &str, words: &Words<'_>) -> Snapshot {
         full_size_bytes: None,
         is_encrypted: words.has("encrypted"),
         kms_key_id: None,
-        description: words.0.get("description").copied().unwrap_or_default().into(),
+        description: words.description().into(),
         tags: words.tags(),
     }
 }
