@@ -1,5 +1,6 @@
 //! One year, step by step: what happens, and what must hold after it.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,9 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use chrono::{DateTime, TimeDelta, Utc};
 use snapkeep::cloud::sandbox::{Luck, Rule, Sandbox};
 use snapkeep::config::Config;
+use snapkeep::domain::ids::ResourceId;
 use snapkeep::domain::inventory::Inventory;
 use snapkeep::domain::region::Region;
-use snapkeep::plan::{Action, ExpireReason, Op, Plan, Request, plan};
+use snapkeep::plan::retention::Hold;
+use snapkeep::plan::{Action, ExpireReason, Keep, KeepReason, Op, Plan, Request, plan};
 use snapkeep::run::{Outcome, Report, observe};
 
 use crate::chance::Chance;
@@ -312,7 +315,7 @@ impl Year {
             let Some(next) = next_look(report, now) else {
                 self.tally.count("settling", "times", 1);
                 self.tally.count("settling", "cycles", n + 1);
-                return self.compare(report.plan.now);
+                return self.compare(&report.plan);
             };
             left = format!("{}; {:?}", actions(&report.plan), report.plan.waiting);
             self.sandbox.time().advance_to(next);
@@ -321,16 +324,34 @@ impl Year {
         Err(Broken::new("does not settle", text))
     }
 
-    fn compare(&mut self, now: DateTime<Utc>) -> Result<(), Broken> {
+    fn compare(&mut self, plan: &Plan) -> Result<(), Broken> {
         let inventory = self.sandbox.inventory();
         let at = self.sandbox.time().now();
         let truth = Truth { at, inventory: &inventory, births: &self.ledger.births };
-        let differences = model::unsettled(&truth, &self.config, now);
+        // What stays on the safe side is no difference: something of the same point is protected, the
+        // memory of attempts, the newest of what an image left behind.
+        let is_safe = |keep: &&Keep| match &keep.reason {
+            KeepReason::Vetoed(_) | KeepReason::Failed => true,
+            KeepReason::Held(holds) => holds.iter().eq([Hold::NewestIncomplete]),
+        };
+        let safe: BTreeSet<ResourceId> =
+            plan.keeps.iter().filter(is_safe).map(|keep| keep.resource).collect();
+        let images = inventory.regions.values().flat_map(|observed| &observed.images);
+        let backing = images.filter(|image| safe.contains(&image.id.into()));
+        let backing = backing.flat_map(|image| &image.snapshot_ids).map(ToString::to_string);
+        let safe: Vec<String> = safe.iter().map(ToString::to_string).chain(backing).collect();
+        let mut differences = model::unsettled(&truth, &self.config, plan.now);
+        differences.retain(|line| !safe.iter().any(|id| line.contains(&format!("/{id} "))));
         self.tally.count("invariants checked", "the account is as the policies ask for", 1);
         if differences.is_empty() {
             return Ok(());
         }
-        Err(Broken::new("not as the policies ask for", differences.join("; ")))
+        // What the plan says of the things that are named.
+        let is_named = |id: &str| differences.iter().any(|line| line.contains(id));
+        let keeps = plan.keeps.iter().filter(|keep| is_named(&keep.resource.to_string()));
+        let keeps: Vec<_> = keeps.map(|k| format!("{} kept: {:?}", k.resource, k.reason)).collect();
+        let text = format!("{}. By the plan: {}", differences.join("; "), keeps.join("; "));
+        Err(Broken::new("not as the policies ask for", text))
     }
 }
 
