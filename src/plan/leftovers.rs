@@ -43,8 +43,8 @@ pub fn leftovers(
     }
     let images = || scene.observed.images.iter().filter(|i| i.state != ImageState::Deregistered);
     let ids: BTreeSet<ImageId> = images().map(|image| image.id).collect();
-    // What is available lists its snapshots, what is being made may not yet.
-    let may_list_more = |i: &&Image| i.state != ImageState::Available || i.snapshot_ids.is_empty();
+    // What lists any of its snapshots lists all of them, unless it is still being made.
+    let may_list_more = |i: &&Image| i.state == ImageState::Pending || i.snapshot_ids.is_empty();
     let silent = images().filter(may_list_more);
     let slots: BTreeSet<SlotTags<'_>> = silent.filter_map(|i| slot_tags(&i.tags)).collect();
     // Together they are still the image, so a veto on one is one on all.
