@@ -87,7 +87,7 @@ impl Account {
         let run_slot = saved.now.trunc_subsecs(0);
         let request = &Request { run_slot, max_deletes: terms.max_deletes, ..request.clone() };
         let observing = self.world.observe_telling(&self.config, request, progress);
-        let Some(inventory) = stop.unless_set(observing).await else {
+        let Some(inventory) = Box::pin(stop.unless_set(observing)).await else {
             let plan = Report::interrupted(&self.config, request).plan;
             let drift = Drift { saved_at: saved.now, ..Drift::default() };
             return Ok(Selection { plan, drift, is_interrupted: true });

@@ -260,7 +260,7 @@ impl World {
             #[cfg(feature = "aws")]
             Self::Aws(cloud, clock) => {
                 let cloud = Layered::counted(cloud.as_ref());
-                let report = run(&cloud, clock, config, request, stop, progress).await;
+                let report = Box::pin(run(&cloud, clock, config, request, stop, progress)).await;
                 progress.called(config.account.as_ref(), &cloud.into_calls());
                 Ok(report)
             }

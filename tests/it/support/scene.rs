@@ -203,6 +203,7 @@ impl Place<'_> {
             state_message: item.text("state_message").map(Into::into),
             started_at: item.instant("start_time").unwrap_or(self.now),
             volume_size_gib: item.size(),
+            full_size_bytes: None,
             is_encrypted,
             kms_key_id: is_encrypted.then(|| key.or_else(default)).flatten(),
             description: item.text("description").unwrap_or_default().into(),
