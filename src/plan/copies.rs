@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use crate::config::{CopyRule, RegionalPolicy, Window};
+use crate::config::{CopyRule, RegionalPolicy, Take, Tier, TierRule, Window};
 use crate::domain::ids::RegionalId;
 use crate::domain::inventory::Listing;
 use crate::domain::region::Region;
@@ -16,6 +16,7 @@ use crate::domain::source::Source;
 use crate::domain::span::Span;
 use crate::plan::attempts::ATTEMPTS_MAX;
 use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role};
+use crate::plan::period::Local;
 use crate::plan::point::{Member, Point, PointState};
 use crate::plan::retention::{Candidate, Hold, Holds, Rules, judge};
 use crate::plan::scene::{Scene, World};
@@ -326,11 +327,39 @@ impl<'p, 'a> Pass<'p, 'a> {
             is_settled_only: true,
         };
         let judged: Vec<Candidate> = candidates.iter().map(|(candidate, _)| *candidate).collect();
-        let is_held =
-            |holds: Holds| holds.tiers().next().is_some() || holds.contains(Hold::Forever);
+        let is_held = |holds: Holds, time| {
+            let mut tiers =
+                rule.retention.tiers.iter().filter(|t| holds.contains(Hold::Tier(t.tier)));
+            holds.contains(Hold::Forever)
+                || tiers.any(|tier| pending == Pending::Ignored || !self.is_second(tier, time))
+        };
         let held = candidates.into_iter().zip(judge(rules, &judged));
-        let held = held.filter(|(_, judgement)| is_held(judgement.holds));
+        let held = held.filter(|((candidate, _), j)| is_held(j.holds, candidate.time));
         held.filter_map(|((_, point), _)| point).collect()
+    }
+
+    /// Returns true if a tier may hold a point only because the first one of its period has expired
+    /// there: then it was there all the time, and is nothing to be copied for what is left of a
+    /// period. It stays owed, so nothing goes that the tier would hold.
+    ///
+    /// Never where the tier reaches less than two periods back: there a point that is the first may
+    /// have no more than that left when it is complete.
+    fn is_second(self, rule: &TierRule, time: DateTime<Utc>) -> bool {
+        let Window::For(span) = rule.window else { return false };
+        if rule.take == Take::Last {
+            return false;
+        }
+        let two_periods = match rule.tier {
+            Tier::Every => return false,
+            Tier::Hourly => Span::hours(2),
+            Tier::Daily => Span::days(2),
+            Tier::Weekly => Span::days(14),
+            Tier::Monthly => Span::days(62),
+            Tier::Yearly => Span::days(732),
+        };
+        let begun_at = Local::new(time, self.policy.timezone).begin_of(rule.tier);
+        let end = begun_at.end_of(span);
+        begun_at.end_of(two_periods) <= end && end <= self.world.request.now
     }
 
     /// Returns the points that the rule is about: all, or those that its tier holds.

@@ -162,7 +162,8 @@ impl<'p, 'a> Pass<'p, 'a> {
         let mut reason = reason;
         let is_surplus = reason == ExpireReason::Surplus;
         let place = (self.scene.region, self.lineage.key, point.identity);
-        if !is_surplus && self.stage.unfinished.contains(&place) {
+        let is_copy = self.lineage.key.from.is_some();
+        if is_copy && !is_surplus && self.stage.unfinished.contains(&place) {
             return self.wait_for_rest(point, own[0]);
         }
         if let Some(owed) = self.owed(point).filter(|_| !is_surplus) {

@@ -2,8 +2,9 @@
 //!
 //! A run may be cut off between an image's deregistration and the deletion of its snapshots, and
 //! people deregister images by hand. A pending image may not list its snapshots yet, so nothing is
-//! a leftover as long as any image of its slot is there. What a tier would still hold is none
-//! either: then the image went by mistake, and a new one can be registered from its snapshots.
+//! a leftover as long as an image of its slot is there that lists none. What a tier would still hold
+//! is none either, nor is what nothing newer can be restored instead of: then the image went by
+//! mistake, and a new one can be registered from its snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -267,11 +267,7 @@ fn apply_window(
     let had_tier = judgement.holds.tiers().next().is_some();
     match rule.window {
         Window::For(span) => {
-            // Once a period's first point may be over, its second is nothing to be copied for a
-            // few days: it was there all the time.
-            let is_to_copy = rules.is_settled_only && rule.take != Take::Last;
-            let from = if is_to_copy { point.begin_of(rule.tier) } else { point };
-            let end = from.end_of(span);
+            let end = point.end_of(span);
             if rules.now < end {
                 let is_dated = is_final && (!had_tier || judgement.until.is_some());
                 judgement.until = is_dated.then(|| judgement.until.unwrap_or(end).max(end));

@@ -259,11 +259,12 @@ fn draw_retention(chance: &mut Chance, purpose: &str) -> String {
         rules.push(format!("every = {}", chance.one_of(&["\"3 days\"", "\"9 days\""])));
     }
     if chance.happens(if purpose == "copies" { 0.7 } else { 0.85 }) {
-        let window = *chance.one_of(&["\"7 days\"", "\"14 days\"", "\"1 month\"", "5", "10"]);
+        let window =
+            *chance.one_of(&["\"7 days\"", "\"14 days\"", "\"1 month\"", "5", "10", "\"1 day\""]);
         rules.push(tier(chance, "daily", window));
     }
     if chance.happens(0.35) {
-        let window = *chance.one_of(&["\"5 weeks\"", "4", "\"8 weeks\""]);
+        let window = *chance.one_of(&["\"5 weeks\"", "4", "\"8 weeks\"", "\"4 days\""]);
         rules.push(tier(chance, "weekly", window));
     }
     if chance.happens(0.5) {
@@ -271,7 +272,10 @@ fn draw_retention(chance: &mut Chance, purpose: &str) -> String {
         rules.push(tier(chance, "monthly", window));
     }
     if chance.happens(0.1) {
-        rules.push(tier(chance, "yearly", "\"2 years\""));
+        rules.push({
+            let window = *chance.one_of(&["\"2 years\"", "\"6 months\""]);
+            tier(chance, "yearly", window)
+        });
     }
     format!("{{ {} }}", rules.join(", "))
 }

@@ -202,6 +202,7 @@ impl Year {
             seen: &seen,
             after: &after,
             skew: weather.skew,
+            lingers: TimeDelta::zero() < weather.lingers_for,
             max_deletes: spec.max_deletes(),
         };
         let end = checked.check(&mut self.tally);

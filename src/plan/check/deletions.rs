@@ -16,7 +16,7 @@ pub(super) fn deletions(scene: Scene<'_>, deleted: &Deleted<'_>, broken: &mut Br
         return;
     }
     let mut refuse = |text: String| broken.add(Some(scene.region), text);
-    for listing in [Listing::Snapshots, Listing::Images] {
+    for listing in [Listing::Snapshots, Listing::Images, Listing::LockedSnapshots] {
         if scene.observed.has_gap(listing) {
             refuse(format!("deletions although {} has a gap", listing.operation()));
         }

@@ -133,9 +133,7 @@ impl Route<'_, '_> {
             let is_over = |at: DateTime<Utc>| self.is_settled(tier, at, side);
             let held = held(dated, tier, zone, self.now, side);
             for (index, held) in held.into_iter().enumerate() {
-                let is_worth_it =
-                    side == Side::Allowed || !self.may_be_second(tier, dated[index].time);
-                res[index] |= held && is_over(dated[index].time) && is_worth_it;
+                res[index] |= held && is_over(dated[index].time);
             }
         }
         res
@@ -149,21 +147,23 @@ impl Route<'_, '_> {
             || period(tier.tier, at, zone) < period(tier.tier, self.now, zone)
     }
 
-    /// Returns true if the first point of the same period may have been kept and expired by now:
-    /// then nobody copies the second for the few days that it has left.
-    fn may_be_second(&self, tier: &TierRule, time: DateTime<Utc>) -> bool {
-        let longest = match tier.tier {
-            Tier::Every => return false,
-            Tier::Hourly => TimeDelta::hours(1),
-            Tier::Daily => TimeDelta::hours(25),
-            Tier::Weekly => TimeDelta::hours(7 * 24 + 1),
-            Tier::Monthly => TimeDelta::days(32),
-            Tier::Yearly => TimeDelta::days(367),
-        };
-        match tier.window {
-            Window::For(span) => span.end(time, self.here.timezone) - longest <= self.now,
-            Window::Count(_) => false,
-        }
+    /// Returns true if a copy need not be begun any more: the first point of the same period may have
+    /// been kept and expired by now, where a tier reaches back two periods or more.
+    pub(super) fn may_come_too_late(&self, time: DateTime<Utc>) -> bool {
+        let mut tiers = self.rule.retention.tiers.iter();
+        tiers.any(|tier| {
+            let longest = match tier.tier {
+                Tier::Every => return false,
+                Tier::Hourly => TimeDelta::hours(1),
+                Tier::Daily => TimeDelta::hours(25),
+                Tier::Weekly => TimeDelta::hours(7 * 24 + 1),
+                Tier::Monthly => TimeDelta::days(32),
+                Tier::Yearly => TimeDelta::days(367),
+            };
+            let Window::For(span) = tier.window else { return false };
+            let end = span.end(time, self.here.timezone);
+            time + longest * 2 <= end + TimeDelta::days(2) && end - longest <= self.now
+        })
     }
 
     /// Returns true if nobody has to wait for a copy of the point any longer.

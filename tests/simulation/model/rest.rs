@@ -181,7 +181,8 @@ impl Look<'_, '_> {
                 let forms = point.members.iter().filter(|m| m.claim.copy_of.is_some());
                 let members = copy.iter().flat_map(|copy| &copy.members).chain(forms);
                 let is_possible = point.members.iter().all(Member::can_be_copied)
-                    && !route.is_given_up(point.times.0);
+                    && !route.is_given_up(point.times.0)
+                    && !route.may_come_too_late(point.times.0);
                 if is_possible && !is_on_its_way(members, self.now) {
                     let name = name(self.config, self.lineage, point);
                     res.push(format!("{name} has no copy in {}", route.rule.to));
