@@ -14,7 +14,7 @@
 //! | `select`, `claims` | which sources does a policy protect, where several select one? |
 //! | `create`, `point_tags` | which of them are due, and how is their point made? |
 //! | `attempts` | when is something that failed tried again? |
-//! | `copies`, `copy_search`, `copy_queue`, `copy_action` | which copies are missing, which are begun, and how? |
+//! | `copies`, `copy_since`, `copy_search`, `copy_queue`, `copy_action` | which copies are missing, which are begun, and how? |
 //! | `aftercare` | with whom are copies shared, and when are images deprecated? |
 //! | `guard` | what forbids a deletion whatever retention says? |
 //! | `expire`, `removal` | so what goes and how, what stays, and why? |
@@ -46,6 +46,7 @@ pub mod copies;
 pub mod copy_action;
 pub mod copy_queue;
 pub mod copy_search;
+pub mod copy_since;
 pub mod create;
 pub mod expire;
 pub mod explain;
@@ -198,14 +199,16 @@ fn plan_world(
     all: &mut Emitted,
     plan: &mut Plan,
 ) {
-    let copies::Found { missing, debts, demands } = copies::find(world);
+    let copies::Found { missing, debts, demands, behind_others, oldest_owed } = copies::find(world);
     let mut queued = copy_queue::queue(world, missing, plan);
+    queued.hopeful.extend(behind_others);
     let stage = Stage {
         debts: &debts,
         being_copied: &being_copied(under_way, &queued),
         remembered: &std::mem::take(&mut queued.remembered),
         hopeful: &std::mem::take(&mut queued.hopeful),
         unfinished: &std::mem::take(&mut queued.unfinished),
+        markers: &copy_since::markers(world, &oldest_owed),
     };
     for scene in world.scenes.values() {
         let copies = queued.actions.remove(&scene.region).unwrap_or_default();

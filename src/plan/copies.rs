@@ -4,7 +4,7 @@
 //! calls are made now. A copy is missing only if a tier of its destination's retention would hold
 //! it, so that nothing is copied only to be expired.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
@@ -15,6 +15,7 @@ use crate::domain::region::Region;
 use crate::domain::source::Source;
 use crate::domain::span::Span;
 use crate::plan::attempts::ATTEMPTS_MAX;
+use crate::plan::copy_since::OldestOwed;
 use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role};
 use crate::plan::period::Local;
 use crate::plan::point::{Member, Point, PointState};
@@ -81,6 +82,10 @@ pub struct Found<'p, 'a> {
     pub debts: Debts,
     /// What is asked by now.
     pub demands: Demands,
+    /// Points that nothing is copied of now because of what is on its way: it may fail.
+    pub behind_others: HashSet<(Region, LineageKey, Identity)>,
+    /// The oldest that lack their copies.
+    pub oldest_owed: OldestOwed,
 }
 
 /// Finds the copies that are missing everywhere.
@@ -171,9 +176,12 @@ impl<'p, 'a> Pass<'p, 'a> {
         let owed = self.wanted(rule, destination, there, &copies, &given_up, Pending::Ignored);
         wanted.extend(owed.into_iter().filter(|point| !to_copy.contains(&point.identity)));
         wanted.sort_by_key(|point| (point.time, point.identity));
+        let mut all =
+            self.points().map(|(point, _)| point).chain(copies.values().flatten().copied());
+        let is_any_pending = all.any(|point| point.state == PointState::Pending);
         for point in wanted {
-            let debt = found.debts.entry((self.scene.region, self.lineage.key, point.identity));
-            let owed = debt.or_default();
+            let place = (self.scene.region, self.lineage.key, point.identity);
+            let owed = found.debts.entry(place).or_default();
             let Some(destination) = destination else {
                 owed.unknown.insert(rule.to);
                 continue;
@@ -190,7 +198,17 @@ impl<'p, 'a> Pass<'p, 'a> {
                 continue;
             }
             owed.unfinished.insert(rule.to);
-            if !to_copy.contains(&point.identity) {
+            let is_open = !given_up.contains(&point.identity);
+            let is_to_copy = to_copy.contains(&point.identity);
+            if is_open && (is_to_copy || is_any_pending) {
+                let way = (self.lineage.key.policy, self.scene.region, rule.to);
+                let oldest = found.oldest_owed.entry(way).or_insert(point.time);
+                *oldest = point.time.min(*oldest);
+            }
+            if !is_to_copy {
+                if is_any_pending {
+                    found.behind_others.insert(place);
+                }
                 continue;
             }
             oldest_unfinished = oldest_unfinished.or(Some(point.time));
@@ -199,7 +217,6 @@ impl<'p, 'a> Pass<'p, 'a> {
                 continue;
             }
             // The rest of a point that will never be complete would be copied only to be expired.
-            let is_open = !given_up.contains(&point.identity);
             let lacking = point.representatives().filter(lacks);
             let lacking = lacking.map(|m| self.missing(rule.to, Some(rule), point, m));
             let of_use = lacking.filter(|m| is_open || m.failed(there).next().is_some());

@@ -1,41 +1,16 @@
-//! Looks for copies that are there: the first of a rule, the base of the next, those on their way.
+//! Looks for copies that are there: the base of the next, and those on their way.
 //!
 //! Only looks; what it means is for `copies` and `copy_queue`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
 
 use crate::domain::ids::{RegionalId, ResourceId};
 use crate::domain::inventory::Inventory;
-use crate::domain::region::Region;
 use crate::domain::tags;
 use crate::plan::copies::Missing;
 use crate::plan::lineage::{Role, Thing};
 use crate::plan::point::{Member, Point};
-use crate::plan::scene::Scene;
 use crate::plan::verdict::JudgedLineage;
-
-/// For a policy, by index, and from one region to another: the time of the oldest copy that is
-/// there, of any source.
-pub type FirstCopies = HashMap<(usize, Region, Region), DateTime<Utc>>;
-
-/// Finds the oldest copy of every way.
-pub fn first_copies(scenes: &BTreeMap<Region, Scene<'_>>) -> FirstCopies {
-    let mut first = FirstCopies::new();
-    for scene in scenes.values() {
-        for lineage in &scene.lineages {
-            let Some(from) = lineage.key.from else { continue };
-            let points = lineage.points.iter().map(|(point, _)| point.time);
-            let times = points.chain(lineage.failed.iter().map(|(entry, _)| entry.time));
-            if let Some(oldest) = times.min() {
-                let time = first.entry((lineage.key.policy, from, scene.region)).or_insert(oldest);
-                *time = oldest.min(*time);
-            }
-        }
-    }
-    first
-}
 
 /// Returns everything in any region that a copy on its way is made of, whoever began it: its tag
 /// says so, and of an image EC2 does.

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::ids::{RegionalId, ResourceId, SnapshotId};
 use crate::domain::region::Region;
 use crate::plan::copies::{Debts, Owed, has_gap};
+use crate::plan::copy_since::{Markers, NeededFor};
 use crate::plan::guard::{Cause, Veto};
 use crate::plan::lineage::{Entry, Identity, LineageKey, Role, Thing};
 use crate::plan::model::{Action, ExpireReason, Keep, KeepReason, Note, Plan, Severity, Waiting};
@@ -47,6 +48,8 @@ pub struct Stage<'s> {
     pub hopeful: &'s HashSet<(Region, LineageKey, Identity)>,
     /// Copies that lack something which is still to be copied.
     pub unfinished: &'s HashSet<(Region, LineageKey, Identity)>,
+    /// Copies that tell since when there are any, while that matters.
+    pub markers: &'s Markers,
 }
 
 /// Carries the verdicts on a region's lineages over into `emitted` and `plan`.
@@ -165,6 +168,9 @@ impl<'p, 'a> Pass<'p, 'a> {
         let is_copy = self.lineage.key.from.is_some();
         if is_copy && !is_surplus && self.stage.unfinished.contains(&place) {
             return self.wait_for_rest(point, own[0]);
+        }
+        if let Some(needed_for) = self.stage.markers.get(&place).filter(|_| !is_surplus) {
+            return self.wait_as_marker(*needed_for, reason, own[0]);
         }
         if let Some(owed) = self.owed(point).filter(|_| !is_surplus) {
             if let Some(region) = owed.unknown.first() {
@@ -432,6 +438,19 @@ impl<'p, 'a> Pass<'p, 'a> {
                 point.wanted,
                 self.lineage.key.source
             ),
+            since: Some(member.thing.started_at()),
+            not_before: None,
+            ends_by_itself: false,
+        });
+    }
+
+    /// Waits until no original is owed a copy only because this one tells since when there are any.
+    fn wait_as_marker(&mut self, needed_for: NeededFor, reason: ExpireReason, member: &Member<'_>) {
+        self.plan.waiting.push(Waiting {
+            policy: Arc::clone(self.name),
+            region: self.scene.region,
+            resource: member.id().to_string(),
+            reason: format!("{reason}, but {needed_for}"),
             since: Some(member.thing.started_at()),
             not_before: None,
             ends_by_itself: false,

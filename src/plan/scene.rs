@@ -10,7 +10,7 @@ use crate::domain::inventory::{Inventory, RegionInventory};
 use crate::domain::region::Region;
 use crate::plan::Request;
 use crate::plan::bystanders::Bystanders;
-use crate::plan::copy_search::{FirstCopies, first_copies};
+use crate::plan::copy_since::{FirstCopies, first_copies};
 use crate::plan::lineage::{self, Entry, LineageKey, LineageKind, OfImage};
 use crate::plan::standing::Judge;
 use crate::plan::verdict::{self, Coverage, JudgedLineage, Terms};

@@ -43,6 +43,8 @@ mod retention;
 #[cfg(test)]
 #[path = "model/scene.rs"]
 mod scene;
+#[path = "model/since.rs"]
+mod since;
 #[path = "model/thing.rs"]
 mod thing;
 #[path = "model/veto.rs"]

@@ -13,7 +13,7 @@ use super::lineage::{Lineage, LineageKey, lineages};
 use super::point::{Form, Point};
 use super::retention::{Side, Status, Why, is_keep_last_lapsed};
 use super::thing::{Life, find};
-use super::{Gone, Truth, adoption, family};
+use super::{Gone, Truth, adoption, family, since};
 
 /// Returns what is lost that the policies want restorable if all of `gone` goes now, by the clock
 /// of whoever deletes it.
@@ -41,6 +41,7 @@ pub(crate) fn losses(
             }
         }
     }
+    since::losses(truth, config, gone, now, &mut res);
     res
 }
 
@@ -76,7 +77,7 @@ fn first_of_rule(
 }
 
 /// Returns the points that have to wait for their copies.
-fn wanted(route: &Route<'_, '_>) -> BTreeSet<Key> {
+pub(super) fn wanted(route: &Route<'_, '_>) -> BTreeSet<Key> {
     let mut missing = route.missing(Side::Required);
     missing.retain(|key| {
         let point = route.home.point(*key);
