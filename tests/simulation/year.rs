@@ -11,6 +11,7 @@ use snapkeep::config::Config;
 use snapkeep::domain::ids::ResourceId;
 use snapkeep::domain::inventory::Inventory;
 use snapkeep::domain::region::Region;
+use snapkeep::domain::source::Source;
 use snapkeep::plan::retention::Hold;
 use snapkeep::plan::{Action, ExpireReason, Keep, KeepReason, Op, Plan, Request, plan};
 use snapkeep::run::{Outcome, Report, observe};
@@ -276,7 +277,9 @@ impl Year {
         let mut inventory = runtime.block_on(self.sandbox.time().drive(observing));
         let again = plan(&self.config, &inventory, &request);
         let is_changing = !report.plan.actions.is_empty();
-        if !again.actions.iter().all(|action| may_come_later(action, is_changing)) {
+        let waited = waited_for(&report.plan, &again);
+        let is_awaited = |action: &Action| is_changing && waited.contains(&point_of(action));
+        if !again.actions.iter().all(|a| is_awaited(a) || may_come_later(a, is_changing)) {
             return Err(Broken::new("the next plan is not empty", actions(&again)));
         }
         for region in inventory.regions.values_mut() {
@@ -369,6 +372,25 @@ fn may_come_later(action: &Action, is_changing: bool) -> bool {
         // An image that failed on a volume that takes one snapshot at a time has made room.
         None => is_changing && !matches!(action.op, Op::CreateSnapshots(_) | Op::CreateSnapshot(_)),
     }
+}
+
+/// Of an action that deletes, the policy, place, source and time of the point.
+type Going<'p> = Option<(&'p str, Region, Source, DateTime<Utc>)>;
+
+fn point_of(action: &Action) -> Going<'_> {
+    let delete = action.as_delete()?;
+    Some((&*action.policy, action.region, delete.source, delete.point_time))
+}
+
+/// Returns the points that `again` lets go and `before` let wait, for a copy say that is made since.
+fn waited_for<'p>(before: &Plan, again: &'p Plan) -> BTreeSet<Going<'p>> {
+    let waited = before.waiting.iter().map(|waiting| (waiting.region, waiting.resource.as_str()));
+    let waited: BTreeSet<_> = waited.collect();
+    let is_waited = |action: &&Action| {
+        let id = action.as_delete().map(|delete| delete.resource.to_string());
+        id.is_some_and(|id| waited.contains(&(action.region, id.as_str())))
+    };
+    again.actions.iter().filter(is_waited).map(point_of).collect()
 }
 
 /// Returns when the next calm cycle is; none if this one left nothing that ends by itself.
