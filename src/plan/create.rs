@@ -98,7 +98,8 @@ pub fn occupied(region: &RegionInventory, now: DateTime<Utc>) -> Occupied {
         if snapshot.state == SnapshotState::Pending {
             occupied.pending.insert(volume_id);
         }
-        let free_at = snapshot.started_at + SPACING;
+        // Where the clock is behind EC2's, a wait until EC2's instant might take days.
+        let free_at = snapshot.started_at.min(now) + SPACING;
         if now < free_at {
             let not_before = occupied.not_before.entry(volume_id).or_insert(free_at);
             *not_before = (*not_before).max(free_at);

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use snapkeep::cloud::sandbox::{Fault, Rule};
 use snapkeep::execute::Outcome;
+use snapkeep::plan::Op;
 use snapkeep::report::ExitCode;
 
 use super::world::{DAILY, TWO_REGIONS, World, eu, exit_code, us, words};
@@ -136,6 +137,20 @@ async fn another_tools_snapshot_of_a_moment_ago_is_given_its_fifteen_seconds() {
     assert_eq!(world.now() - begun_at, TimeDelta::seconds(10));
     assert_eq!(world.sandbox.n_calls("CreateSnapshots"), 1);
     world.assert_nothing_left(DAILY, &report).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_days_behind_ec2s_waits_for_fifteen_seconds_and_not_for_days() {
+    let world = World::new();
+    let server = world.server(&["gp3"]);
+    world.snapshot(&eu(), server.volumes[0], world.now(), &[]);
+    let here = world.now() - TimeDelta::days(2);
+    let plan = world.plan_at(DAILY, here).await;
+    let [Op::CreateSnapshots(set)] = plan.actions.iter().map(|a| &a.op).collect::<Vec<_>>()[..]
+    else {
+        panic!("{:?}", plan.actions);
+    };
+    assert_eq!(set.volumes[0].not_before, Some(here + TimeDelta::seconds(15)));
 }
 
 #[tokio::test]

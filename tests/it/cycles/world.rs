@@ -377,7 +377,7 @@ impl World {
         self.plan_at(config_text, self.now()).await
     }
 
-    async fn plan_at(&self, config_text: &str, now: DateTime<Utc>) -> Plan {
+    pub(super) async fn plan_at(&self, config_text: &str, now: DateTime<Utc>) -> Plan {
         let config = config(config_text);
         let request = Request::at(now);
         let observing = run::observe(&self.sandbox, &config, &request);
