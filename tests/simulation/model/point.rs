@@ -104,6 +104,20 @@ impl<'t> Point<'t> {
     /// Returns true if all of the point is there in `form` once `gone` is gone; if `call` is given,
     /// all made by that one call, or copied from what it made.
     pub(super) fn is_whole(&self, form: Form, call: Option<u64>, gone: &Gone) -> bool {
+        self.is_whole_of(call, gone, |member| member.is_of(form))
+    }
+
+    /// Does the same whatever form each part is in: all of it can be restored.
+    pub(super) fn is_whole_in_some_form(&self, call: Option<u64>, gone: &Gone) -> bool {
+        self.is_whole_of(call, gone, |_| true)
+    }
+
+    fn is_whole_of(
+        &self,
+        call: Option<u64>,
+        gone: &Gone,
+        is_meant: impl Fn(&Member<'_>) -> bool,
+    ) -> bool {
         let mut n_asked = None;
         let mut parts = Vec::new();
         for member in self.members.iter().filter(|m| !m.is_leftover) {
@@ -113,15 +127,11 @@ impl<'t> Point<'t> {
             let n_members = if member.thing.is_image() { 1 } else { member.claim.members.max(1) };
             n_asked = n_asked.max(Some(n_members));
             let part = member.part();
-            if member.is_of(form) && member.is_complete(gone) && !parts.contains(&part) {
+            if is_meant(member) && member.is_complete(gone) && !parts.contains(&part) {
                 parts.push(part);
             }
         }
         n_asked.is_some_and(|n_asked| n_asked <= parts.len())
-    }
-
-    pub(super) fn is_whole_in_some_form(&self, call: Option<u64>, gone: &Gone) -> bool {
-        [Form::Plain, Form::Encrypted].into_iter().any(|form| self.is_whole(form, call, gone))
     }
 
     /// Returns the calls that members were made by.
