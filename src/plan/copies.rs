@@ -4,24 +4,23 @@
 //! calls are made now. A copy is missing only if a tier of its destination's retention would hold
 //! it, so that nothing is copied only to be expired.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::config::{CopyRule, RegionalPolicy, Take, Tier, TierRule, Window};
+use crate::config::{CopyRule, RegionalPolicy};
 use crate::domain::ids::RegionalId;
 use crate::domain::inventory::Listing;
 use crate::domain::region::Region;
 use crate::domain::source::Source;
-use crate::domain::span::Span;
-use crate::plan::attempts::ATTEMPTS_MAX;
+use crate::plan::copies::route::{Pending, Route};
 use crate::plan::copy_since::OldestOwed;
 use crate::plan::lineage::{Entry, Identity, LineageKey, LineageKind, Role};
-use crate::plan::period::Local;
 use crate::plan::point::{Member, Point, PointState};
-use crate::plan::retention::{Candidate, Hold, Holds, Rules, judge};
 use crate::plan::scene::{Scene, World};
 use crate::plan::verdict::{JudgedLineage, Verdict};
+
+mod route;
 
 /// What a point is owed before it may go.
 #[derive(Debug, Clone, Default)]
@@ -70,9 +69,6 @@ pub struct Missing<'p, 'a> {
     pub parent: &'p Member<'a>,
 }
 
-/// The copies of a lineage at one destination: the point of each original, with its twins.
-type Copies<'p, 'a> = BTreeMap<Identity, Vec<&'p Point<'a>>>;
-
 /// What the copies of a plan are about.
 #[derive(Debug, Default)]
 pub struct Found<'p, 'a> {
@@ -114,15 +110,6 @@ pub fn has_gap(scene: &Scene<'_>) -> bool {
     scene.observed.has_gap(Listing::Snapshots) || scene.observed.has_gap(Listing::Images)
 }
 
-/// What points that are not complete yet stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pending {
-    /// They will most likely be complete, so nothing is copied only to be expired then.
-    Counts,
-    /// They may fail.
-    Ignored,
-}
-
 /// One lineage whose copies are looked for.
 #[derive(Clone, Copy)]
 struct Pass<'p, 'a> {
@@ -153,83 +140,59 @@ impl<'p, 'a> Pass<'p, 'a> {
     }
 
     fn copies(self, rule: &'p CopyRule, found: &mut Found<'p, 'a>) {
-        let destination = self.world.scenes.get(&rule.to).filter(|scene| !has_gap(scene));
-        let key = copies_key(self.lineage.key, self.scene.region);
-        let there = destination.and_then(|scene| scene.lineage(key));
-        // A second runner may have begun another of the same, for some of its volumes or for all.
-        let mut copies: Copies<'p, 'a> = BTreeMap::new();
-        for (point, _) in there.into_iter().flat_map(JudgedLineage::standing) {
-            copies.entry(point.identity).or_default().push(point);
-        }
-        let mut given_up = given_up(self.scene.region, Role::Copy, there);
-        if self.policy.encrypt.is_some() {
-            // Copies are made of the encrypted form.
-            let forms = Some(self.lineage);
-            given_up.extend(self::given_up(self.scene.region, Role::Encrypted, forms));
-        }
-        let mut wanted = self.wanted(rule, destination, there, &copies, &given_up, Pending::Counts);
-        let mut demand = self.asked(&wanted);
+        let route = Route::new(self, rule);
+        let to_copy = route.wanted(Pending::Counts);
+        let mut demand = self.asked(&to_copy);
         let mut oldest_unfinished = None;
         let mut asked = BTreeSet::new();
-        let to_copy: BTreeSet<Identity> = wanted.iter().map(|point| point.identity).collect();
-        // What is on its way may fail: until then nothing goes that would have been copied without.
-        let owed = self.wanted(rule, destination, there, &copies, &given_up, Pending::Ignored);
-        wanted.extend(owed.into_iter().filter(|point| !to_copy.contains(&point.identity)));
-        wanted.sort_by_key(|point| (point.time, point.identity));
-        let mut all =
-            self.points().map(|(point, _)| point).chain(copies.values().flatten().copied());
-        let is_any_pending = all.any(|point| point.state == PointState::Pending);
-        for point in wanted {
-            let place = (self.scene.region, self.lineage.key, point.identity);
-            let owed = found.debts.entry(place).or_default();
-            let Some(destination) = destination else {
-                owed.unknown.insert(rule.to);
-                continue;
-            };
-            let twins = copies.get(&point.identity).map_or(&[][..], Vec::as_slice);
-            let lacks = |m: &&Member<'a>| !twins.iter().any(|copy| copy.has_volume(m.volume_id));
-            let is_whole = |copy: &&&Point<'a>| {
-                copy.state == PointState::Complete
-                    && point.representatives().all(|member| copy.has_volume(member.volume_id))
-            };
-            if let Some(copy) = twins.iter().find(is_whole) {
-                let region = destination.region;
-                owed.complete.extend(copy.standing_ids().map(|id| RegionalId { region, id }));
+        for point in &to_copy {
+            if !self.owe(&route, point, found) {
                 continue;
             }
-            owed.unfinished.insert(rule.to);
-            let is_open = !given_up.contains(&point.identity);
-            let is_to_copy = to_copy.contains(&point.identity);
-            if is_open && (is_to_copy || is_any_pending) {
-                let way = (self.lineage.key.policy, self.scene.region, rule.to);
-                let oldest = found.oldest_owed.entry(way).or_insert(point.time);
-                *oldest = point.time.min(*oldest);
-            }
-            if !is_to_copy {
-                if is_any_pending {
-                    found.behind_others.insert(place);
-                }
-                continue;
-            }
+            route.note_oldest(point, found);
             oldest_unfinished = oldest_unfinished.or(Some(point.time));
             // Nothing is judged by a listing that is cut off.
             if has_gap(self.scene) {
                 continue;
             }
-            // The rest of a point that will never be complete would be copied only to be expired.
-            let lacking = point.representatives().filter(lacks);
-            let lacking = lacking.map(|m| self.missing(rule.to, Some(rule), point, m));
-            let of_use = lacking.filter(|m| is_open || m.failed(there).next().is_some());
             // Twins may share a volume; one copy of it stands for both.
             let is_first = |m: &Missing<'p, 'a>| asked.insert((point.identity, m.parent.volume_id));
-            found.missing.extend(of_use.filter(is_first));
+            found.missing.extend(route.missing(point).into_iter().filter(is_first));
         }
-        if let Some(destination) = destination {
+        // What is on its way may fail: until then nothing goes that would have been copied without.
+        let to_copy: BTreeSet<Identity> = to_copy.iter().map(|point| point.identity).collect();
+        for point in route.wanted(Pending::Ignored) {
+            if to_copy.contains(&point.identity) {
+                continue;
+            }
+            if self.owe(&route, point, found) && route.is_any_pending() {
+                route.note_oldest(point, found);
+                found.behind_others.insert((self.scene.region, self.lineage.key, point.identity));
+            }
+        }
+        if let Some(destination) = route.destination {
             demand.missed_since =
                 oldest_unfinished.and_then(|time| self.copy_grace_over(time).ok());
             let way = (self.scene.region, self.lineage.key, destination.region);
             found.demands.insert(way, demand);
         }
+    }
+
+    /// Adds what a point is owed at the end of a route; returns true if its copy is not finished.
+    fn owe(self, route: &Route<'p, 'a>, point: &Point<'a>, found: &mut Found<'p, 'a>) -> bool {
+        let place = (self.scene.region, self.lineage.key, point.identity);
+        let owed = found.debts.entry(place).or_default();
+        let Some(destination) = route.destination else {
+            owed.unknown.insert(route.rule.to);
+            return false;
+        };
+        if let Some(copy) = route.whole_copy(point) {
+            let region = destination.region;
+            owed.complete.extend(copy.standing_ids().map(|id| RegionalId { region, id }));
+            return false;
+        }
+        owed.unfinished.insert(route.rule.to);
+        true
     }
 
     /// Returns what is asked by now, where the rule wants copies of `wanted`, in order of time; not
@@ -254,156 +217,6 @@ impl<'p, 'a> Pass<'p, 'a> {
     fn copy_grace_over(self, time: DateTime<Utc>) -> Result<DateTime<Utc>, DateTime<Utc>> {
         let end = self.policy.copy_grace.end(time, self.policy.timezone);
         if end <= self.world.request.now { Ok(end) } else { Err(end) }
-    }
-
-    /// Returns the complete points of which the rule wants a copy.
-    fn wanted(
-        self,
-        rule: &CopyRule,
-        destination: Option<&Scene<'a>>,
-        there: Option<&JudgedLineage<'a>>,
-        copies: &Copies<'p, 'a>,
-        given_up: &BTreeSet<Identity>,
-        pending: Pending,
-    ) -> Vec<&'p Point<'a>> {
-        let originals = self.of_tier(rule);
-        if destination.is_none() {
-            return self.held_alone(rule, originals);
-        }
-        let mut wanted = self.held(rule, &originals, copies, pending);
-        // Where a copy was tried in vain for the last time, another point of its period gets one.
-        if !given_up.is_empty() {
-            let is_open = |point: &&&Point<'a>| !given_up.contains(&point.identity);
-            let others: Vec<&Point<'a>> = originals.iter().filter(is_open).copied().collect();
-            wanted.extend(self.held(rule, &others, copies, pending));
-            wanted.sort_by_key(|point| (point.time, point.identity));
-            wanted.dedup_by_key(|point| point.identity);
-        }
-        wanted.retain(|point| point.state == PointState::Complete);
-        if let Some(destination) = destination.filter(|_| !rule.existing) {
-            let way = (self.lineage.key.policy, self.scene.region, destination.region);
-            let first = self.world.first_copies.get(&way).copied();
-            let newest = wanted.last().filter(|_| there.is_none()).map(|point| point.identity);
-            wanted.retain(|point| {
-                first.is_some_and(|first| first <= point.time) || Some(point.identity) == newest
-            });
-        }
-        wanted
-    }
-
-    /// Returns those of `originals` that the destination's tiers could hold, whatever is there: of a
-    /// destination that could not be read nobody knows which other copies stand for a period, which
-    /// were tried in vain, and which was the first.
-    fn held_alone(self, rule: &CopyRule, mut originals: Vec<&'p Point<'a>>) -> Vec<&'p Point<'a>> {
-        let rules = Rules {
-            retention: &rule.retention,
-            zone: self.policy.timezone,
-            now: self.world.request.now,
-            keep_last_holds: false,
-            is_settled_only: false,
-        };
-        originals.retain(|point| {
-            let alone = judge(rules, &[Candidate { time: point.time, is_complete: true }]);
-            let is_held = alone.iter().any(|judgement| !judgement.holds.is_empty());
-            point.state == PointState::Complete && is_held
-        });
-        originals
-    }
-
-    /// Returns those of `originals` that the destination's tiers would hold among all that is there.
-    fn held(
-        self,
-        rule: &CopyRule,
-        originals: &[&'p Point<'a>],
-        copies: &Copies<'p, 'a>,
-        pending: Pending,
-    ) -> Vec<&'p Point<'a>> {
-        let counts = |state: PointState| match pending {
-            Pending::Counts => state != PointState::Incomplete,
-            Pending::Ignored => state == PointState::Complete,
-        };
-        let known: BTreeSet<Identity> = originals.iter().map(|point| point.identity).collect();
-        let others = copies.iter().filter(|(identity, _)| !known.contains(*identity));
-        // What is on its way will most likely be complete, and then stand for its period; a copy
-        // that lacks something whose original is gone never will.
-        let mut candidates: Vec<(Candidate, Option<&'p Point<'a>>)> = originals
-            .iter()
-            .filter(|point| counts(point.state))
-            .map(|point| (Candidate { time: point.time, is_complete: true }, Some(*point)))
-            .collect();
-        candidates.extend(others.map(|(_, twins)| {
-            let is_complete = twins.iter().any(|copy| counts(copy.state));
-            (Candidate { time: twins[0].time, is_complete }, None)
-        }));
-        candidates.sort_by_key(|(c, point)| (c.time, point.map(|point| point.identity)));
-        let rules = Rules {
-            retention: &rule.retention,
-            zone: self.policy.timezone,
-            now: self.world.request.now,
-            keep_last_holds: false,
-            is_settled_only: true,
-        };
-        let judged: Vec<Candidate> = candidates.iter().map(|(candidate, _)| *candidate).collect();
-        let is_held = |holds: Holds, time| {
-            let mut tiers =
-                rule.retention.tiers.iter().filter(|t| holds.contains(Hold::Tier(t.tier)));
-            holds.contains(Hold::Forever)
-                || tiers.any(|tier| pending == Pending::Ignored || !self.is_second(tier, time))
-        };
-        let held = candidates.into_iter().zip(judge(rules, &judged));
-        let held = held.filter(|((candidate, _), j)| is_held(j.holds, candidate.time));
-        held.filter_map(|((_, point), _)| point).collect()
-    }
-
-    /// Returns true if a tier may hold a point only because the first one of its period has expired
-    /// there: then it was there all the time, and is nothing to be copied for what is left of a
-    /// period. It stays owed, so nothing goes that the tier would hold.
-    ///
-    /// Never where the tier reaches less than two periods back: there a point that is the first may
-    /// have no more than that left when it is complete.
-    fn is_second(self, rule: &TierRule, time: DateTime<Utc>) -> bool {
-        let Window::For(span) = rule.window else { return false };
-        if rule.take == Take::Last {
-            return false;
-        }
-        let two_periods = match rule.tier {
-            Tier::Every => return false,
-            Tier::Hourly => Span::hours(2),
-            Tier::Daily => Span::days(2),
-            Tier::Weekly => Span::days(14),
-            Tier::Monthly => Span::days(62),
-            Tier::Yearly => Span::days(732),
-        };
-        let begun_at = Local::new(time, self.policy.timezone).begin_of(rule.tier);
-        let end = begun_at.end_of(span);
-        begun_at.end_of(two_periods) <= end && end <= self.world.request.now
-    }
-
-    /// Returns the points that the rule is about: all, or those that its tier holds.
-    fn of_tier(self, rule: &CopyRule) -> Vec<&'p Point<'a>> {
-        let points = self.points().map(|(point, _)| point);
-        let mut points: Vec<&Point<'a>> =
-            points.filter(|point| point.state != PointState::Incomplete).collect();
-        let Some(only) = rule.only else { return points };
-        let mut retention = self.policy.retention.clone();
-        retention.tiers.retain(|tier| tier.tier == only);
-        // What the tier has once taken is still owed its copy after the tier has let it go.
-        for tier in &mut retention.tiers {
-            tier.window = Window::For(Span::days(36_500));
-        }
-        let rules = Rules {
-            retention: &retention,
-            zone: self.policy.timezone,
-            now: self.world.request.now,
-            keep_last_holds: false,
-            is_settled_only: true,
-        };
-        let candidates: Vec<Candidate> =
-            points.iter().map(|p| Candidate { time: p.time, is_complete: true }).collect();
-        let held = judge(rules, &candidates);
-        let mut held = held.iter().map(|judgement| judgement.holds.contains(Hold::Tier(only)));
-        points.retain(|_| held.next().unwrap_or(false));
-        points
     }
 
     /// Returns the lineage's points that can have copies: no surplus, and of images made elsewhere
@@ -457,13 +270,6 @@ impl<'a> Missing<'_, 'a> {
             entry.role == role && entry.volume_id == volume_id && entry.identity(to) == identity
         })
     }
-}
-
-/// Returns the points of which every attempt at a copy has failed.
-fn given_up(from: Region, role: Role, there: Option<&JudgedLineage<'_>>) -> BTreeSet<Identity> {
-    let failed = there.into_iter().flat_map(|lineage| &lineage.failed).map(|(entry, _)| entry);
-    let last = failed.filter(|entry| ATTEMPTS_MAX <= entry.attempt && entry.role == role);
-    last.map(|entry| entry.identity(from)).collect()
 }
 
 /// Returns the lineage of the copies of a lineage in `from`.
