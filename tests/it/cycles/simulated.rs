@@ -2,4 +2,5 @@
 //!
 //! `tests/simulation` found them among thousands of others; here each stands alone and says why.
 
+mod attempts;
 mod debts;
