@@ -4,3 +4,4 @@
 
 mod attempts;
 mod debts;
+mod leftovers;
