@@ -5,3 +5,4 @@
 mod attempts;
 mod debts;
 mod leftovers;
+mod seen;
