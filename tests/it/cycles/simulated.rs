@@ -6,3 +6,4 @@ mod attempts;
 mod debts;
 mod leftovers;
 mod seen;
+mod since;
