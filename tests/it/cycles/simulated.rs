@@ -7,3 +7,4 @@ mod debts;
 mod leftovers;
 mod seen;
 mod since;
+mod windows;
