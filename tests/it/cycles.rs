@@ -28,6 +28,7 @@ mod protection;
 mod reviewed;
 mod reviewed_images;
 mod runners;
+mod simulated;
 mod telling;
 mod twins;
 mod waiting;

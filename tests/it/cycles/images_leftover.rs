@@ -16,7 +16,7 @@ use super::world::{IMAGES, World, ended, eu, exit_code, notes, us, words};
 const ADOPTING: &str = "adopt = { all = true }\n";
 
 /// An account with three images of ours, of which the oldest, with its two snapshots, is due.
-async fn due() -> (World, ImageId, Vec<SnapshotId>) {
+pub(super) async fn due() -> (World, ImageId, Vec<SnapshotId>) {
     let world = World::new();
     world.server(&["gp3", "gp3"]);
     world.days(IMAGES, 3).await;
