@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::region::Region;
 use crate::plan::copies::has_gap;
 use crate::plan::lineage::{Identity, LineageKey};
+use crate::plan::point::{Point, PointState};
 use crate::plan::reason::minute;
 use crate::plan::scene::{Scene, World};
 
@@ -89,8 +90,9 @@ fn marker(
     let lineages = world.scenes.get(&to)?.lineages.iter();
     let copies = lineages.filter(|l| l.key.policy == policy && l.key.from == Some(from));
     let newest = copies.filter_map(|lineage| {
-        let mut points = lineage.standing().rev().map(|(point, _)| point);
-        let point = points.find(|point| point.time <= until)?;
+        // What is on its way may fail, and be that very copy.
+        let is_told = |p: &&Point<'_>| p.state == PointState::Complete && p.time <= until;
+        let point = lineage.standing().rev().map(|(point, _)| point).find(is_told)?;
         Some((point.time, lineage.key, point.identity))
     });
     let (_, key, identity) = newest.max()?;

@@ -4,6 +4,7 @@
 
 use chrono::TimeDelta;
 use snapkeep::cloud::sandbox::{Fault, Rule};
+use snapkeep::domain::ids::ResourceId;
 use snapkeep::domain::tags;
 use snapkeep::run::Report;
 
@@ -88,5 +89,34 @@ async fn the_oldest_copy_stays_while_what_is_at_home_is_not_known() {
             assert!(told.contains(why), "{kind:?}: {told}");
         }
         assert_made_up_for(kind, &world, &config).await;
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_copy_stays_until_the_late_one_is_complete() {
+    for kind in KINDS {
+        let (world, config) = first_of_month_denied(kind).await;
+        for _ in 0..4 {
+            day(&world, &config).await;
+        }
+        world.sandbox.clear_faults();
+        let report = world.cycle(&config).await;
+        world.assert_nothing_left(&config, &report).await;
+        world.wait(TimeDelta::seconds(5));
+        world.cycle(&config).await;
+        for copy in copies(&world, &us()) {
+            if copy.tag(tags::SLOT).starts_with("2026-12-01") {
+                assert!(copy.state.is_under_way(), "{kind:?}");
+                remove(&world, copy.id);
+            }
+        }
+        assert_made_up_for(kind, &world, &config).await;
+    }
+}
+
+fn remove(world: &World, id: ResourceId) {
+    match id {
+        ResourceId::Snapshot(id) => world.sandbox.remove_snapshot(&us(), id),
+        ResourceId::Image(id) => world.sandbox.remove_image(&us(), id),
     }
 }
