@@ -213,6 +213,6 @@ fn slot_tags(tags: &Tags) -> Option<SlotTags<'_>> {
     Some((ours.policy?, ours.source?, ours.slot?, from))
 }
 
-fn source_of(snapshot: &Snapshot) -> Option<RegionalSource> {
+pub(super) fn source_of(snapshot: &Snapshot) -> Option<RegionalSource> {
     snapshot.tags.get(tags::SOURCE)?.parse().ok()
 }

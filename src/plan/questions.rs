@@ -14,6 +14,7 @@ use crate::domain::tags;
 use crate::plan::Request;
 use crate::plan::bystanders::Bystanders;
 use crate::plan::guard::Cause;
+use crate::plan::leftovers::source_of;
 use crate::plan::lineage;
 use crate::plan::model::KeepReason;
 use crate::plan::standing::Judge;
@@ -50,6 +51,12 @@ pub fn questions(config: &Config, inventory: &Inventory) -> Questions<Source> {
         for key in lineages.into_keys().filter(|key| matters(key.policy, key.from)) {
             let home = key.from.unwrap_or(*region);
             questions.entry(home).or_default().insert(key.source);
+        }
+        // Nothing else may be left of a source.
+        for (policy, home) in of_images.iter().filter_map(|(p, _, s)| Some((*p, source_of(s)?))) {
+            if matters(policy, (home.region != *region).then_some(home.region)) {
+                questions.entry(home.region).or_default().insert(home.source);
+            }
         }
     }
     for (region, asked) in &mut questions {

@@ -49,6 +49,25 @@ async fn the_newest_data_of_a_source_stays_although_its_image_is_gone() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_the_only_image_goes_with_its_source() {
+    for orphans in ["keep-last", "expire", "14 days"] {
+        let tier = "daily = \"3 days\"";
+        let config = IMAGES.replace(tier, &format!("{tier}, orphans = \"{orphans}\""));
+        let world = World::new();
+        let server = world.server(&["gp3", "gp3"]);
+        world.cycle(&config).await;
+        world.wait(TimeDelta::minutes(30));
+        let only = world.images(&eu()).pop().unwrap();
+        world.sandbox.remove_image(&eu(), only.id);
+        world.sandbox.remove_instance(&eu(), server.id);
+        world.wait(TimeDelta::days(30));
+        let report = world.cycle(&config).await;
+        assert_eq!(world.has(&only.snapshot_ids), orphans == "keep-last", "{orphans}");
+        world.assert_nothing_left(&config, &report).await;
+    }
+}
+
+#[tokio::test]
 async fn an_image_that_is_on_its_way_stands_for_nothing_that_was_left_behind() {
     let config = IMAGES.replace("\"3 days\"", "2");
     let world = World::new();
