@@ -11,8 +11,12 @@ use crate::config::Listen;
 use crate::config::service::InvalidListen;
 use crate::domain::region::Region;
 use crate::domain::span::{InvalidSpan, Span};
-use crate::report::simulation::Outage;
-use crate::run::simulate::{CHANGE_PERCENT, Cadence, outage, percent, rate};
+
+mod cycle;
+mod simulate;
+
+pub(super) use cycle::{ApplyArgs, PlanArgs, RunArgs};
+pub(super) use simulate::SimulateArgs;
 
 /// Keeps the right EBS snapshots and AMIs in the right regions, removes the rest, and shows
 /// beforehand what it would do and why
@@ -154,99 +158,6 @@ pub(super) struct Scope {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct PlanArgs {
-    #[command(flatten)]
-    pub(super) scope: Scope,
-
-    /// How the plan looks
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(super) format: Format,
-
-    /// Also save the plan as JSON
-    #[arg(long, value_name = "FILE")]
-    pub(super) out: Option<PathBuf>,
-
-    /// Exit with 10 if there is something to do
-    #[arg(long)]
-    pub(super) exit_code: bool,
-
-    /// List every snapshot that stays, with its tiers and until when
-    #[arg(long)]
-    pub(super) keeps: bool,
-
-    /// Plan as `run --max-deletes N` would
-    #[arg(long, value_name = "N")]
-    pub(super) max_deletes: Option<u32>,
-
-    /// Plan from a saved inventory, without credentials or network
-    #[arg(long, value_name = "DIR")]
-    pub(super) inventory: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct RunArgs {
-    #[command(flatten)]
-    pub(super) scope: Scope,
-
-    /// Print the plan and change nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-
-    /// Go on until nothing is waited for, such as copies on their way
-    #[arg(long, conflicts_with = "dry_run")]
-    pub(super) wait: bool,
-
-    /// Make one more recovery point of everything that is selected, now
-    #[arg(long)]
-    pub(super) extra: bool,
-
-    /// Withhold a policy's deletions in a region only if they are more than N; replaces both limits
-    /// of the configuration once
-    #[arg(long, value_name = "N")]
-    pub(super) max_deletes: Option<u32>,
-
-    #[command(flatten)]
-    pub(super) lock: LockArgs,
-
-    /// How the report looks
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(super) format: Format,
-
-    #[command(flatten)]
-    pub(super) state: StateArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct ApplyArgs {
-    /// What `plan --out FILE` saved; `-` is standard input
-    #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
-
-    /// Print what would be carried out and what drifted, and change nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-
-    /// Refuse a plan that is older
-    #[arg(long, value_name = "SPAN", default_value = "1 day", value_parser = span)]
-    pub(super) max_age: Span,
-
-    /// Withhold a policy's deletions in a region only if a fresh plan has more than N; replaces
-    /// both limits of the configuration once
-    #[arg(long, value_name = "N")]
-    pub(super) max_deletes: Option<u32>,
-
-    #[command(flatten)]
-    pub(super) lock: LockArgs,
-
-    /// How the report looks
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(super) format: Format,
-
-    #[command(flatten)]
-    pub(super) state: StateArgs,
-}
-
-#[derive(Debug, clap::Args)]
 pub(super) struct StateArgs {
     /// Where it is kept what was told, for [notify] [default: $STATE_DIRECTORY, else
     /// $XDG_STATE_HOME/snapkeep, else ~/.local/state/snapkeep; with --sandbox nowhere]
@@ -357,66 +268,6 @@ pub(super) enum StatusFormat {
     Json,
     /// For Nagios, Icinga and what else runs monitoring plugins
     Nagios,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct SimulateArgs {
-    /// In this account of `[accounts]`, or `self`; one at a time
-    #[arg(long, value_name = "NAME")]
-    pub(super) account: Option<String>,
-
-    /// How long, such as `6 months`
-    #[arg(long = "for", value_name = "SPAN", default_value = "1 year")]
-    pub(super) length: Span,
-
-    /// From this instant on, RFC 3339 [default: now, or what --now says]
-    #[arg(long, value_name = "INSTANT", value_parser = instant)]
-    pub(super) from: Option<DateTime<Utc>>,
-
-    /// When cycles begin: a span as of a timer, such as `1 hour`, or a crontab expression in UTC
-    /// [default: whenever `serve` would wake]
-    #[arg(long, value_name = "SPAN|CRONTAB")]
-    pub(super) every: Option<Cadence>,
-
-    /// Let this share of calls fail by chance: throttled, a 5xx before or after the effect, no reply
-    /// in time. Listings are late then, too
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = rate)]
-    pub(super) fail_rate: f64,
-
-    /// What chance is drawn from; the same seed draws the same
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(super) seed: u64,
-
-    /// Let a region be down for a while, such as `eu-west-1:2027-01-01..2027-01-03`; may be
-    /// repeated
-    #[arg(long, value_name = "REGION:FROM..TO", value_parser = outage)]
-    pub(super) outage: Vec<Outage>,
-
-    /// Also play another configuration over the same account, faults and time, and tell what it
-    /// would change
-    #[arg(long, value_name = "PATH")]
-    pub(super) against: Option<PathBuf>,
-
-    /// How many percent of a volume change in a day, which sizes are estimated by
-    #[arg(
-        long,
-        value_name = "PERCENT",
-        default_value_t = CHANGE_PERCENT,
-        value_parser = percent
-    )]
-    pub(super) change_rate: f64,
-
-    /// How the result looks
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(super) format: Format,
-
-    /// Also write a page with plots: HTML, complete in itself
-    #[arg(long, value_name = "FILE")]
-    pub(super) out: Option<PathBuf>,
-
-    /// Play over a saved inventory, without credentials or network
-    #[arg(long, value_name = "DIR")]
-    pub(super) inventory: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
