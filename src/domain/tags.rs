@@ -52,7 +52,9 @@ impl Default for Tags {
 impl Tags {
     /// Returns the value of the tag `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(k, _)| k.as_ref() == key).map(|(_, v)| v.as_ref())
+        // Every key that is looked at costs a cache miss: none is beyond where `key` would be.
+        let mut at_or_after = self.0.iter().skip_while(|(k, _)| k.as_ref() < key);
+        at_or_after.next().filter(|(k, _)| k.as_ref() == key).map(|(_, v)| v.as_ref())
     }
 
     /// Returns true if there is a tag `key`, whatever its value.

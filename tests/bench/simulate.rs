@@ -27,6 +27,8 @@ version = 1
 regions = ["eu-west-1", "us-east-1"]
 schedule = "0 3 * * *"
 retention = { daily = "1 month", monthly = "7 months" }
+# Of four days "1 month" ends on the last of February.
+limits = { max_deletes = 5000 }
 
 [[policy]]
 name = "servers"
@@ -35,7 +37,7 @@ select = { resource = "instance" }
 
 [[policy]]
 name = "databases"
-timezone = "Asia/Seoul"
+schedule = "30 1 * * *"
 select = { resource = "volume", tags = { Backup = "daily" } }
 "#;
 
