@@ -48,6 +48,14 @@ pub(crate) fn act(sandbox: &Sandbox, region: &Region, seed: u64, spec: &Spec) ->
     done.unwrap_or(("nothing", String::new()))
 }
 
+/// Holds all snapshots of a volume in `region`: also those that are about to go.
+pub(crate) fn hold_volume(sandbox: &Sandbox, region: &Region, seed: u64) -> Deed {
+    let observed = sandbox.inventory().regions.remove(region).unwrap_or_default();
+    let scene = &Scene { sandbox, region, observed: &observed };
+    let done = scene.hold_volume(&mut Chance::of(seed, "people"));
+    done.unwrap_or(("nothing", String::new()))
+}
+
 struct Scene<'s> {
     sandbox: &'s Sandbox,
     region: &'s Region,
@@ -101,10 +109,25 @@ impl Scene<'_> {
         Some(("holds", id.to_string()))
     }
 
+    fn hold_volume(&self, chance: &mut Chance) -> Option<Deed> {
+        let volume_id = self.any_snapshot(chance, |_| true)?.volume_id?;
+        for id in self.snapshots_of(volume_id) {
+            self.sandbox.tag_snapshot(self.region, id, tags::HOLD, "legal");
+        }
+        Some(("holds a volume", volume_id.to_string()))
+    }
+
     fn release(&self, chance: &mut Chance) -> Option<Deed> {
-        let id = self.any_snapshot(chance, |s| s.tags.has(tags::HOLD))?.id;
-        self.untag_snapshot(id, |key| key != tags::HOLD);
-        Some(("releases", id.to_string()))
+        let volume_id = self.any_snapshot(chance, |s| s.tags.has(tags::HOLD))?.volume_id?;
+        for id in self.snapshots_of(volume_id) {
+            self.untag_snapshot(id, |key| key != tags::HOLD);
+        }
+        Some(("releases a volume", volume_id.to_string()))
+    }
+
+    fn snapshots_of(&self, volume_id: VolumeId) -> impl Iterator<Item = SnapshotId> {
+        let all = self.observed.snapshots.iter();
+        all.filter(move |s| s.volume_id == Some(volume_id)).map(|s| s.id)
     }
 
     fn untag(&self, chance: &mut Chance) -> Option<Deed> {
