@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use snapkeep::config::Config;
-use snapkeep::domain::ids::RegionalId;
+use snapkeep::domain::ids::{RegionalId, VolumeId};
 use snapkeep::domain::inventory::Inventory;
 use snapkeep::domain::region::Region;
 use snapkeep::domain::tags;
 use snapkeep::run::{Outcome, Report};
 
 use crate::ledger::{Ledger, News, tags_of};
-use crate::model::{self, Gone, Truth};
+use crate::model::{self, Birth, Gone, Truth};
 use crate::runner::Ended;
 use crate::tally::Tally;
 use crate::watch::Seen;
@@ -50,6 +50,8 @@ impl Checked<'_> {
         self.gaps()?;
         counted("tags in the creating call", self.news.made.len());
         self.tags()?;
+        counted("creations and copies: once", self.news.made.len());
+        self.once()?;
         counted("limits on deletions", usize::from(self.max_deletes.is_some()));
         self.limits()?;
         for report in &self.ended.reports {
@@ -147,6 +149,37 @@ impl Checked<'_> {
             }
         }
         Ok(())
+    }
+
+    /// 7: an answer that was lost is no reason to make the same again.
+    fn once(&self) -> Result<(), Broken> {
+        let mut calls: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
+        for id in &self.news.made {
+            let (birth, born_with) = &self.ledger.births[id];
+            let Birth::Made { call } = birth else { continue };
+            let [policy, source, slot, copy_of] =
+                [tags::POLICY, tags::SOURCE, tags::SLOT, tags::COPY_OF].map(|k| born_with.get(k));
+            // What is gone again by now cannot be asked.
+            if slot.is_some() || copy_of.is_some() {
+                // Volumes of one instance may be asked for one by one.
+                let volume_id = self.volume_of(*id);
+                let what = (id.region, policy, source, slot, copy_of, volume_id);
+                calls.entry(what).or_default().insert(*call);
+            }
+        }
+        let more = calls.into_iter().find(|(_, calls)| self.ended.n_processes < calls.len());
+        match more {
+            Some((what, calls)) => {
+                let text = format!("{} calls made {what:?}", calls.len());
+                Err(Broken::new("made more than once", text))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn volume_of(&self, RegionalId { region, id }: RegionalId) -> Option<VolumeId> {
+        let snapshots = &self.after.regions.get(&region)?.snapshots;
+        snapshots.iter().find(|snapshot| id.snapshot() == Some(snapshot.id))?.volume_id
     }
 
     fn limits(&self) -> Result<(), Broken> {

@@ -4,6 +4,9 @@
 //! `cargo test --test simulation -- --seeds 300` runs so many years. The same seed gives the same
 //! year. A failure prints its seed and the shortest script of steps that still fails. Reads no
 //! clock but for the time that the whole took; nothing here is part of snapkeep.
+//!
+//! `planted/` holds bugs as patches, each called what it does, that these years must catch:
+//! `.ci/planted` sees to it that they do.
 
 #![expect(clippy::unwrap_used, reason = "this is test code, though without a harness")]
 #![expect(clippy::print_stdout, reason = "its report goes there")]
@@ -59,6 +62,9 @@ struct Args {
     /// Looks for no shorter script of a year that fails.
     #[arg(long)]
     quick: bool,
+    /// Stops at the first year that fails, and fails if none does: a planted bug must be caught.
+    #[arg(long)]
+    until_failure: bool,
     /// As of other test programs: runs only if `simulation` contains it.
     #[arg(hide = true)]
     filter: Option<String>,
@@ -83,15 +89,16 @@ fn main() -> ExitCode {
     }
     let (tally, failed) = run_all(&args);
     print!("{tally}");
-    if failed == 0 {
-        println!("simulation: {} years ok", args.seeds);
-        return ExitCode::SUCCESS;
+    match (failed, args.until_failure) {
+        (0, false) => println!("simulation: {} years ok", args.seeds),
+        (0, true) => println!("simulation: {} years ok, but one was to FAIL", args.seeds),
+        (_, false) => println!("simulation: {failed} of {} years FAILED", args.seeds),
+        (_, true) => println!("simulation: a year failed, as one was to"),
     }
-    println!("simulation: {failed} of {} years FAILED", args.seeds);
-    ExitCode::FAILURE
+    if (0 < failed) == args.until_failure { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs every seed; returns what was counted and how many failed.
+/// Runs every seed, or until one fails; returns what was counted and how many failed.
 fn run_all(args: &Args) -> (Tally, u64) {
     let next = AtomicU64::new(0);
     let all = Mutex::new((Tally::default(), 0));
@@ -109,6 +116,10 @@ fn run_all(args: &Args) -> (Tally, u64) {
                     all.0.add(&tally);
                     if end.is_break() {
                         all.1 += 1;
+                        if args.until_failure {
+                            // Seeds below this one are under way, so the smallest is always told.
+                            next.store(args.seeds, Ordering::Relaxed);
+                        }
                     }
                 }
             });

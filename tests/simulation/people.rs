@@ -48,6 +48,14 @@ pub(crate) fn act(sandbox: &Sandbox, region: &Region, seed: u64, spec: &Spec) ->
     done.unwrap_or(("nothing", String::new()))
 }
 
+/// Holds all snapshots of a volume in `region`: also those that are about to go.
+pub(crate) fn hold_volume(sandbox: &Sandbox, region: &Region, seed: u64) -> Deed {
+    let observed = sandbox.inventory().regions.remove(region).unwrap_or_default();
+    let scene = &Scene { sandbox, region, observed: &observed };
+    let done = scene.hold_volume(&mut Chance::of(seed, "people"));
+    done.unwrap_or(("nothing", String::new()))
+}
+
 struct Scene<'s> {
     sandbox: &'s Sandbox,
     region: &'s Region,
@@ -101,10 +109,26 @@ impl Scene<'_> {
         Some(("holds", id.to_string()))
     }
 
+    fn hold_volume(&self, chance: &mut Chance) -> Option<Deed> {
+        let volume_id = self.any_snapshot(chance, |_| true)?.volume_id?;
+        // What failed would be in the way of the next attempt for as long as it is held.
+        let is_complete = |s: &&Snapshot| s.state == SnapshotState::Completed;
+        for snapshot in self.snapshots_of(volume_id).filter(is_complete) {
+            self.sandbox.tag_snapshot(self.region, snapshot.id, tags::HOLD, "legal");
+        }
+        Some(("holds a volume", volume_id.to_string()))
+    }
+
     fn release(&self, chance: &mut Chance) -> Option<Deed> {
-        let id = self.any_snapshot(chance, |s| s.tags.has(tags::HOLD))?.id;
-        self.untag_snapshot(id, |key| key != tags::HOLD);
-        Some(("releases", id.to_string()))
+        let volume_id = self.any_snapshot(chance, |s| s.tags.has(tags::HOLD))?.volume_id?;
+        for snapshot in self.snapshots_of(volume_id) {
+            self.untag_snapshot(snapshot.id, |key| key != tags::HOLD);
+        }
+        Some(("releases a volume", volume_id.to_string()))
+    }
+
+    fn snapshots_of(&self, volume_id: VolumeId) -> impl Iterator<Item = &Snapshot> {
+        self.observed.snapshots.iter().filter(move |s| s.volume_id == Some(volume_id))
     }
 
     fn untag(&self, chance: &mut Chance) -> Option<Deed> {

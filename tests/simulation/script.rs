@@ -5,6 +5,7 @@ use snapkeep::cloud::sandbox::Fault;
 
 use crate::chance::Chance;
 use crate::spec::Spec;
+use crate::watch::LOOK;
 use crate::world::World;
 
 /// One year of one world.
@@ -147,11 +148,15 @@ impl Weather {
                 let by = *chance.one_of(&[200, 290, 310, 7_200, 200_000]);
                 self.skew = seconds(chance, -by, by);
             }
-            _ => self.people_at = Some((chance.below(12), chance.seed())),
+            _ => {
+                let at = *chance.one_of(&[0, LOOK, LOOK, LOOK, LOOK, 2, 3, 8]);
+                self.people_at = Some((at, chance.seed()));
+            }
         }
         // What somebody does between a look and the deletion that relies on it, nobody can see. So
-        // a look must not be another process's, or another region's.
-        if self.second_after.is_some() || 1 < n_regions {
+        // a look must not be another process's, or another region's, or in parts.
+        let is_in_parts = self.page_items < Self::calm().page_items;
+        if self.second_after.is_some() || 1 < n_regions || is_in_parts {
             self.people_at = None;
         }
         if self.second_after.is_some() {

@@ -18,6 +18,9 @@ use crate::people;
 use crate::script::Weather;
 use crate::spec::Spec;
 
+/// The listing that is often the look before the deletions: the first one is the observation.
+pub(crate) const LOOK: usize = 1;
+
 /// What is watched in one cycle, of all processes that run in it.
 pub(crate) struct Watched<'y> {
     pub(crate) sandbox: &'y Sandbox,
@@ -105,7 +108,10 @@ impl<'y> Watch<'y> {
             if let (Some((at, seed)), Some(region)) = (weather.people_at, call.region)
                 && at == n_listings
             {
-                seen.deeds.push(people::act(sandbox, &region, seed, spec));
+                seen.deeds.push(match at {
+                    LOOK => people::hold_volume(sandbox, &region, seed),
+                    _ => people::act(sandbox, &region, seed, spec),
+                });
             }
         }
         if is_mutating(call.operation) {
