@@ -14,6 +14,7 @@ use crate::domain::tags;
 use crate::plan::Request;
 use crate::plan::bystanders::Bystanders;
 use crate::plan::guard::Cause;
+use crate::plan::leftovers::source_of;
 use crate::plan::lineage;
 use crate::plan::model::KeepReason;
 use crate::plan::standing::Judge;
@@ -50,6 +51,14 @@ pub fn questions(config: &Config, inventory: &Inventory) -> Questions<Source> {
         for key in lineages.into_keys().filter(|key| matters(key.policy, key.from)) {
             let home = key.from.unwrap_or(*region);
             questions.entry(home).or_default().insert(key.source);
+        }
+        // Nothing else may be left of a source than snapshots whose image is gone.
+        for (policy, _, snapshot) in of_images {
+            let Some(home) = source_of(snapshot) else { continue };
+            let from = (home.region != *region).then_some(home.region);
+            if matters(policy, from) {
+                questions.entry(home.region).or_default().insert(home.source);
+            }
         }
     }
     for (region, asked) in &mut questions {
