@@ -213,6 +213,7 @@ fn slot_tags(tags: &Tags) -> Option<SlotTags<'_>> {
     Some((ours.policy?, ours.source?, ours.slot?, from))
 }
 
+/// Returns what a snapshot that was made with an image is of, as our tag says.
 pub(super) fn source_of(snapshot: &Snapshot) -> Option<RegionalSource> {
     snapshot.tags.get(tags::SOURCE)?.parse().ok()
 }

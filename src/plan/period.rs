@@ -119,6 +119,43 @@ mod tests {
     }
 
     #[test]
+    fn later_periods_come_later() {
+        for (tier, zone, a, b) in [
+            (Tier::Hourly, "UTC", "2026-01-01T01:30:00Z", "2026-01-01T02:30:00Z"),
+            (Tier::Hourly, "UTC", "2026-01-01T23:30:00Z", "2026-01-02T00:30:00Z"),
+            // The first pass of an hour that autumn repeats, and the second.
+            (Tier::Hourly, "America/New_York", "2026-11-01T05:30:00Z", "2026-11-01T06:30:00Z"),
+            (Tier::Daily, "UTC", "2026-01-31T03:00:00Z", "2026-02-01T03:00:00Z"),
+            (Tier::Weekly, "UTC", "2026-01-04T03:00:00Z", "2026-01-05T03:00:00Z"),
+            (Tier::Monthly, "UTC", "2026-01-31T03:00:00Z", "2026-02-01T03:00:00Z"),
+            (Tier::Monthly, "UTC", "2025-12-31T03:00:00Z", "2026-01-01T03:00:00Z"),
+            (Tier::Yearly, "UTC", "2025-12-31T03:00:00Z", "2026-01-01T03:00:00Z"),
+        ] {
+            let zone = zone.parse().unwrap();
+            let period = |at: &str| Local::new(at.parse().unwrap(), zone).period(tier);
+            assert!(period(a) < period(b), "{tier:?} {a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_period_has_one_first_day_and_a_short_one_is_always_in_it() {
+        for (tier, at, expected) in [
+            (Tier::Every, "2026-06-17T12:00:00Z", true),
+            (Tier::Hourly, "2026-06-17T12:00:00Z", true),
+            (Tier::Daily, "2026-06-17T12:00:00Z", true),
+            (Tier::Weekly, "2026-06-15T23:59:59Z", true),
+            (Tier::Weekly, "2026-06-16T00:00:00Z", false),
+            (Tier::Monthly, "2026-06-01T12:00:00Z", true),
+            (Tier::Monthly, "2026-06-02T12:00:00Z", false),
+            (Tier::Yearly, "2026-01-01T12:00:00Z", true),
+            (Tier::Yearly, "2026-06-01T12:00:00Z", false),
+        ] {
+            let local = Local::new(at.parse().unwrap(), chrono_tz::Tz::UTC);
+            assert_eq!(local.is_first_day(tier), expected, "{tier:?} {at}");
+        }
+    }
+
+    #[test]
     fn periods_follow_the_local_calendar() {
         for (tier, zone, a, b, expected) in [
             // A day is the zone's, on both sides of the date line.

@@ -52,9 +52,11 @@ pub fn questions(config: &Config, inventory: &Inventory) -> Questions<Source> {
             let home = key.from.unwrap_or(*region);
             questions.entry(home).or_default().insert(key.source);
         }
-        // Nothing else may be left of a source.
-        for (policy, home) in of_images.iter().filter_map(|(p, _, s)| Some((*p, source_of(s)?))) {
-            if matters(policy, (home.region != *region).then_some(home.region)) {
+        // Nothing else may be left of a source than snapshots whose image is gone.
+        for (policy, _, snapshot) in of_images {
+            let Some(home) = source_of(snapshot) else { continue };
+            let from = (home.region != *region).then_some(home.region);
+            if matters(policy, from) {
                 questions.entry(home.region).or_default().insert(home.source);
             }
         }

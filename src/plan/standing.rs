@@ -429,3 +429,47 @@ pub(super) fn marked_by_others(tags: &Tags) -> Option<UnadoptableReason> {
 fn parse_slot(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|slot| slot.with_timezone(&Utc))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::parse;
+    use crate::domain::inventory::RegionInventory;
+    use crate::domain::source::Source;
+    use crate::domain::tags::Tags;
+
+    use super::{ForeignReason, Judge, managing_service};
+
+    #[test]
+    fn a_service_is_known_by_tags_that_only_aws_can_write() {
+        for (key, expected) in [
+            ("aws:backup:source-resource", Some("AWS Backup")),
+            ("aws:dlm:lifecycle-policy-id", Some("Data Lifecycle Manager")),
+            ("aws:cloudformation:stack-name", None),
+            ("aws:backup", None),
+            ("backup:source-resource", None),
+            ("dlm:managed", None),
+        ] {
+            let tags: Tags = [("Name", "db"), (key, "1")].into_iter().collect();
+            assert_eq!(managing_service(&tags), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_source_of_another_region_is_told_from_what_is_none() {
+        let text = "version = 1\n[[policy]]\nname = \"servers\"\nregions = [\"eu-west-1\"]\n\
+                    create = false\nselect = { resource = \"instance\" }\n\
+                    retention = { daily = 3 }";
+        let config = parse(&[("test.toml".to_owned(), text.to_owned())]).unwrap();
+        let inventory = RegionInventory::default();
+        let judge = Judge::new(&config, &"eu-west-1".parse().unwrap(), &inventory);
+        let id = "i-0123456789abcdef0";
+        for (text, expected) in [
+            (format!("eu-west-1/{id}"), Ok(Source::Instance(id.parse().unwrap()))),
+            (format!("us-east-1/{id}"), Err(ForeignReason::OtherSource)),
+            ("eu-west-1/db".to_owned(), Err(ForeignReason::Incomplete)),
+            ("db".to_owned(), Err(ForeignReason::Incomplete)),
+        ] {
+            assert_eq!(judge.source(&text), expected, "{text}");
+        }
+    }
+}

@@ -285,6 +285,28 @@ fn a_lapsed_keep_last_leaves_only_the_tiers() {
 }
 
 #[test]
+fn what_is_not_settled_yet_is_not_held_but_counts() {
+    let candidates = complete(&[at("2026-03-08 03"), at("2026-03-09 03"), at("2026-03-10 03")]);
+    for (taken, is_settled_only, held) in [
+        (Take::Last, false, [false, true, true]),
+        (Take::Last, true, [false, true, false]),
+        (Take::First, true, [false, true, true]),
+    ] {
+        let retention = retention(1, &[take(Tier::Daily, "2", taken)]);
+        let rules = Rules {
+            retention: &retention,
+            zone: Tz::UTC,
+            now: at("2026-03-10 06"),
+            keep_last_holds: false,
+            is_settled_only,
+        };
+        let judgements = judge(rules, &candidates);
+        let holds: Vec<bool> = judgements.iter().map(|j| !j.holds.is_empty()).collect();
+        assert_eq!(holds, held, "{taken:?} {is_settled_only}");
+    }
+}
+
+#[test]
 fn what_stands_for_the_period_is_named_as_what_stays_instead() {
     let candidates = complete(&[at("2026-03-09 03"), at("2026-03-09 04"), at("2026-03-10 03")]);
     let daily = retention(1, &[rule(Tier::Daily, "30 days")]);

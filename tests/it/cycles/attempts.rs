@@ -74,17 +74,19 @@ async fn the_newest_failed_attempt_stays_as_memory_until_a_later_one_is_complete
 
 #[tokio::test]
 async fn a_failed_snapshot_on_a_volume_that_takes_one_goes_before_the_next_attempt() {
+    // No limit withholds it: then nothing could be made.
+    let config = &format!("{DAILY}limits = {{ max_deletes = 0 }}\n");
     let world = World::at("2026-11-20 03:00:00");
     world.server(&["st1"]);
     world.sandbox.fail(Rule::next("CreateSnapshots"), Fault::SnapshotsFail);
-    world.cycle(DAILY).await;
+    world.cycle(config).await;
     world.wait(TimeDelta::minutes(30));
-    let report = world.cycle(DAILY).await;
+    let report = world.cycle(config).await;
     assert_eq!((report.plan.actions.len(), report.plan.waiting.len()), (0, 1));
 
     world.wait(TimeDelta::minutes(30));
     let failed = world.snapshots(&eu())[0].id;
-    let report = world.cycle(DAILY).await;
+    let report = world.cycle(config).await;
     let reasons: Vec<_> = report.plan.actions.iter().filter_map(|a| a.as_delete()).collect();
     assert_eq!(reasons.len(), 1);
     assert_eq!(
@@ -92,7 +94,7 @@ async fn a_failed_snapshot_on_a_volume_that_takes_one_goes_before_the_next_attem
         (failed.into(), ExpireReason::FailedInTheWay)
     );
     assert_eq!(words(&report), ["done", "done"]);
-    world.assert_nothing_left(DAILY, &report).await;
+    world.assert_nothing_left(config, &report).await;
     let left = world.snapshots(&eu());
     assert_eq!((left.len(), tag(&left[0], "attempt")), (1, Some("2")));
 }

@@ -169,6 +169,141 @@ async fn leftovers_stay_while_their_image_may_yet_show_up() {
 }
 
 #[tokio::test]
+async fn leftovers_stay_while_a_pending_image_of_their_slot_may_list_more() {
+    let (world, oldest, snapshots) = due().await;
+    let image = world.find_image(&eu(), oldest).unwrap();
+    world.sandbox.remove_image(&eu(), oldest);
+    let (id, listed) = (world.sandbox.new_image_id(), vec![world.sandbox.new_snapshot_id()]);
+    for (state, is_there) in [(ImageState::Pending, true), (ImageState::Available, false)] {
+        let snapshot_ids = listed.clone();
+        world.sandbox.add_image(&eu(), Image { id, state, snapshot_ids, ..image.clone() });
+        world.cycle(IMAGES).await;
+        assert_eq!(world.has(&snapshots), is_there, "{state:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_its_image_does_not_list_stays_as_long_as_the_image() {
+    let world = World::new();
+    let server = world.server(&["gp3", "gp3"]);
+    world.cycle(IMAGES).await;
+    world.wait(TimeDelta::hours(1));
+    let image = world.images(&eu()).remove(0);
+    let listed = vec![image.snapshot_ids[0]];
+    world.sandbox.add_image(&eu(), Image { snapshot_ids: listed, ..image.clone() });
+    // So that the image is the newest for ever.
+    world.sandbox.set_instance_state(&eu(), server.id, InstanceState::Stopped);
+    for _ in 0..5 {
+        world.wait(TimeDelta::days(1));
+        world.cycle(IMAGES).await;
+        assert!(world.find_image(&eu(), image.id).is_some());
+        assert!(world.has(&image.snapshot_ids));
+    }
+}
+
+#[tokio::test]
+async fn leftovers_of_a_slot_that_another_image_stands_for_go_though_a_tier_would_hold_it() {
+    let world = World::new();
+    world.server(&["gp3"]);
+    world.cycle(IMAGES).await;
+    world.wait(TimeDelta::hours(25));
+    let image = world.images(&eu()).remove(0);
+    let snapshots = world.snapshots(&eu());
+    let own = snapshots.iter().find(|snapshot| image.snapshot_ids.contains(&snapshot.id)).unwrap();
+    let tags: Vec<(&str, &str)> = own.tags.iter().collect();
+    let other = world.snapshot(&eu(), own.volume_id.unwrap(), own.started_at, &tags);
+    let (id, snapshot_ids) = (world.sandbox.new_image_id(), vec![other]);
+    world.sandbox.add_image(&eu(), Image { id, snapshot_ids, ..image.clone() });
+    world.sandbox.remove_image(&eu(), image.id);
+    world.cycle(IMAGES).await;
+    assert!(!world.has(&image.snapshot_ids) && world.has(&[other]));
+    assert!(world.find_image(&eu(), id).is_some());
+}
+
+#[tokio::test]
+async fn leftovers_of_a_later_slot_of_the_day_are_not_what_the_day_keeps() {
+    let config = IMAGES.replace("0 3 * * *", "0 */12 * * *");
+    let world = World::at("2026-11-20 00:00:00");
+    world.server(&["gp3"]);
+    world.cycle(&config).await;
+    world.wait(TimeDelta::hours(12));
+    world.cycle(&config).await;
+    world.wait(TimeDelta::hours(12));
+    world.cycle(&config).await;
+    world.wait(TimeDelta::hours(12));
+    let [first, second, ..] = &world.images(&eu())[..] else { panic!("two images a day") };
+    world.sandbox.remove_image(&eu(), second.id);
+    world.cycle(&config).await;
+    assert!(!world.has(&second.snapshot_ids));
+    assert!(world.has(&first.snapshot_ids), "the first of the day stays");
+}
+
+#[tokio::test]
+async fn leftovers_of_a_source_that_is_gone_stay_as_long_as_orphans_says() {
+    for (orphans, is_source_there, at, is_there) in [
+        ("expire", true, "2026-12-20 03:00:00", true),
+        ("expire", false, "2026-11-23 02:59:59", true),
+        ("expire", false, "2026-11-23 03:00:00", false),
+        ("10 days", true, "2026-12-20 03:00:00", true),
+        ("10 days", false, "2026-11-30 02:59:59", true),
+        ("10 days", false, "2026-11-30 03:00:00", false),
+    ] {
+        let config = IMAGES.replace("3 days\"", &format!("3 days\", orphans = \"{orphans}\""));
+        let world = World::at("2026-11-20 03:00:00");
+        let server = world.server(&["gp3"]);
+        world.cycle(&config).await;
+        world.wait(TimeDelta::minutes(5));
+        let image = world.images(&eu()).remove(0);
+        world.sandbox.remove_image(&eu(), image.id);
+        if is_source_there {
+            world.sandbox.set_instance_state(&eu(), server.id, InstanceState::Stopped);
+        } else {
+            world.sandbox.remove_instance(&eu(), server.id);
+        }
+        world.wait_until(at);
+        world.cycle(&config).await;
+        assert_eq!(world.has(&image.snapshot_ids), is_there, "{orphans} {is_source_there} {at}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_being_copied_or_may_be_stays_though_no_tier_would_hold_it() {
+    let copied = "\n[[policy.copy]]\nto = \"us-east-1\"\nexisting = true\n\
+                  retention = { daily = \"9 days\" }\n";
+    for is_unknown in [false, true] {
+        let world = World::new();
+        world.server(&["gp3"]);
+        world.days(IMAGES, 2).await;
+        let config = IMAGES.replace("3 days", "1 day") + copied;
+        let oldest = world.images(&eu()).remove(0);
+        if is_unknown {
+            world.cycle(IMAGES).await;
+            world.wait(TimeDelta::hours(1));
+        }
+        let is_copied = |i: &Image| i.source_image_id == Some(oldest.id);
+        // The first copy is a full one, and the others wait for it.
+        for n in 0..30 {
+            if is_unknown || world.images(&us()).iter().any(is_copied) {
+                break;
+            }
+            assert!(n < 29, "it is copied");
+            world.wait(TimeDelta::minutes(10));
+            world.cycle(&config).await;
+        }
+        world.sandbox.remove_image(&eu(), oldest.id);
+        if is_unknown {
+            world.sandbox.fail(Rule::every("DescribeImages").in_region(&us()), Fault::Denied);
+        }
+        world.cycle(&config).await;
+        assert!(world.has(&oldest.snapshot_ids), "{is_unknown}");
+        world.sandbox.clear_faults();
+        world.wait(TimeDelta::days(1));
+        world.cycle(&config).await;
+        assert!(!world.has(&oldest.snapshot_ids), "{is_unknown}");
+    }
+}
+
+#[tokio::test]
 async fn what_another_policy_or_region_is_asked_for_leaves_leftovers_alone() {
     let (world, oldest, snapshots) = due().await;
     world.sandbox.remove_image(&eu(), oldest);

@@ -11,22 +11,29 @@ fn with_limits(limits: &str) -> String {
 
 #[tokio::test]
 async fn over_a_limit_nothing_goes_and_points_are_made_all_the_same() {
-    for (limits, n_days, is_withheld) in [
+    let (one, two) = (&["gp3"][..], &["gp3", "gp3"][..]);
+    for (limits, volumes, n_days, is_withheld) in [
         // A point is made of the day that the world waits, so all but two go.
-        ("max_deletes = 7", 10, true),
-        ("max_deletes = 8", 10, false),
+        ("max_deletes = 7", one, 10, true),
+        ("max_deletes = 8", one, 10, false),
         // The percentage counts from 20 deletions on.
-        ("max_delete_percent = 50", 21, false),
-        ("max_delete_percent = 50", 22, true),
-        ("max_delete_percent = 90", 22, true),
-        ("max_delete_percent = 91", 22, false),
+        ("max_delete_percent = 50", one, 21, false),
+        ("max_delete_percent = 50", one, 22, true),
+        ("max_delete_percent = 90", one, 22, true),
+        ("max_delete_percent = 91", one, 22, false),
+        // Exactly so many are not too many.
+        ("max_deletes = 38, max_delete_percent = 95", one, 40, false),
+        ("max_deletes = 38, max_delete_percent = 94", one, 40, true),
+        // It is of points, however many snapshots they have.
+        ("max_deletes = 40, max_delete_percent = 91", two, 22, false),
+        ("max_deletes = 40, max_delete_percent = 90", two, 22, true),
     ] {
         let config = with_limits(limits);
         let world = World::new();
-        world.history(&world.server(&["gp3"]), n_days);
+        world.history(&world.server(volumes), n_days);
         world.wait(TimeDelta::days(1));
         let report = world.cycle(&config).await;
-        let n_to_go = usize::try_from(n_days).unwrap() - 2;
+        let n_to_go = (usize::try_from(n_days).unwrap() - 2) * volumes.len();
         if is_withheld {
             assert_eq!(words(&report), ["done"], "{limits}");
             assert_eq!(
@@ -59,6 +66,19 @@ async fn zero_withholds_every_deletion() {
     let report = world.cycle_with(DAILY, |request| request.max_deletes = Some(0)).await;
     assert!(deletions(&report).is_empty());
     assert_eq!(exit_code(&report), ExitCode::Withheld);
+}
+
+#[tokio::test]
+async fn regions_are_not_counted_together() {
+    let config = with_limits("max_deletes = 6")
+        .replace(r#"regions = ["eu-west-1"]"#, r#"regions = ["eu-west-1", "us-east-1"]"#);
+    let world = World::new();
+    for server in [world.server(&["gp3"]), world.server_in(&us(), &["gp3"])] {
+        world.history(&server, 8);
+    }
+    let report = world.cycle(&config).await;
+    assert!(report.plan.withheld.is_empty());
+    assert_eq!(deletions(&report).len(), 10);
 }
 
 #[tokio::test]

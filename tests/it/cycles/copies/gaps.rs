@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use snapkeep::cloud::sandbox::{Fault, Rule};
+use snapkeep::domain::inventory::{Snapshot, SnapshotState};
 use snapkeep::domain::tags;
 use snapkeep::report::ExitCode;
 
@@ -189,6 +190,44 @@ async fn a_copy_of_a_set_whose_other_member_was_given_up_is_not_made_again_and_a
     assert_eq!(n_of_other, 1);
     let made = slots(&copies(&world, &us()));
     assert!(made.contains(&"11-21T12:00".to_owned()), "another point of its day: {made:?}");
+}
+
+#[tokio::test]
+async fn a_copy_that_lacks_a_member_waits_for_it_though_another_point_stands_for_its_day() {
+    let world = World::new();
+    world.server(&["gp3", "gp3"]);
+    let config = Kind::Set.policy(
+        "schedule = \"0 */12 * * *\"\nretention = { every = \"9 days\" }",
+        &format!("{TO_US}\nexisting = true"),
+    );
+    world.wait_until("2026-11-21 00:00:00");
+    world.cycle(&config).await;
+    world.wait(TimeDelta::minutes(30));
+    let original = things(&world, &eu()).remove(0).id;
+    let set = |state| {
+        let snapshot = world.find(&eu(), original.snapshot().unwrap()).unwrap();
+        world.sandbox.add_snapshot(&eu(), Snapshot { state, ..snapshot });
+    };
+    // While the first point of the day is not complete, the second is copied.
+    set(SnapshotState::Error);
+    world.wait_until("2026-11-21 12:00:00");
+    hourly(&world, &config, 3).await;
+    assert_eq!(slots(&copies(&world, &us())), ["11-21T12:00"]);
+    set(SnapshotState::Completed);
+    let rule = Rule::every("CopySnapshot").naming(&original);
+    world.sandbox.fail(rule, Fault::SnapshotsFail);
+    let mut told = String::new();
+    for _ in 0..6 {
+        let report = world.cycle(&config).await;
+        told += &waits(&report.plan);
+        assert!(deleted(&report.plan, &us()).is_empty());
+        world.wait(TimeDelta::minutes(10));
+    }
+    assert!(told.contains("are copied, the rest is to come"), "{told}");
+    world.sandbox.clear_faults();
+    hourly(&world, &config, 8).await;
+    let made = copies(&world, &us());
+    assert!(slots(&made).contains(&"11-21T00:00".to_owned()), "{:?}", slots(&made));
 }
 
 #[tokio::test]

@@ -58,6 +58,8 @@ async fn copies_whose_rule_or_region_is_gone_are_noted_and_never_deleted() {
             assert_eq!(copies(&world, &us()).len(), before, "{kind:?} {n}");
             let told = notes(&report.plan);
             assert!(told.contains(&format!("{before} ")) && told.contains("left alone"), "{told}");
+            let why = if n == 3 { "which is not here" } else { "has no rule any more" };
+            assert!(told.contains(why), "{kind:?} {n}: {told}");
             // With the rule they are what they were.
             let report = world.cycle(&kind.to_us()).await;
             assert!(!deleted(&report.plan, &us()).is_empty(), "{kind:?} {n}");
