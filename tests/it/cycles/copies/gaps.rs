@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use snapkeep::cloud::sandbox::{Fault, Rule};
+use snapkeep::domain::ids::ResourceId;
 use snapkeep::domain::inventory::{Snapshot, SnapshotState};
 use snapkeep::domain::tags;
 use snapkeep::report::ExitCode;
@@ -162,8 +163,8 @@ async fn the_attempt_after_a_failed_one_succeeds_and_the_failed_one_goes() {
     }
 }
 
-#[tokio::test]
-async fn a_copy_of_a_set_whose_other_member_was_given_up_is_not_made_again_and_again() {
+/// The first of two sets a day, which are all to be copied; and one member of it.
+async fn twice_a_day() -> (World, String, ResourceId) {
     let world = World::new();
     world.server(&["gp3", "gp3"]);
     let config = Kind::Set.policy(
@@ -174,6 +175,12 @@ async fn a_copy_of_a_set_whose_other_member_was_given_up_is_not_made_again_and_a
     world.cycle(&config).await;
     world.wait(TimeDelta::minutes(30));
     let original = things(&world, &eu()).remove(0).id;
+    (world, config, original)
+}
+
+#[tokio::test]
+async fn a_copy_of_a_set_whose_other_member_was_given_up_is_not_made_again_and_again() {
+    let (world, config, original) = twice_a_day().await;
     let rule = Rule::every("CopySnapshot").naming(&original);
     world.sandbox.fail(rule, Fault::SnapshotsFail);
     let mut n_of_other = 0;
@@ -194,16 +201,7 @@ async fn a_copy_of_a_set_whose_other_member_was_given_up_is_not_made_again_and_a
 
 #[tokio::test]
 async fn a_copy_that_lacks_a_member_waits_for_it_though_another_point_stands_for_its_day() {
-    let world = World::new();
-    world.server(&["gp3", "gp3"]);
-    let config = Kind::Set.policy(
-        "schedule = \"0 */12 * * *\"\nretention = { every = \"9 days\" }",
-        &format!("{TO_US}\nexisting = true"),
-    );
-    world.wait_until("2026-11-21 00:00:00");
-    world.cycle(&config).await;
-    world.wait(TimeDelta::minutes(30));
-    let original = things(&world, &eu()).remove(0).id;
+    let (world, config, original) = twice_a_day().await;
     let set = |state| {
         let snapshot = world.find(&eu(), original.snapshot().unwrap()).unwrap();
         world.sandbox.add_snapshot(&eu(), Snapshot { state, ..snapshot });
