@@ -1,6 +1,7 @@
 //! What must hold after every cycle, whatever befell it: the invariants, each as a check that says
 //! its number. What must be restorable, the model knows.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
@@ -12,7 +13,7 @@ use snapkeep::domain::tags;
 use snapkeep::run::{Outcome, Report};
 
 use crate::ledger::{Ledger, News, tags_of};
-use crate::model::{self, Birth, Gone, Truth};
+use crate::model::{self, Birth, Gone, Lineages, Truth};
 use crate::runner::Ended;
 use crate::tally::Tally;
 use crate::watch::Seen;
@@ -41,9 +42,8 @@ impl Checked<'_> {
     pub(crate) fn check(&self, tally: &mut Tally) -> Result<(), Broken> {
         let mut counted = |what, n| tally.count("invariants checked", what, n);
         counted("deletions: whose, and why not", self.news.deleted.len());
-        self.deletions()?;
         counted("deletions: what is lost", self.news.deleted.len());
-        self.losses()?;
+        self.deletions()?;
         counted("clock off: nothing deleted", usize::from(SKEW_MAX < self.skew.abs()));
         self.clock()?;
         counted("gaps: nothing made or deleted", 1);
@@ -61,43 +61,63 @@ impl Checked<'_> {
         Ok(())
     }
 
-    /// 4 and 6: only what is ours or adopted goes, and nothing that something protects.
+    /// Checks what went, against what each process that deleted anything found.
     fn deletions(&self) -> Result<(), Broken> {
-        for (before, gone) in self.looks() {
-            // What somebody registers between look and deletion, only EC2 sees in time.
-            let mut without_new = before.inventory.clone();
-            for (_, what) in self.seen.deeds.iter().filter(|(kind, _)| kind.starts_with("regist")) {
-                for observed in without_new.regions.values_mut() {
-                    observed.images.retain(|image| !what.starts_with(&image.id.to_string()));
-                }
-            }
-            let before = Truth { inventory: &without_new, ..before };
-            for id in &gone {
-                let why = model::forbidden_after(&before, self.config, *id, &gone);
-                if let Some(why) = why {
-                    return Err(Broken::new("deleted what is protected", format!("{id}: {why}")));
-                }
+        for (n, (before, gone)) in self.looks().into_iter().enumerate() {
+            if !gone.is_empty() {
+                let lineages = model::lineages(&before, self.config);
+                self.vetoes(before, &gone, &lineages)?;
+                self.losses(n, before, &gone, &lineages)?;
             }
         }
         Ok(())
     }
 
-    /// 5 and retention: nothing goes that must be restorable.
-    fn losses(&self) -> Result<(), Broken> {
-        for (n, (before, gone)) in self.looks().into_iter().enumerate() {
-            let losses_in = |truth| model::losses(&truth, self.config, &gone, self.ended.now);
-            let mut lost = losses_in(before);
-            if self.lingers && 0 < n && !lost.is_empty() {
-                // What the process before deleted was still listed, and stood for its period.
-                let listed = with(before.inventory, &self.seen.before_deletions[n - 1].1);
-                let by_list = losses_in(Truth { inventory: &listed, ..before });
-                lost.retain(|text| by_list.contains(text));
-            }
-            if !lost.is_empty() {
-                return Err(Broken::new("lost a point", lost.join("; ")));
+    /// 4 and 6: only what is ours or adopted goes, and nothing that something protects.
+    fn vetoes(
+        &self,
+        before: Truth<'_>,
+        gone: &Gone,
+        lineages: &Lineages<'_>,
+    ) -> Result<(), Broken> {
+        // What somebody registers between look and deletion, only EC2 sees in time.
+        let deeds = self.seen.deeds.iter().filter(|(kind, _)| kind.starts_with("regist"));
+        let mut without_new = Cow::Borrowed(before.inventory);
+        for (_, what) in deeds {
+            for observed in without_new.to_mut().regions.values_mut() {
+                observed.images.retain(|image| !what.starts_with(&image.id.to_string()));
             }
         }
-        Ok(())
+        let before = Truth { inventory: &without_new, ..before };
+        let vetoes = model::Vetoes::new(&before, self.config, gone, lineages);
+        let forbidden = gone.iter().find_map(|id| Some((id, vetoes.forbidden(*id)?)));
+        forbidden.map_or(Ok(()), |(id, why)| {
+            Err(Broken::new("deleted what is protected", format!("{id}: {why}")))
+        })
+    }
+
+    /// 5 and retention: nothing goes that must be restorable.
+    fn losses(
+        &self,
+        n_look: usize,
+        before: Truth<'_>,
+        gone: &Gone,
+        lineages: &Lineages<'_>,
+    ) -> Result<(), Broken> {
+        let losses_in =
+            |truth, lineages| model::losses(truth, self.config, gone, lineages, self.ended.now);
+        let mut lost = losses_in(&before, lineages);
+        if self.lingers && 0 < n_look && !lost.is_empty() {
+            // What the process before deleted was still listed, and stood for its period.
+            let listed = with(before.inventory, &self.seen.before_deletions[n_look - 1].1);
+            let listed = Truth { inventory: &listed, ..before };
+            let by_list = losses_in(&listed, &model::lineages(&listed, self.config));
+            lost.retain(|text| by_list.contains(text));
+        }
+        if lost.is_empty() {
+            return Ok(());
+        }
+        Err(Broken::new("lost a point", lost.join("; ")))
     }
 
     /// Returns what each process that deleted anything found, and what went from then on until the

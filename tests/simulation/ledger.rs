@@ -9,12 +9,12 @@ use snapkeep::domain::ids::{RegionalId, ResourceId};
 use snapkeep::domain::inventory::{Image, Inventory, Snapshot, SnapshotState};
 use snapkeep::domain::tags::Tags;
 
-use crate::model::Birth;
+use crate::model::{Birth, Births};
 
 /// The births of all that is or was there.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    pub(crate) births: BTreeMap<RegionalId, (Birth, Tags)>,
+    pub(crate) births: Births,
     n_calls: u64,
 }
 

@@ -9,9 +9,10 @@
 //! [`losses`] is about that alone; what is *allowed* is what some reading keeps, and [`unsettled`]
 //! names what is neither. Between the two everything is right.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use snapkeep::domain::id_map::IdMap;
 use snapkeep::domain::ids::RegionalId;
 use snapkeep::domain::inventory::Inventory;
 use snapkeep::domain::tags::Tags;
@@ -50,9 +51,10 @@ mod thing;
 #[path = "model/veto.rs"]
 mod veto;
 
+pub(crate) use lineage::{Lineages, lineages};
 pub(crate) use loss::losses;
 pub(crate) use rest::unsettled;
-pub(crate) use veto::{forbidden, forbidden_after};
+pub(crate) use veto::Vetoes;
 
 /// How a thing came to be, which its tags cannot tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,9 @@ pub(crate) enum Birth {
     Found,
 }
 
+/// The births of things, and the tags that they were born with.
+pub(crate) type Births = IdMap<RegionalId, (Birth, Tags)>;
+
 /// The account as it really is at one instant.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Truth<'t> {
@@ -75,7 +80,7 @@ pub(crate) struct Truth<'t> {
     pub(crate) inventory: &'t Inventory,
     /// Of all that is or was there, how it came to be and with which tags. What is missing here
     /// was found.
-    pub(crate) births: &'t BTreeMap<RegionalId, (Birth, Tags)>,
+    pub(crate) births: &'t Births,
 }
 
 /// Things that go.

@@ -1,7 +1,5 @@
 //! Which sources lack the point of the slot that is due, by DESIGN section 3, "Schedules, exactly".
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use snapkeep::config::{Config, RegionalPolicy};
 use snapkeep::domain::inventory::{Instance, RegionInventory, Volume};
@@ -11,7 +9,7 @@ use snapkeep::domain::source::{RegionalSource, Source};
 use super::Truth;
 use super::claim::Key;
 use super::crontab::latest_slot;
-use super::lineage::{Lineage, LineageKey};
+use super::lineage::{Lineage, Lineages};
 use super::point::Member;
 use super::retention::Status;
 use super::thing::Life;
@@ -23,7 +21,7 @@ const ATTEMPTS_MAX: u32 = 5;
 pub(super) fn missing_points(
     truth: &Truth<'_>,
     config: &Config,
-    lineages: &BTreeMap<LineageKey, Lineage<'_>>,
+    lineages: &Lineages<'_>,
     now: DateTime<Utc>,
 ) -> Vec<String> {
     let mut res = Vec::new();

@@ -6,8 +6,7 @@ use chrono::{DateTime, Utc};
 use snapkeep::config::{Config, Kind, Retention};
 use snapkeep::domain::ids::{RegionalId, SnapshotId};
 use snapkeep::domain::region::Region;
-use snapkeep::domain::source::{RegionalSource, Source};
-use snapkeep::domain::tags::SOURCE;
+use snapkeep::domain::source::RegionalSource;
 
 use super::claim::{Claim, Key, claim, rules};
 use super::family;
@@ -17,40 +16,30 @@ use super::thing::{Body, Thing, is_gone, things};
 use super::{Birth, Truth};
 
 /// What a lineage is known by: the policy, as an index, the source and the place.
-pub(super) type LineageKey = (usize, RegionalSource, Region);
+pub(crate) type LineageKey = (usize, RegionalSource, Region);
+
+/// Many lineages.
+pub(crate) type Lineages<'t> = BTreeMap<LineageKey, Lineage<'t>>;
 
 /// One lineage, its points in no particular order.
 #[derive(Debug, Clone)]
-pub(super) struct Lineage<'t> {
+pub(crate) struct Lineage<'t> {
     pub(super) policy: usize,
     pub(super) source: RegionalSource,
     pub(super) place: Region,
     pub(super) points: Vec<Point<'t>>,
 }
 
-/// Returns the lineages of ours; if a source is given, of that alone.
-pub(super) fn lineages<'t>(
-    truth: &Truth<'t>,
-    config: &Config,
-    of: Option<RegionalSource>,
-) -> BTreeMap<LineageKey, Lineage<'t>> {
-    let source = of.map(|source| source.to_string());
-    let is_family = of.is_none_or(|of| matches!(of.source, Source::Family(_)));
-    // Images of others bear no such tag.
-    let is_meant = |thing: &Thing<'_>| {
-        source.as_ref().is_none_or(|source| thing.tags().get(SOURCE) == Some(source))
-            || is_family && thing.is_image()
-    };
+/// Returns the lineages of ours.
+pub(crate) fn lineages<'t>(truth: &Truth<'t>, config: &Config) -> Lineages<'t> {
     let backing = backing(truth, config);
     let mut points: BTreeMap<(LineageKey, Key), Vec<Member<'t>>> = BTreeMap::new();
     let mut add = |member: Member<'t>| {
         let Member { thing, claim, .. } = member;
-        if of.is_none_or(|of| of == claim.source) {
-            let key = (claim.policy, claim.source, thing.at.region);
-            points.entry((key, claim.key)).or_default().push(member);
-        }
+        let key = (claim.policy, claim.source, thing.at.region);
+        points.entry((key, claim.key)).or_default().push(member);
     };
-    for thing in things(truth).filter(is_meant) {
+    for thing in things(truth) {
         if let Ok(claim) = claim(&thing, config) {
             member(truth, config, thing, claim, &backing).into_iter().for_each(&mut add);
         } else {
@@ -59,7 +48,7 @@ pub(super) fn lineages<'t>(
             claims.map(to_member).for_each(&mut add);
         }
     }
-    let mut res: BTreeMap<LineageKey, Lineage<'t>> = BTreeMap::new();
+    let mut res = Lineages::new();
     for ((lineage, key), members) in points {
         let (policy, source, place) = lineage;
         let empty = Lineage { policy, source, place, points: Vec::new() };

@@ -1,47 +1,40 @@
 //! What would be lost: points that every reading of the policies keeps, and the last thing from
 //! which a copy that is still wanted could be made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use snapkeep::config::Config;
 use snapkeep::domain::region::Region;
 
-use super::claim::{Key, claim, rules};
+use super::claim::{Key, rules};
 use super::copying::Route;
-use super::lineage::{Lineage, LineageKey, lineages};
+use super::lineage::{Lineage, Lineages};
 use super::point::{Form, Point};
 use super::retention::{Side, Status, Why, is_keep_last_lapsed};
-use super::thing::{Life, find};
-use super::{Gone, Truth, adoption, family, since};
+use super::thing::Life;
+use super::{Gone, Truth, adoption, since};
 
 /// Returns what is lost that the policies want restorable if all of `gone` goes now, by the clock
-/// of whoever deletes it.
+/// of whoever deletes it; `all` are the lineages of the account.
 pub(crate) fn losses(
     truth: &Truth<'_>,
     config: &Config,
     gone: &Gone,
+    all: &Lineages<'_>,
     now: DateTime<Utc>,
 ) -> Vec<String> {
-    let mut sources = BTreeSet::new();
-    for thing in gone.iter().filter_map(|id| find(truth, *id)) {
-        let claims = claim(&thing, config).into_iter().chain(family::members(&thing, config));
-        sources.extend(claims.map(|claim| claim.source));
-    }
     let mut res = adoption::losses(truth, config, gone, now);
-    for source in sources {
-        let all = lineages(truth, config, Some(source));
-        let touched = |l: &&Lineage<'_>| l.points.iter().any(|point| point.touches(gone));
-        for lineage in all.values().filter(touched) {
-            let routes = routes(config, lineage, &all, now);
-            let missing: Vec<BTreeSet<Key>> = routes.iter().map(wanted).collect();
-            of_lineage(truth, config, lineage, &missing, gone, now, &mut res);
-            for (route, missing) in routes.iter().zip(&missing) {
-                of_route(config, route, missing, gone, &mut res);
-            }
+    let touched = |l: &&Lineage<'_>| l.points.iter().any(|point| point.touches(gone));
+    for lineage in all.values().filter(touched) {
+        let routes = routes(config, lineage, all, now);
+        let missing: Vec<BTreeSet<Key>> = routes.iter().map(wanted).collect();
+        of_lineage(truth, config, lineage, &missing, gone, now, &mut res);
+        for (route, missing) in routes.iter().zip(&missing) {
+            of_route(config, route, missing, gone, &mut res);
         }
     }
-    since::losses(truth, config, gone, now, &mut res);
+    since::losses(config, gone, all, now, &mut res);
     res
 }
 
@@ -49,7 +42,7 @@ pub(crate) fn losses(
 pub(super) fn routes<'r, 't>(
     config: &'r Config,
     home: &'r Lineage<'t>,
-    all: &'r BTreeMap<LineageKey, Lineage<'t>>,
+    all: &'r Lineages<'t>,
     now: DateTime<Utc>,
 ) -> Vec<Route<'r, 't>> {
     if !home.is_home() {
@@ -66,11 +59,7 @@ pub(super) fn routes<'r, 't>(
         .collect()
 }
 
-fn first_of_rule(
-    policy: usize,
-    to: Region,
-    all: &BTreeMap<LineageKey, Lineage<'_>>,
-) -> Option<DateTime<Utc>> {
+fn first_of_rule(policy: usize, to: Region, all: &Lineages<'_>) -> Option<DateTime<Utc>> {
     let copies = all.values().filter(|l| l.policy == policy && l.place == to && !l.is_home());
     let points = copies.flat_map(|copies| &copies.points);
     points.filter(|p| p.status != Status::Failed).map(|point| point.times.0).min()

@@ -10,12 +10,12 @@ use super::adoption::{adopters, is_left_by_adopted_image, kept_with};
 use super::claim::{Claim, Key, claim, rules};
 use super::copying::Route;
 use super::due::{is_retried_later, missing_points};
-use super::lineage::{Lineage, LineageKey, lineages};
+use super::lineage::{Lineage, Lineages, lineages};
 use super::loss::{name, routes};
 use super::point::{Form, Member, Part, Point};
 use super::retention::{Side, Status, Why};
-use super::thing::{Life, Thing, find, things};
-use super::veto::{forbidden, in_the_way};
+use super::thing::{Life, Thing, things};
+use super::veto::Vetoes;
 use super::{Birth, Gone, Truth, family};
 
 /// How long what a deregistered image leaves behind, and what failed, may stay, generously.
@@ -24,15 +24,18 @@ const LEFTOVER_HOURS_MAX: i64 = 48;
 /// Returns in what the account differs from what the policies ask for by `now`, when the last
 /// cycle began.
 pub(crate) fn unsettled(truth: &Truth<'_>, config: &Config, now: DateTime<Utc>) -> Vec<String> {
-    let all = lineages(truth, config, None);
+    let all = lineages(truth, config);
+    let gone = Gone::new();
+    let vetoes = Vetoes::new(truth, config, &gone, &all);
     let mut res = missing_points(truth, config, &all, now);
     for lineage in all.values() {
         let routes = routes(config, lineage, &all, now);
-        let look = Look { truth, config, now, lineage, routes: &routes, all: &all };
+        let look =
+            Look { truth, config, now, lineage, routes: &routes, all: &all, vetoes: &vetoes };
         look.at_points(&mut res);
         look.at_copies(&mut res);
     }
-    at_adopted(truth, config, now, &all, &mut res);
+    at_adopted(truth, config, now, &all, &vetoes, &mut res);
     at_tags(truth, &mut res);
     res
 }
@@ -44,7 +47,8 @@ struct Look<'l, 't> {
     now: DateTime<Utc>,
     lineage: &'l Lineage<'t>,
     routes: &'l [Route<'l, 't>],
-    all: &'l BTreeMap<LineageKey, Lineage<'t>>,
+    all: &'l Lineages<'t>,
+    vetoes: &'l Vetoes<'l, 't>,
 }
 
 impl Look<'_, '_> {
@@ -95,11 +99,11 @@ impl Look<'_, '_> {
 
     /// Returns true if nothing is in the way of any thing of a point, in whatever form.
     fn is_free(&self, point: &Point<'_>) -> bool {
-        !point.members.iter().any(|m| in_the_way(self.truth, &m.thing, &Gone::new()).is_some())
+        !point.members.iter().any(|m| self.vetoes.in_the_way(&m.thing).is_some())
     }
 
     fn may_go(&self, member: &Member<'_>) -> bool {
-        forbidden(self.truth, self.config, member.thing.at).is_none()
+        self.vetoes.forbidden(member.thing.at).is_none()
     }
 
     fn is_old(&self, member: &Member<'_>) -> bool {
@@ -205,12 +209,13 @@ fn at_adopted(
     truth: &Truth<'_>,
     config: &Config,
     now: DateTime<Utc>,
-    all: &BTreeMap<LineageKey, Lineage<'_>>,
+    all: &Lineages<'_>,
+    vetoes: &Vetoes<'_, '_>,
     res: &mut Vec<String>,
 ) {
     for thing in things(truth).filter(|thing| claim(thing, config).is_err()) {
         let adopters = adopters(truth, config, &thing);
-        if adopters.is_empty() || forbidden(truth, config, thing.at).is_some() {
+        if adopters.is_empty() || vetoes.forbidden(thing.at).is_some() {
             continue;
         }
         let started_at = thing.started_at().unwrap_or_default();
@@ -241,13 +246,13 @@ fn at_adopted(
 
 /// Whatever snapkeep makes bears its tags from birth; what people took away is gone for good.
 fn at_tags(truth: &Truth<'_>, res: &mut Vec<String>) {
-    for (id, (birth, tags)) in truth.births {
-        let Some(thing) = find(truth, *id) else { continue };
+    for thing in things(truth) {
+        let Some((birth, tags)) = truth.births.get(&thing.at) else { continue };
         let lacks = |thing: &Thing<'_>, key: &&&str| !tags.has(key) && !thing.tags().has(key);
         let missing: Vec<&str> =
             [OWNER, POLICY, SOURCE].iter().filter(|key| lacks(&thing, key)).copied().collect();
         if matches!(birth, Birth::Made { .. }) && !missing.is_empty() {
-            res.push(format!("{id} was made without {}", missing.join(", ")));
+            res.push(format!("{} was made without {}", thing.at, missing.join(", ")));
         }
     }
 }

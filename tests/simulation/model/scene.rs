@@ -18,7 +18,7 @@ use snapkeep::domain::inventory::{
 use snapkeep::domain::region::Region;
 use snapkeep::domain::tags::{self, Tags};
 
-use super::{Birth, Gone, Truth, forbidden, forbidden_after, losses, unsettled};
+use super::{Birth, Births, Gone, Lineages, Truth, Vetoes, lineages, losses, unsettled};
 
 const HOME: &str = "eu-west-1";
 
@@ -27,7 +27,7 @@ const HOME: &str = "eu-west-1";
 pub(super) struct Scene {
     config: Config,
     inventory: Inventory,
-    births: BTreeMap<RegionalId, (Birth, Tags)>,
+    births: Births,
     now: DateTime<Utc>,
 }
 
@@ -43,7 +43,7 @@ impl Scene {
         let mut scene = Self {
             config,
             inventory: Inventory::default(),
-            births: BTreeMap::new(),
+            births: Births::default(),
             now: instant(now),
         };
         account.lines().map(str::trim).filter(|line| !line.is_empty()).for_each(|l| scene.add(l));
@@ -83,10 +83,15 @@ impl Scene {
         Truth { at: self.now, inventory: &self.inventory, births: &self.births }
     }
 
+    fn lineages(&self) -> Lineages<'_> {
+        lineages(&self.truth(), &self.config)
+    }
+
     /// Returns the losses, each by itself, of the things that `gone` names as the lines do.
     pub(super) fn losses(&self, gone: &str) -> Vec<String> {
         let gone: Gone = gone.split_whitespace().map(|name| self.id(name)).collect();
-        losses(&self.truth(), &self.config, &gone, self.now)
+        let truth = self.truth();
+        losses(&truth, &self.config, &gone, &self.lineages(), self.now)
     }
 
     /// Returns what is left to do, a line each.
@@ -96,13 +101,14 @@ impl Scene {
 
     /// Returns why a thing must not go.
     pub(super) fn forbidden(&self, name: &str) -> Option<String> {
-        forbidden(&self.truth(), &self.config, self.id(name))
+        self.forbidden_after(name, "")
     }
 
     /// Does the same where others have gone since.
     pub(super) fn forbidden_after(&self, name: &str, gone: &str) -> Option<String> {
         let gone: Gone = gone.split_whitespace().map(|name| self.id(name)).collect();
-        forbidden_after(&self.truth(), &self.config, self.id(name), &gone)
+        let truth = self.truth();
+        Vetoes::new(&truth, &self.config, &gone, &self.lineages()).forbidden(self.id(name))
     }
 
     /// Returns the id of what a line calls `name`.

@@ -1,42 +1,41 @@
 //! Since when a rule copies: what is older than its first copy is not asked for, so the first copy
 //! must not go while what is not older lacks its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use snapkeep::config::Config;
 use snapkeep::domain::region::Region;
 
-use super::lineage::{Lineage, LineageKey, lineages};
+use super::Gone;
+use super::lineage::{Lineage, Lineages};
 use super::loss::{name, routes, wanted};
 use super::retention::Status;
-use super::{Gone, Truth};
 
 /// A policy, by index, and from which region to which.
 type Way = (usize, Region, Region);
 
 /// Adds what nobody would copy any more if all of `gone` went.
 pub(super) fn losses(
-    truth: &Truth<'_>,
     config: &Config,
     gone: &Gone,
+    all: &Lineages<'_>,
     now: DateTime<Utc>,
     res: &mut Vec<String>,
 ) {
-    let all = lineages(truth, config, None);
-    let ways: BTreeSet<Way> = copies(&all)
+    let ways: BTreeSet<Way> = copies(all)
         .filter(|copies| copies.points.iter().any(|point| point.touches(gone)))
         .map(|copies| (copies.policy, copies.source.region, copies.place))
         .collect();
     for (policy, from, to) in ways {
-        let after = first(&all, (policy, from, to), gone);
-        if first(&all, (policy, from, to), &Gone::new()) == after {
+        let after = first(all, (policy, from, to), gone);
+        if first(all, (policy, from, to), &Gone::new()) == after {
             continue;
         }
         let is_here =
             |home: &&Lineage<'_>| home.policy == policy && home.place == from && home.is_home();
         for home in all.values().filter(is_here) {
-            let routes = routes(config, home, &all, now);
+            let routes = routes(config, home, all, now);
             let Some(route) = routes.iter().find(|r| r.rule.to == to && !r.rule.existing) else {
                 continue;
             };
@@ -52,14 +51,12 @@ pub(super) fn losses(
     }
 }
 
-fn copies<'l, 't>(
-    all: &'l BTreeMap<LineageKey, Lineage<'t>>,
-) -> impl Iterator<Item = &'l Lineage<'t>> {
+fn copies<'l, 't>(all: &'l Lineages<'t>) -> impl Iterator<Item = &'l Lineage<'t>> {
     all.values().filter(|lineage| !lineage.is_home())
 }
 
 /// Returns the time of the oldest copy of a way that does not go.
-fn first(all: &BTreeMap<LineageKey, Lineage<'_>>, way: Way, gone: &Gone) -> Option<DateTime<Utc>> {
+fn first(all: &Lineages<'_>, way: Way, gone: &Gone) -> Option<DateTime<Utc>> {
     let of_way = copies(all).filter(|c| (c.policy, c.source.region, c.place) == way);
     let points = of_way.flat_map(|copies| &copies.points);
     let stay = points.filter(|p| p.status != Status::Failed && !p.touches(gone));

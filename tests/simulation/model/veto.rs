@@ -1,6 +1,8 @@
 //! What must not be deleted whatever retention says: DESIGN section 2, invariants 4 and 6, and
 //! README, "What it never deletes".
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use snapkeep::config::{Config, RegionalPolicy};
 use snapkeep::domain::ids::{RegionalId, ResourceId, SnapshotId};
@@ -10,7 +12,7 @@ use snapkeep::domain::tags::OurTags;
 
 use super::adoption::adopters;
 use super::claim::{Claim, claim, rules};
-use super::lineage::lineages;
+use super::lineage::Lineages;
 use super::point::Member;
 use super::thing::{Body, Life, Thing, find, images_on, things};
 use super::{Gone, Truth};
@@ -18,91 +20,139 @@ use super::{Gone, Truth};
 /// How far the clock of a runner that deletes may be from EC2's, and something over.
 const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::minutes(10);
 
-/// Returns why snapkeep must not delete or deregister `id` now, whatever retention says.
-pub(crate) fn forbidden(truth: &Truth<'_>, config: &Config, id: RegionalId) -> Option<String> {
-    forbidden_after(truth, config, id, &Gone::new())
+/// What stands in the way of deletions in one account, where images of `gone` have been deregistered
+/// since: then what backed them may go if they might.
+///
+/// What all answers need is gathered once.
+pub(crate) struct Vetoes<'v, 't> {
+    truth: &'v Truth<'t>,
+    config: &'v Config,
+    gone: &'v Gone,
+    /// What is being copied, and one of its unfinished copies.
+    being_copied: BTreeMap<RegionalId, RegionalId>,
+    lineages: &'v Lineages<'t>,
 }
 
-/// Does the same where images of `gone` have been deregistered since: then what backed them may go
-/// if they might.
-pub(crate) fn forbidden_after(
-    truth: &Truth<'_>,
-    config: &Config,
-    id: RegionalId,
-    gone: &Gone,
-) -> Option<String> {
-    let thing = find(truth, id)?;
-    if let Some(reason) = in_the_way(truth, &thing, gone) {
-        return Some(reason);
-    }
-    let backed =
-        id.id.snapshot().into_iter().flat_map(|snapshot| images_on(truth, id.region, snapshot));
-    let may_go = |image: &Thing<'_>| !adopters(truth, config, image).is_empty();
-    let backed: Vec<Thing<'_>> = backed.collect();
-    if claim(&thing, config).is_err() && !backed.is_empty() {
-        // Everything else that it backs would be in the way.
-        let reason = "backed an image that nobody adopts";
-        return (!backed.iter().any(may_go)).then(|| reason.to_owned());
-    }
-    match claim(&thing, config) {
-        Ok(claim) => of_ours(truth, config, &thing, &claim, gone),
-        Err(reason) => {
-            let adopters = adopters(truth, config, &thing);
-            if adopters.is_empty() {
-                return Some(format!("{reason}, and nobody adopts it"));
+impl<'v, 't> Vetoes<'v, 't> {
+    /// Gathers what is there; `lineages` are all of them.
+    pub(crate) fn new(
+        truth: &'v Truth<'t>,
+        config: &'v Config,
+        gone: &'v Gone,
+        lineages: &'v Lineages<'t>,
+    ) -> Self {
+        let mut being_copied = BTreeMap::new();
+        for thing in things(truth).filter(|thing| thing.life() == Life::Pending) {
+            for parent in parents(&thing) {
+                being_copied.entry(parent).or_insert(thing.at);
             }
-            let is_young =
-                |i: &usize| is_too_young(truth, &thing, config.policies[*i].in_region(&id.region));
-            adopters.iter().any(is_young).then(|| "younger than min_age".to_owned())
         }
+        Self { truth, config, gone, being_copied, lineages }
+    }
+
+    /// Returns why snapkeep must not delete or deregister `id` now, whatever retention says.
+    pub(crate) fn forbidden(&self, id: RegionalId) -> Option<String> {
+        let Self { truth, config, .. } = *self;
+        let thing = find(truth, id)?;
+        if let Some(reason) = self.in_the_way(&thing) {
+            return Some(reason);
+        }
+        let backed =
+            id.id.snapshot().into_iter().flat_map(|snapshot| images_on(truth, id.region, snapshot));
+        let may_go = |image: &Thing<'_>| !adopters(truth, config, image).is_empty();
+        let backed: Vec<Thing<'_>> = backed.collect();
+        let claim = claim(&thing, config);
+        if claim.is_err() && !backed.is_empty() {
+            // Everything else that it backs would be in the way.
+            let reason = "backed an image that nobody adopts";
+            return (!backed.iter().any(may_go)).then(|| reason.to_owned());
+        }
+        match claim {
+            Ok(claim) => self.of_ours(&thing, &claim),
+            Err(reason) => {
+                let adopters = adopters(truth, config, &thing);
+                if adopters.is_empty() {
+                    return Some(format!("{reason}, and nobody adopts it"));
+                }
+                let is_young = |i: &usize| {
+                    is_too_young(truth, &thing, config.policies[*i].in_region(&id.region))
+                };
+                adopters.iter().any(is_young).then(|| "younger than min_age".to_owned())
+            }
+        }
+    }
+
+    /// Returns what stands in the way of deleting this one thing, whosever it is.
+    pub(super) fn in_the_way(&self, thing: &Thing<'_>) -> Option<String> {
+        if thing.is_held() {
+            return Some("held".to_owned());
+        }
+        if thing.is_managed() {
+            return Some("managed by another service".to_owned());
+        }
+        if let Some(copy) = self.being_copied.get(&thing.at) {
+            return Some(format!("source of the unfinished copy {copy}"));
+        }
+        let region = thing.at.region;
+        match thing.body {
+            Body::Snapshot(snapshot) => {
+                if is_locked(self.truth, region, snapshot.id) {
+                    return Some("locked".to_owned());
+                }
+                let mut images = images_on(self.truth, region, snapshot.id);
+                let image = images.find(|image| !self.gone.contains(&image.at))?;
+                Some(format!("backs the registered image {}", image.at.id))
+            }
+            Body::Image(image) => of_image(self.truth, region, image),
+        }
+    }
+
+    /// Returns what stands in the way of deleting a thing of ours.
+    fn of_ours(&self, thing: &Thing<'_>, claim: &Claim) -> Option<String> {
+        if thing.life() == Life::Failed {
+            // It goes before its 24 hours where it is in the way of the next attempt.
+            return None;
+        }
+        let here = rules(self.config, claim.policy, claim.source.region).here;
+        if is_too_young(self.truth, thing, here) {
+            return Some("younger than min_age".to_owned());
+        }
+        let lineage = self.lineages.get(&(claim.policy, claim.source, thing.at.region))?;
+        let point = lineage.point(claim.key)?;
+        let own = point.members.iter().find(|m| m.thing.at == thing.at)?;
+        let may_need = |m: &&Member<'_>| {
+            m.thing.is_image()
+                && m.thing.life() == Life::Pending
+                && m.claim.copy_of == own.claim.copy_of
+                // What was there before it is of an earlier one.
+                && m.thing.started_at() <= own.thing.started_at().map(|at| at + CLOCK_SKEW_MAX)
+        };
+        if own.is_leftover && point.members.iter().any(|m| may_need(&m)) {
+            return Some("may back an image that is being made".to_owned());
+        }
+        let siblings = point.members.iter().filter(|m| is_sibling(own, m, &point.members));
+        siblings.filter(|m| m.thing.life() != Life::Failed).find_map(|member| {
+            let reason = self.in_the_way(&member.thing)?;
+            Some(format!("{} of the same point: {reason}", member.thing.at))
+        })
     }
 }
 
-/// Returns what stands in the way of deleting this one thing, whosever it is.
-pub(super) fn in_the_way(truth: &Truth<'_>, thing: &Thing<'_>, gone: &Gone) -> Option<String> {
-    if thing.is_held() {
-        return Some("held".to_owned());
-    }
-    if thing.is_managed() {
-        return Some("managed by another service".to_owned());
-    }
-    if let Some(copy) = unfinished_copy(truth, thing.at) {
-        return Some(format!("source of the unfinished copy {copy}"));
-    }
-    match thing.body {
-        Body::Snapshot(snapshot) => {
-            if is_locked(truth, thing.at.region, snapshot.id) {
-                return Some("locked".to_owned());
-            }
-            let mut images = images_on(truth, thing.at.region, snapshot.id);
-            let image = images.find(|image| !gone.contains(&image.at))?;
-            Some(format!("backs the registered image {}", image.at.id))
+/// Returns what `thing` is being copied from, as far as tags and EC2 tell.
+fn parents(thing: &Thing<'_>) -> impl Iterator<Item = RegionalId> + use<> {
+    let parent = OurTags::of(thing.tags()).and_then(|ours| ours.copy_of);
+    let by_ec2 = match thing.body {
+        Body::Image(image) if image.source_instance_id.is_none() => {
+            let region = image.source_image_region.unwrap_or(thing.at.region);
+            image.source_image_id.map(|id| RegionalId { region, id: ResourceId::Image(id) })
         }
-        Body::Image(image) => of_image(truth, thing.at.region, image),
-    }
+        _ => None,
+    };
+    parent.and_then(RegionalId::parse).into_iter().chain(by_ec2)
 }
 
 fn is_locked(truth: &Truth<'_>, region: Region, id: SnapshotId) -> bool {
     truth.inventory.regions.get(&region).is_some_and(|found| found.locked.contains(&id))
-}
-
-/// Returns what is being copied from `source`, as far as tags and EC2 tell.
-fn unfinished_copy(truth: &Truth<'_>, source: RegionalId) -> Option<RegionalId> {
-    let is_copy = |thing: &Thing<'_>| {
-        if thing.life() != Life::Pending {
-            return false;
-        }
-        let parent = OurTags::of(thing.tags()).and_then(|ours| ours.copy_of);
-        let by_ec2 = match thing.body {
-            Body::Image(image) if image.source_instance_id.is_none() => {
-                let region = image.source_image_region.unwrap_or(thing.at.region);
-                image.source_image_id.map(|id| RegionalId { region, id: ResourceId::Image(id) })
-            }
-            _ => None,
-        };
-        parent.and_then(RegionalId::parse) == Some(source) || by_ec2 == Some(source)
-    };
-    things(truth).find(is_copy).map(|thing| thing.at)
 }
 
 fn of_image(truth: &Truth<'_>, region: Region, image: &Image) -> Option<String> {
@@ -123,43 +173,6 @@ fn of_image(truth: &Truth<'_>, region: Region, image: &Image) -> Option<String> 
     };
     let vetoed = image.snapshot_ids.iter().find(is_vetoed)?;
     Some(format!("its snapshot {vetoed} is held, locked or managed by another service"))
-}
-
-/// Returns what stands in the way of deleting a thing of ours.
-fn of_ours(
-    truth: &Truth<'_>,
-    config: &Config,
-    thing: &Thing<'_>,
-    claim: &Claim,
-    gone: &Gone,
-) -> Option<String> {
-    if thing.life() == Life::Failed {
-        // It goes before its 24 hours where it is in the way of the next attempt.
-        return None;
-    }
-    let here = rules(config, claim.policy, claim.source.region).here;
-    if is_too_young(truth, thing, here) {
-        return Some("younger than min_age".to_owned());
-    }
-    let lineages = lineages(truth, config, Some(claim.source));
-    let lineage = lineages.get(&(claim.policy, claim.source, thing.at.region))?;
-    let point = lineage.point(claim.key)?;
-    let own = point.members.iter().find(|m| m.thing.at == thing.at)?;
-    let may_need = |m: &&Member<'_>| {
-        m.thing.is_image()
-            && m.thing.life() == Life::Pending
-            && m.claim.copy_of == own.claim.copy_of
-            // What was there before it is of an earlier one.
-            && m.thing.started_at() <= own.thing.started_at().map(|at| at + CLOCK_SKEW_MAX)
-    };
-    if own.is_leftover && point.members.iter().any(|m| may_need(&m)) {
-        return Some("may back an image that is being made".to_owned());
-    }
-    let siblings = point.members.iter().filter(|m| is_sibling(own, m, &point.members));
-    siblings.filter(|m| m.thing.life() != Life::Failed).find_map(|member| {
-        let reason = in_the_way(truth, &member.thing, gone)?;
-        Some(format!("{} of the same point: {reason}", member.thing.at))
-    })
 }
 
 fn is_too_young(truth: &Truth<'_>, thing: &Thing<'_>, here: &RegionalPolicy) -> bool {
