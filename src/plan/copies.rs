@@ -131,7 +131,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             if point.state != PointState::Complete || !stays {
                 continue;
             }
-            for parent in point.members.iter().filter(|m| !m.thing.is_encrypted()) {
+            for parent in point.members().filter(|m| !m.thing.is_encrypted()) {
                 if point.form_of(parent).is_none() {
                     found.missing.push(self.missing(region, None, point, parent));
                 }
@@ -233,7 +233,7 @@ impl<'p, 'a> Pass<'p, 'a> {
         let now = self.world.request.now;
         self.lineage
             .standing()
-            .filter(move |(point, _)| point.time <= now && point.members.iter().all(is_source))
+            .filter(move |(point, _)| point.time <= now && point.members().all(is_source))
     }
 
     fn missing(

@@ -200,7 +200,7 @@ fn missing<'c>(
     lineage: Option<&JudgedLineage<'_>>,
     point: &Point<'_>,
 ) -> Vec<&'c Volume> {
-    let is_full = point.wanted as usize <= point.members.len();
+    let is_full = point.wanted as usize <= point.n_members();
     // Without its slot, which somebody removed, nothing could join the point.
     if point.state == PointState::Complete || is_full || point.slot().is_none() {
         return Vec::new();
@@ -212,7 +212,7 @@ fn missing<'c>(
         .map(|(entry, _)| entry.volume_id)
         .collect();
     let is_there = |id| point.has_volume(Some(id));
-    let room = point.wanted as usize - point.members.len();
+    let room = point.wanted as usize - point.n_members();
     candidate
         .volumes
         .iter()

@@ -212,7 +212,7 @@ impl<'p, 'a> Pass<'p, 'a> {
         let policy = self.scene.judge.policy(self.lineage.key.policy)?;
         let now = self.world.request.now;
         let to: Vec<&str> = owed.unfinished.iter().map(Region::as_str).collect();
-        let (to, id) = (to.join(", "), point.members.first()?.id());
+        let (to, id) = (to.join(", "), point.first().id());
         let is_over = policy.copy_give_up.end(point.time, policy.timezone) <= now;
         let is_last = self.newest.is_none_or(|newest| newest <= point.time);
         let place = (self.scene.region, self.lineage.key, point.identity);
@@ -262,7 +262,7 @@ impl<'p, 'a> Pass<'p, 'a> {
             return none;
         }
         let mut pairs = Vec::new();
-        for member in point.members.iter().filter(|m| !m.thing.is_encrypted()) {
+        for member in point.members().filter(|m| !m.thing.is_encrypted()) {
             let form = point.form_of(member).filter(|f| f.is_complete() && f.thing.is_encrypted());
             let Some(form) = form else { return none };
             pairs.push((member, form));
@@ -407,7 +407,7 @@ impl<'p, 'a> Pass<'p, 'a> {
     }
 
     fn waiting(&mut self, point: &Point<'_>) {
-        let pending = point.members.iter().find(|m| m.is_under_way());
+        let pending = point.members().find(|m| m.is_under_way());
         let Some(member) = pending else { return };
         self.plan.waiting.push(Waiting {
             policy: Arc::clone(self.name),

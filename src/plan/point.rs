@@ -48,8 +48,10 @@ pub struct Point<'a> {
     pub time: DateTime<Utc>,
     /// How many snapshots it was asked for; an image is one.
     pub wanted: u32,
-    /// What it is made of and did not fail, by start and id; at least one.
-    pub members: Vec<Member<'a>>,
+    /// What it is made of and did not fail, by start and id. Most points are of one thing, which
+    /// then needs no memory of its own.
+    first: Member<'a>,
+    others: Vec<Member<'a>>,
     /// Encrypted copies of members, in the same region.
     pub forms: Vec<Member<'a>>,
     /// How far its members are.
@@ -102,7 +104,8 @@ impl<'a> Point<'a> {
             identity: first.identity(region),
             time: all().map(|entry| entry.time).fold(first.time, DateTime::min),
             wanted: first.members,
-            members: all().map(Member::from).collect(),
+            first: first.into(),
+            others: others.iter().map(Member::from).collect(),
             forms: Vec::new(),
             state: PointState::Pending,
         }
@@ -110,7 +113,22 @@ impl<'a> Point<'a> {
 
     fn add(&mut self, entry: &Entry<'a>) {
         self.time = self.time.min(entry.time);
-        self.members.push(entry.into());
+        self.others.push(entry.into());
+    }
+
+    /// Returns what it is made of and did not fail, by start and id; at least one.
+    pub fn members(&self) -> impl Iterator<Item = &Member<'a>> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Returns the first of its members.
+    pub fn first(&self) -> &Member<'a> {
+        &self.first
+    }
+
+    /// Returns how many members it has.
+    pub fn n_members(&self) -> usize {
+        1 + self.others.len()
     }
 
     /// Returns the slot that it fills.
@@ -123,17 +141,17 @@ impl<'a> Point<'a> {
 
     /// Returns true if it has a member of `volume_id`.
     pub fn has_volume(&self, volume_id: Option<VolumeId>) -> bool {
-        self.members.iter().any(|member| member.volume_id == volume_id)
+        self.members().any(|member| member.volume_id == volume_id)
     }
 
     /// Returns how many of its members are completed.
     pub fn n_completed(&self) -> usize {
-        self.members.iter().filter(|member| member.is_complete()).count()
+        self.members().filter(|member| member.is_complete()).count()
     }
 
     /// Tells how far its members are, once all are there.
     fn set_state(&mut self) {
-        self.state = if self.members.iter().any(Member::is_under_way) {
+        self.state = if self.members().any(Member::is_under_way) {
             PointState::Pending
         } else if self.n_completed() < self.wanted as usize {
             PointState::Incomplete
@@ -144,7 +162,7 @@ impl<'a> Point<'a> {
 
     /// Returns everything of it: members, then their encrypted forms.
     pub fn all(&self) -> impl Iterator<Item = &Member<'a>> {
-        self.members.iter().chain(&self.forms)
+        self.members().chain(&self.forms)
     }
 
     /// Returns the ids of everything of it.
@@ -160,8 +178,7 @@ impl<'a> Point<'a> {
 
     /// Returns what stands for each member: its encrypted form once that is complete.
     pub fn representatives(&self) -> impl Iterator<Item = &Member<'a>> {
-        self.members
-            .iter()
+        self.members()
             .map(|member| self.form_of(member).filter(|form| form.is_complete()).unwrap_or(member))
     }
 
@@ -176,7 +193,7 @@ impl<'a> Point<'a> {
     }
 
     fn age_order(&self, other: &Self) -> Ordering {
-        let first = |point: &Self| point.members.iter().map(Member::id).min();
+        let first = |point: &Self| point.members().map(Member::id).min();
         self.time.cmp(&other.time).then_with(|| first(self).cmp(&first(other)))
     }
 }
@@ -272,7 +289,7 @@ fn gather<'a>(region: Region, request: &[Entry<'a>], all: &mut Points<'a>) {
 /// a member itself.
 fn attach_forms<'a>(region: Region, forms: &[Entry<'a>], all: &mut Points<'a>) {
     let members = all.points.iter().enumerate();
-    let members = members.flat_map(|(n, point)| point.members.iter().map(move |m| (m.id(), n)));
+    let members = members.flat_map(|(n, point)| point.members().map(move |m| (m.id(), n)));
     let point_of: IdMap<ResourceId, usize> = members.collect();
     for form in forms {
         if form.is_failed() {
@@ -329,7 +346,7 @@ pub fn split_surplus<'a>(points: &mut Vec<Point<'a>>) -> Vec<(Point<'a>, Vec<Res
         }
         let is_complete = |n: &&usize| points[**n].state == PointState::Complete;
         // Of copies, those begun first; all have the time of their original.
-        let begun_at = |n: &usize| points[*n].members.iter().map(|m| m.thing.started_at()).min();
+        let begun_at = |n: &usize| points[*n].members().map(|m| m.thing.started_at()).min();
         // What has its encrypted forms would have to be encrypted again.
         let is_plain =
             |n: &usize| !points[*n].representatives().all(|member| member.thing.is_encrypted());
@@ -341,7 +358,7 @@ pub fn split_surplus<'a>(points: &mut Vec<Point<'a>>) -> Vec<(Point<'a>, Vec<Res
         for other in twins.iter().filter(|n| *n != stays) {
             // A volume that the one that stays lacks is no surplus.
             let is_covered =
-                points[*other].members.iter().all(|m| points[*stays].has_volume(m.volume_id));
+                points[*other].members().all(|m| points[*stays].has_volume(m.volume_id));
             if points[*other].state != PointState::Pending && is_covered {
                 stays_of.insert(*other, points[*stays].standing_ids().collect::<Vec<_>>());
             }

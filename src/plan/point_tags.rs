@@ -120,8 +120,7 @@ fn new_tags(place: Place<'_>, candidate: &Candidate<'_>) -> Pairs {
 
 /// Returns our tags of an existing point, so that a missing member joins it.
 fn repaired_tags(point: &Point<'_>) -> Pairs {
-    let first = point.members.first();
-    let existing = first.into_iter().flat_map(|member| member.thing.tags().iter());
+    let existing = point.first().thing.tags().iter();
     // Not those that say which attempt or copy the other one is.
     let shared =
         [tags::OWNER, tags::POLICY, tags::SLOT, tags::SOURCE, tags::MEMBERS, tags::DEVICES];

@@ -43,7 +43,7 @@ pub fn adoption_votes(scene: &Scene<'_>, debts: &Debts) -> Votes {
             let owed = debts.get(&(scene.region, lineage.key, point.identity));
             let is_owed = owed.is_some_and(|o| !o.unfinished.is_empty() || !o.unknown.is_empty());
             let goes = matches!(verdict, Verdict::Expire(..)) && !is_owed;
-            let of_others = point.members.iter().filter(|m| m.role != Role::Encrypted);
+            let of_others = point.members().filter(|m| m.role != Role::Encrypted);
             // What is only selected is not deleted here, but by whoever adopts it.
             let goes_here = |m: &Member<'_>| goes && m.role == Role::Original;
             of_others.for_each(|m| match (goes_here(m), goes) {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use chrono::{DateTime, Utc};
 
@@ -140,24 +140,25 @@ fn with_enough_newer<'s>(
 ) -> Vec<LineageKey<'s>> {
     let keep_last = |key: &LineageKey<'_>| retention(scene, *key).map_or(1, |r| r.keep_last);
     let n_most = open.keys().map(keep_last).max().unwrap_or(1) as usize;
-    let mut newest: IdMap<VolumeId, BTreeSet<(DateTime<Utc>, usize)>> = IdMap::default();
+    // Of each the oldest on top, which is the next to make room.
+    let mut newest: IdMap<VolumeId, BinaryHeap<Reverse<(DateTime<Utc>, _)>>> = IdMap::default();
     for (n, snapshot) in scene.observed.snapshots.iter().enumerate() {
         let Some(volume_id) = snapshot.volume_id.filter(|id| !id.is_placeholder()) else {
             continue;
         };
         let of_volume = newest.entry(volume_id).or_default();
         let is_newer = of_volume.len() < n_most
-            || of_volume.first().is_some_and(|(oldest, _)| *oldest < snapshot.started_at);
+            || of_volume.peek().is_some_and(|Reverse((oldest, _))| *oldest < snapshot.started_at);
         let is_completed = snapshot.state == SnapshotState::Completed;
         if is_newer && is_completed && !deleted.contains_key(&snapshot.id.into()) {
-            of_volume.insert((snapshot.started_at, n));
+            of_volume.push(Reverse((snapshot.started_at, n)));
             if n_most < of_volume.len() {
-                of_volume.pop_first();
+                of_volume.pop();
             }
         }
     }
     let mut points: BTreeMap<LineageKey<'s>, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
-    for (_, n) in newest.into_values().flatten() {
+    for Reverse((_, n)) in newest.into_values().flatten() {
         let snapshot = &scene.observed.snapshots[n];
         let Some(key) = snapshot_lineage(scene, snapshot) else { continue };
         let member = Member::new(scene, snapshot, true);

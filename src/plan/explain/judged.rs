@@ -159,7 +159,7 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
         if let Some(fate) = fates.first(self.subject.scene.region, ids) {
             return fate.clone();
         }
-        let is_selected = point.members.iter().all(|member| member.role == Role::Selected);
+        let is_selected = point.members().all(|member| member.role == Role::Selected);
         let text = match verdict {
             Verdict::Waiting => "waiting for it to complete".to_owned(),
             Verdict::Keep(holds, until) => format!("stays: {}", held(*holds, *until)),
@@ -182,8 +182,8 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
 
 fn point_text(point: &Point<'_>) -> String {
     let state = state_text(point.state);
-    let images: Vec<String> = point.members.iter().filter_map(image_text).collect();
-    let ids: Vec<String> = point.members.iter().map(|m| m.id().to_string()).collect();
+    let images: Vec<String> = point.members().filter_map(image_text).collect();
+    let ids: Vec<String> = point.members().map(|m| m.id().to_string()).collect();
     let text = if images.is_empty() {
         format!("{state}, {} of {} snapshots: {}", ids.len(), point.wanted, ids.join(" "))
     } else {
