@@ -1,9 +1,8 @@
-//! Planning and reading a million snapshots: how long, how much memory, and whether both grow as the
-//! account does.
+//! Planning and reading a million snapshots: how long, and whether it grows as the account does.
 //!
 //! `cargo bench --no-default-features --bench plan`; with `-- --quick` for the smallest account only.
-//! Everything runs on one thread. Counting bytes makes each allocation a little slower, so times are
-//! upper bounds. Prints; promises nothing.
+//! Everything runs on one thread. Prints; promises nothing. How much memory it takes is `memory`'s,
+//! since counting bytes takes time.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::cast_precision_loss, reason = "nobody reads a table to 16 digits")]
@@ -15,7 +14,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use peak_alloc::PeakAlloc;
 use snapkeep::cloud::files::{Files, save};
 use snapkeep::config::Config;
 use snapkeep::domain::inventory::Inventory;
@@ -26,13 +24,9 @@ mod stopwatch;
 
 use stopwatch::Stopwatch;
 
-#[global_allocator]
-static ALLOCATOR: PeakAlloc = PeakAlloc;
-
 /// Snapshots of each volume, in the accounts that are measured.
 const PER_VOLUME: [usize; 3] = [5, 15, 50];
 const N_RUNS: usize = 7;
-const MIB: f64 = 1024.0 * 1024.0;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let is_quick = std::env::args().any(|arg| arg == "--quick");
@@ -44,24 +38,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         account::N_VOLUMES
     );
     println!(
-        "{:>9} {:>9} {:>9} {:>8} {:>7} {:>9} {:>9} {:>10} {:>10}",
-        "snapshots", "best", "median", "ns each", "growth", "peak", "account", "of it", "questions"
+        "{:>9} {:>9} {:>9} {:>8} {:>7} {:>10}",
+        "snapshots", "best", "median", "ns each", "growth", "questions"
     );
     let mut smaller = None;
     let sizes = if is_quick { &PER_VOLUME[..1] } else { &PER_VOLUME };
     for per_volume in sizes {
-        let before = ALLOCATOR.current_usage();
         let inventory =
             account::inventory(&config, *per_volume, now).ok_or("the account cannot be built")?;
-        let n_bytes = ALLOCATOR.current_usage() - before;
         let planned = Planned::measure(&config, &inventory, now);
-        planned.print(n_bytes, smaller.replace(planned.ns_each()));
+        planned.print(smaller.replace(planned.ns_each()));
         if Some(per_volume) == sizes.last() {
             println!("\n{}", planned.counts);
             read(inventory)?;
         }
     }
-    println!("{}", peak_rss().unwrap_or_default());
     Ok(())
 }
 
@@ -71,7 +62,6 @@ struct Planned {
     best: Duration,
     median: Duration,
     questions: Duration,
-    peak_bytes: usize,
     counts: String,
 }
 
@@ -79,15 +69,11 @@ impl Planned {
     fn measure(config: &Config, inventory: &Inventory, now: DateTime<Utc>) -> Self {
         let request = Request::at(now);
         let mut times = Vec::new();
-        let mut peak_bytes = 0;
         let mut counts = String::new();
         for _ in 0..N_RUNS {
-            ALLOCATOR.reset_peak_usage();
-            let before = ALLOCATOR.current_usage();
             let started = Stopwatch::start();
             let plan = black_box(plan(config, black_box(inventory), &request));
             times.push(started.elapsed());
-            peak_bytes = ALLOCATOR.peak_usage() - before;
             counts = count(&plan);
         }
         times.sort();
@@ -98,7 +84,6 @@ impl Planned {
             best: times[0],
             median: times[N_RUNS / 2],
             questions: started.elapsed(),
-            peak_bytes,
             counts,
         }
     }
@@ -107,19 +92,15 @@ impl Planned {
         self.best.as_nanos() as f64 / self.n_snapshots as f64
     }
 
-    fn print(&self, inventory_bytes: usize, smaller: Option<f64>) {
+    fn print(&self, smaller: Option<f64>) {
         let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
-        let mib = |bytes: usize| format!("{:.0} MiB", bytes as f64 / MIB);
         println!(
-            "{:>9} {:>9} {:>9} {:>8.0} {:>7} {:>9} {:>9} {:>10} {:>10}",
+            "{:>9} {:>9} {:>9} {:>8.0} {:>7} {:>10}",
             self.n_snapshots,
             ms(self.best),
             ms(self.median),
             self.ns_each(),
             smaller.map_or_else(String::new, |ns| format!("{:.2}", self.ns_each() / ns)),
-            mib(self.peak_bytes),
-            mib(inventory_bytes),
-            format!("{} B each", inventory_bytes / self.n_snapshots),
             ms(self.questions),
         );
     }
@@ -143,19 +124,14 @@ fn read(inventory: Inventory) -> Result<(), Box<dyn Error>> {
     save(&inventory, dir.path())?;
     drop(inventory);
     let file_bytes = bytes_in(dir.path())?;
-    ALLOCATOR.reset_peak_usage();
-    let before = ALLOCATOR.current_usage();
     let (started, wall) = (Stopwatch::start(), Instant::now());
     let inventory = black_box(Files::open(dir.path())?.load());
     let (seconds, wall) = (started.elapsed().as_secs_f64(), wall.elapsed().as_secs_f64());
     let n_snapshots: usize = inventory.regions.values().map(|found| found.snapshots.len()).sum();
     let mb = file_bytes as f64 / 1e6;
     println!(
-        "--inventory: {n_snapshots} snapshots read in {seconds:.2} s ({wall:.2} s by the clock); {mb:.0} MB, {:.0} MB/s, \
-         {} B each kept, {:.0} MiB at peak",
+        "--inventory: {n_snapshots} snapshots read in {seconds:.2} s ({wall:.2} s by the clock); {mb:.0} MB, {:.0} MB/s",
         mb / seconds,
-        (ALLOCATOR.current_usage() - before) / n_snapshots,
-        (ALLOCATOR.peak_usage() - before) as f64 / MIB,
     );
     Ok(())
 }
@@ -168,11 +144,4 @@ fn bytes_in(dir: &Path) -> std::io::Result<u64> {
         }
     }
     Ok(n_bytes)
-}
-
-/// Returns the line of the kernel that says how much memory the whole benchmark held at once.
-fn peak_rss() -> Option<String> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    Some(format!("resident at peak, all of the above: {}", line.split_once(':')?.1.trim()))
 }
