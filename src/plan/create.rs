@@ -200,9 +200,8 @@ fn missing<'c>(
     lineage: Option<&JudgedLineage<'_>>,
     point: &Point<'_>,
 ) -> Vec<&'c Volume> {
-    let is_full = point.wanted as usize <= point.n_members();
     // Without its slot, which somebody removed, nothing could join the point.
-    if point.state == PointState::Complete || is_full || point.slot().is_none() {
+    if point.slot().is_none() {
         return Vec::new();
     }
     let failed: BTreeSet<Option<VolumeId>> = lineage
@@ -212,7 +211,7 @@ fn missing<'c>(
         .map(|(entry, _)| entry.volume_id)
         .collect();
     let is_there = |id| point.has_volume(Some(id));
-    let room = point.wanted as usize - point.n_members();
+    let room = (point.wanted as usize).saturating_sub(point.n_members());
     candidate
         .volumes
         .iter()
@@ -264,7 +263,6 @@ fn make_room(
         let failed: Vec<SnapshotId> = lineage
             .into_iter()
             .flat_map(|lineage| &lineage.failed)
-            .filter(|_| 0 < n_to_go)
             .filter(|(entry, _)| entry.role == Role::Original)
             .flat_map(|(entry, _)| failed_snapshots(inventory, entry, volume.id))
             .take(n_to_go)
