@@ -43,7 +43,7 @@ mod rest;
 mod retention;
 #[cfg(test)]
 #[path = "model/scene.rs"]
-mod scene;
+pub(crate) mod scene;
 #[path = "model/since.rs"]
 mod since;
 #[path = "model/thing.rs"]

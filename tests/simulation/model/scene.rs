@@ -1,19 +1,22 @@
-//! Accounts for the model's own tests: one thing a line.
+//! Accounts for tests: one thing a line.
 //!
 //! `snap1 ours=servers/i1 vol=1 at=2026-03-01T03:00 call=7` is a snapshot; what is not said is
 //! plain: in `eu-west-1`, complete, not encrypted, its slot its time. `copy=1@eu-west-1` makes it a
 //! copy, `@eu-west-3` says where it is, `tag:KEY=VALUE` adds a tag. So with `image1`, `backed=1,2`;
 //! `instance1` and `volume1` are sources; `noslot` is for copies of what has none.
+//! `gap DescribeSnapshots @eu-west-3` is what could not be read, `gone i1` a source that is gone; what
+//! follows `#` is for the reader.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use snapkeep::config::{Config, parse};
+use snapkeep::domain::failure::Failure;
 use snapkeep::domain::ids::{RegionalId, ResourceId};
 use snapkeep::domain::inventory::{
-    AttachedVolume, Image, ImageState, Instance, InstanceState, Inventory, RegionInventory,
-    Snapshot, SnapshotState, Volume,
+    AttachedVolume, Gap, Image, ImageState, ImageUse, Instance, InstanceState, Inventory, Listing,
+    RegionInventory, Snapshot, SnapshotState, Volume,
 };
 use snapkeep::domain::region::Region;
 use snapkeep::domain::tags::{self, Tags};
@@ -24,11 +27,11 @@ const HOME: &str = "eu-west-1";
 
 /// An account with the policies over it, at one instant.
 #[derive(Debug)]
-pub(super) struct Scene {
-    config: Config,
-    inventory: Inventory,
+pub(crate) struct Scene {
+    pub(crate) config: Config,
+    pub(crate) inventory: Inventory,
     births: Births,
-    now: DateTime<Utc>,
+    pub(crate) now: DateTime<Utc>,
 }
 
 /// The words of one line, by key.
@@ -36,7 +39,7 @@ struct Words<'s>(BTreeMap<&'s str, &'s str>);
 
 impl Scene {
     /// Makes the account of `lines` as of `now`; `policies` is TOML, `account` a line a thing.
-    pub(super) fn new(policies: &str, now: &str, account: &str) -> Self {
+    pub(crate) fn new(policies: &str, now: &str, account: &str) -> Self {
         let text = format!("version = 1\n{policies}");
         let config = parse(&[("scene.toml".to_owned(), text)]);
         let config = config.unwrap_or_else(|problems| panic!("{problems}"));
@@ -46,7 +49,8 @@ impl Scene {
             births: Births::default(),
             now: instant(now),
         };
-        account.lines().map(str::trim).filter(|line| !line.is_empty()).for_each(|l| scene.add(l));
+        let lines = account.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+        lines.filter(|line| !line.is_empty()).for_each(|line| scene.add(line));
         scene
     }
 
@@ -55,10 +59,21 @@ impl Scene {
         let words = rest.split_whitespace().map(|word| word.split_once('=').unwrap_or((word, "")));
         let words = words.chain(line.starts_with("image").then_some(("is-image", "")));
         let words = Words(words.collect());
-        let (kind, n) = first.split_at(first.find(|c: char| c.is_ascii_digit()).unwrap());
         let region = words.0.keys().find_map(|key| key.strip_prefix('@')).unwrap_or(HOME);
         let region: Region = region.parse().unwrap();
         let found = self.inventory.regions.entry(region).or_default();
+        if first == "gap" {
+            let listing = rest.split_whitespace().next().unwrap();
+            let listing = Listing::ALL.into_iter().find(|l| l.operation() == listing).unwrap();
+            return found
+                .gaps
+                .push(Gap { listing, error: Failure::lasting("UnauthorizedOperation") });
+        }
+        if first == "gone" {
+            found.gone.insert(source_id(rest).parse().unwrap());
+            return;
+        }
+        let (kind, n) = first.split_at(first.find(|c: char| c.is_ascii_digit()).unwrap());
         let id: ResourceId = match kind {
             "snap" => {
                 let snapshot = snapshot(n, &words);
@@ -69,7 +84,16 @@ impl Scene {
                 id("snap-", n).parse().unwrap()
             }
             "image" => {
-                found.images.push(image(n, &words));
+                let image = image(n, &words);
+                let shared_with = words.0.get("shared").map(|account| Arc::from(*account));
+                let used_by = words.0.get("used").map(|by| Arc::from(*by));
+                let uses = ImageUse {
+                    used_by: used_by.into_iter().collect(),
+                    shared_with: Some(shared_with.into_iter().collect()),
+                    is_complete: true,
+                };
+                found.image_uses.insert(image.id, uses);
+                found.images.push(image);
                 id("ami-", n).parse().unwrap()
             }
             _ => return add_source(found, kind, n, &words),
@@ -142,16 +166,20 @@ impl Words<'_> {
         if let Some(ours) = self.0.get("ours") {
             let (policy, source) = ours.split_once('/').unwrap();
             let mut add = |key: &str, value: String| all.insert(key.to_owned(), value);
-            add(tags::OWNER, "main".to_owned());
+            add(tags::OWNER, self.0.get("owner").unwrap_or(&"main").to_string());
             add(tags::POLICY, policy.to_owned());
-            add(tags::SOURCE, format!("{HOME}/{}", source_id(source)));
+            let home = self.0.get("from-region").unwrap_or(&HOME);
+            add(tags::SOURCE, format!("{home}/{}", source_id(source)));
             let time = self.0.get("time").map_or_else(|| self.at(), |time| instant(time));
             let slot = self.0.get("slot").map_or(time, |slot| instant(slot));
             if !self.has("noslot") {
-                add(tags::SLOT, slot.to_rfc3339());
+                add(tags::SLOT, text_of(slot));
             }
             if let Some(members) = self.0.get("members") {
                 add(tags::MEMBERS, (*members).to_owned());
+            }
+            if let Some(devices) = self.0.get("devices") {
+                add(tags::DEVICES, (*devices).to_owned());
             }
             if let Some(attempt) = self.0.get("attempt") {
                 add(tags::ATTEMPT, (*attempt).to_owned());
@@ -162,7 +190,7 @@ impl Words<'_> {
                 add(tags::COPY_OF, parent.clone());
                 let origin = self.id("origin", prefix).map(|id| format!("{HOME}/{id}"));
                 add(tags::ORIGIN, origin.unwrap_or(parent));
-                add(tags::TIME, time.to_rfc3339());
+                add(tags::TIME, text_of(time));
                 if let Some(volume) = self.id("vol", "vol-") {
                     add(tags::VOLUME, volume);
                 }
@@ -173,10 +201,20 @@ impl Words<'_> {
 }
 
 impl Words<'_> {
-    /// Returns the description, as snapkeep or EC2 would have it for what is ours.
-    fn description(&self) -> &str {
-        let ours = if self.has("ours") { "snapkeep ours" } else { "" };
-        self.0.get("description").copied().unwrap_or(ours)
+    /// Returns the description that snapkeep gives to what is ours.
+    fn description(&self) -> String {
+        if let Some(description) = self.0.get("description") {
+            return (*description).to_owned();
+        }
+        let tags = self.tags();
+        let (Some(policy), Some(source)) = (tags.get(tags::POLICY), tags.get(tags::SOURCE)) else {
+            return String::new();
+        };
+        if let Some(parent) = tags.get(tags::COPY_OF) {
+            return format!("snapkeep {policy} copy of {parent}");
+        }
+        let (_, source) = source.split_once('/').unwrap();
+        format!("snapkeep {policy} {source} {}", tags.get(tags::SLOT).unwrap_or_default())
     }
 }
 
@@ -216,6 +254,7 @@ fn image(n: &str, words: &Words<'_>) -> Image {
         source_image_region: parent.map(|(_, region)| region.parse().unwrap()),
         is_public: words.has("public"),
         is_protected: words.has("protected"),
+        description: words.description().into(),
         tags: words.tags(),
         ..Image::plain(id("ami-", n).parse().unwrap(), n)
     }
@@ -227,7 +266,7 @@ fn add_source(found: &mut RegionInventory, kind: &str, n: &str, words: &Words<'_
         return found.volumes.push(Volume {
             id: id("vol-", n).parse().unwrap(),
             state: state.unwrap_or("in-use").into(),
-            volume_type: "gp3".into(),
+            volume_type: words.0.get("type").copied().unwrap_or("gp3").into(),
             size_gib: 8,
             created_at: None,
             tags: words.tags(),
@@ -262,12 +301,17 @@ fn source_id(short: &str) -> String {
     }
 }
 
+fn text_of(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
 fn id(prefix: &str, n: &str) -> String {
     format!("{prefix}{n:0>8}")
 }
 
 fn instant(text: &str) -> DateTime<Utc> {
     NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M")
+        .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S"))
         .unwrap_or_else(|_| panic!("{text}"))
         .and_utc()
 }
