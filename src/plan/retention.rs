@@ -176,10 +176,10 @@ pub fn judge(rules: Rules<'_>, candidates: &[Candidate]) -> Vec<Judgement> {
 fn hold_newest(keep_last: u32, candidates: &[Candidate], judgements: &mut [Judgement]) {
     let mut n_complete = 0;
     for (candidate, judgement) in candidates.iter().zip(judgements).rev() {
-        if candidate.is_complete && n_complete < keep_last {
+        if candidate.is_complete {
             n_complete += 1;
             judgement.holds.insert(Hold::Last);
-        } else if !candidate.is_complete && n_complete == 0 {
+        } else if n_complete == 0 {
             judgement.holds.insert(Hold::NewestIncomplete);
         }
         if n_complete == keep_last {
