@@ -90,7 +90,10 @@ fn details(action: &Action) -> String {
     match &action.op {
         Op::CreateSnapshots(set) => list("of", volumes(&set.volumes)),
         Op::CreateSnapshot(one) => list("of", volumes(std::slice::from_ref(&one.volume))),
-        Op::CreateImage(image) => list("of", volumes(&image.volumes)),
+        Op::CreateImage(image) => {
+            list("of", volumes(&image.volumes));
+            list("tags of its snapshots", vec![image.snapshot_tags.len().to_string()]);
+        }
         Op::CopySnapshot(copy) | Op::CopyImage(copy) => {
             list("attempt", vec![copy.attempt.to_string()]);
             list("beside", copy.known.iter().map(ToString::to_string).collect());
@@ -99,6 +102,7 @@ fn details(action: &Action) -> String {
     }
     if let Some(point) = action.as_creation() {
         list("attempt", vec![point.attempt.to_string()]);
+        list("tags", vec![point.tags.len().to_string()]);
         list("beside", point.known.iter().map(ToString::to_string).collect());
     }
     list("after", action.after());

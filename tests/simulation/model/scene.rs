@@ -3,9 +3,9 @@
 //! `snap1 ours=servers/i1 vol=1 at=2026-03-01T03:00 call=7` is a snapshot; what is not said is
 //! plain: in `eu-west-1`, complete, not encrypted, its slot its time. `copy=1@eu-west-1` makes it a
 //! copy, `@eu-west-3` says where it is, `tag:KEY=VALUE` adds a tag. So with `image1`, `backed=1,2`;
-//! `instance1` and `volume1` are sources; `noslot` is for copies of what has none.
-//! `gap DescribeSnapshots @eu-west-3` is what could not be read, `gone i1` a source that is gone; what
-//! follows `#` is for the reader.
+//! `instance1` and `volume1` are sources; `noslot` is for copies of what has none, `tags=9`
+//! adds nine. `gap DescribeSnapshots @eu-west-3` is what could not be read, `gone i1` a source that is
+//! gone; what follows `#` is for the reader.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -163,6 +163,8 @@ impl Words<'_> {
             self.0.iter().filter_map(|(key, value)| Some((key.strip_prefix("tag:")?, *value)));
         let mut all: BTreeMap<String, String> =
             own.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let n_more: u32 = self.0.get("tags").map_or(0, |n| n.parse().unwrap());
+        all.extend((0..n_more).map(|n| (format!("Key{n}"), n.to_string())));
         if let Some(ours) = self.0.get("ours") {
             let (policy, source) = ours.split_once('/').unwrap();
             let mut add = |key: &str, value: String| all.insert(key.to_owned(), value);
