@@ -103,10 +103,7 @@ impl Schedule {
         let shown = shown.with_nanosecond(0).unwrap_or(shown);
         let first_pass = instant(self.timezone, shown, Repeated::Earlier);
         let shown_at = |at: DateTime<Utc>| at.with_timezone(&self.timezone).naive_local();
-        if now < first_pass + TimeDelta::seconds(1) {
-            return shown;
-        }
-        // Somewhere between the two passes clocks went back.
+        // Between the two passes, if there are two, clocks went back.
         let (mut before, mut after) = (first_pass, now);
         while TimeDelta::seconds(1) < after - before {
             let middle = before + TimeDelta::seconds((after - before).num_seconds() / 2);

@@ -111,9 +111,10 @@ fn batch_len(planned: &[Planned<'_>]) -> usize {
     let mut ids = BTreeSet::new();
     for point in planned.chunk_by(is_one_point) {
         ids.extend(point.iter().flat_map(|(_, a, delete)| read_again(delete, a.region)));
-        // Much that stays must not make for small batches: it would be read again with each.
+        // Much that stays must not make for small batches: it would be read again with each. So the
+        // first point always fits.
         let fits = ids.len() <= FILTER_VALUES_MAX || len < FILTER_VALUES_MAX / 2;
-        if !fits && 0 < len {
+        if !fits {
             break;
         }
         len += point.len();

@@ -17,6 +17,7 @@ mod families;
 mod gaps;
 mod images;
 mod images_foreign;
+mod images_going;
 mod images_kind;
 mod images_leftover;
 mod images_uses;

@@ -92,14 +92,9 @@ impl Field {
         for item in text.split(',') {
             values.extend(self.values_of(item)?);
         }
-        let is_weekday = self.name == WEEKDAY.name;
-        if is_weekday {
+        if self.name == WEEKDAY.name {
             // 7 is Sunday too; the crate counts from Sunday = 1.
             values = values.into_iter().map(|value| value % 7 + 1).collect();
-        }
-        let n_all = if is_weekday { 7 } else { self.max - self.min + 1 };
-        if values.len() == n_all as usize {
-            return Ok("*".to_owned());
         }
         let mut list = String::new();
         for value in values {

@@ -43,7 +43,7 @@ fn number(word: &str) -> Option<u32> {
 /// Returns how to repeat within a larger unit of `n_all`, followed by the fields in `rest`.
 fn repeated(count: u32, n_all: u32, unit: &str, rest: &str) -> Option<String> {
     // Steps begin anew with each larger unit, so they have to go into it.
-    if count == 0 || n_all <= count || !n_all.is_multiple_of(count) {
+    if n_all <= count || !n_all.is_multiple_of(count) {
         return None;
     }
     let field = if count == 1 { "*".to_owned() } else { format!("*/{count}") };
@@ -90,9 +90,17 @@ mod tests {
 
     #[test]
     fn what_crontab_cannot_say_is_not_told() {
-        for text in
-            ["", "every", "every 5 hours", "every 0 h", "every 90 minutes", "0 3 * *", "every 48h"]
-        {
+        for text in [
+            "",
+            "every",
+            "every 5 hours",
+            "every 0 h",
+            "every 60 minutes",
+            "every 90 minutes",
+            "0 3 * *",
+            "every 48h",
+            "every 2 days",
+        ] {
             assert_eq!(translation(text), None, "{text}");
         }
     }

@@ -192,7 +192,9 @@ Fri 2026-12-11 00:00 UTC
 
 #[test]
 fn sunday_is_0_and_7_and_may_end_a_range() {
-    for text in ["0 0 * * 0", "0 0 * * 7", "0 0 * * Sun", "0 0 * * 7-7", "@weekly"] {
+    for text in
+        ["0 0 * * 0", "0 0 * * 7", "0 0 * * Sun", "0 0 * * 7-7", "0 0 * * sun-sun", "@weekly"]
+    {
         assert!(slots(text, "UTC", "2026-03-02T00:00:00Z").starts_with("Sun 2026-03-08"), "{text}");
     }
     for text in ["0 0 * * 5-7", "0 0 * * fri-sun", "0 0 * * 5,6,0"] {
@@ -253,6 +255,21 @@ fn bad_schedules_say_what_is_wrong() {
             "`@nightly` is not a schedule: `@nightly` is none of `@yearly`, `@annually`, `@monthly`, `@weekly`, `@daily`, `@midnight`, `@hourly`"
         ]
     );
+}
+
+#[test]
+fn outside_the_calendar_there_are_no_slots() {
+    let schedule = Schedule::parse("@daily", Tz::UTC).unwrap();
+    for (now, at, after) in [
+        ("-0001-06-01T12:00:00Z", None, None),
+        ("1900-06-01T12:00:00Z", None, None),
+        ("1970-06-01T12:00:00Z", Some("1970-06-01T00:00:00Z"), Some("1970-06-02T00:00:00Z")),
+        ("2100-12-31T12:00:00Z", Some("2100-12-31T00:00:00Z"), None),
+    ] {
+        let slots =
+            [schedule.slot_at(now.parse().unwrap()), schedule.slot_after(now.parse().unwrap())];
+        assert_eq!(slots, [at, after].map(|slot| slot.map(|slot| slot.parse().unwrap())), "{now}");
+    }
 }
 
 /// A field of the model: its text and whether it matches a number.

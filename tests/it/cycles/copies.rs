@@ -17,6 +17,7 @@ mod incremental;
 mod missing;
 mod once;
 mod queue;
+mod refused;
 mod rules;
 mod sharing;
 mod sources;

@@ -73,7 +73,10 @@ async fn a_lost_reply_that_cannot_be_looked_up_is_left_to_the_next_cycle() {
     let (rule, fault) = LOST();
     world.sandbox.fail(rule, fault);
     world.sandbox.fail(Rule::every("DescribeSnapshots").after(1), Fault::Denied);
-    assert_eq!(words(&world.cycle(DAILY).await), ["failed"]);
+    let report = world.cycle(DAILY).await;
+    assert_eq!(words(&report), ["failed"]);
+    let why = report.outcomes[0].reason().unwrap_or_default();
+    assert!(why.contains("looking for it failed: UnauthorizedOperation: "), "{why}");
     world.sandbox.clear_faults();
     let report = world.cycle(DAILY).await;
     assert!(report.plan.actions.is_empty());

@@ -59,7 +59,8 @@ async fn nothing_goes_once_what_was_to_stay_has_been_deleted() {
     let report = world.execute(plan).await;
     assert_eq!(words(&report), ["skipped"; 6]);
     let why = report.outcomes[0].reason().unwrap_or_default();
-    assert!(why.contains(&points[0][1].to_string()), "{why}");
+    let lost = points[0][1];
+    assert_eq!(why, format!("{lost}, which was to stay, is gone or not complete any more"));
     assert_eq!(world.sandbox.n_calls("DeleteSnapshot"), 0);
     // The next plan knows which is the newest complete point now.
     let report = world.cycle(DAILY).await;
@@ -80,6 +81,7 @@ async fn what_is_gone_already_is_no_failure_and_its_siblings_go_too() {
     assert_eq!(outcome_of(&report, points[3][1]), Outcome::Done(vec![]));
     assert_eq!(outcome_of(&report, points[4][0]), Outcome::AlreadyGone);
     assert_eq!(exit_code(&report), ExitCode::Done);
+    assert_eq!(world.sandbox.n_calls("DeleteSnapshot"), 5, "none for what is seen to be gone");
 }
 
 #[tokio::test]
@@ -133,6 +135,18 @@ async fn throttled_and_unanswered_deletions_are_tried_again() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_throttled_ten_times_has_failed() {
+    for (n_throttled, word) in [(9, "done"), (10, "failed")] {
+        let world = World::new();
+        world.history(&world.server(&["gp3"]), 4);
+        world.sandbox.fail(Rule::every("DeleteSnapshot").times(n_throttled), Fault::Throttled);
+        let report = world.cycle(DAILY).await;
+        assert_eq!(words(&report), [word], "{n_throttled}");
+        assert_eq!(world.sandbox.n_calls("DeleteSnapshot"), 10, "{n_throttled}");
+    }
+}
+
+#[tokio::test]
 async fn an_endless_error_fails_one_deletion_and_the_next_cycle_does_it() {
     let (world, points) = world();
     world.sandbox.fail(Rule::every("DeleteSnapshot").naming(&points[4][0]), Fault::ErrorBefore);
@@ -172,6 +186,8 @@ async fn nothing_goes_that_could_not_be_read_again() {
     world.sandbox.fail(Rule::every("DescribeSnapshots"), Fault::ErrorBefore);
     let report = world.execute(plan).await;
     assert_eq!((words(&report), exit_code(&report)), (vec!["failed"; 6], ExitCode::Failed));
+    let why = report.outcomes[0].reason().unwrap_or_default();
+    assert!(why.starts_with("could not be read again: InternalError: "), "{why}");
     assert_eq!(world.sandbox.n_calls("DeleteSnapshot"), 0);
     assert!(points.iter().all(|point| world.has(point)));
 }
@@ -204,6 +220,46 @@ async fn points_larger_than_a_request_are_read_again_as_a_whole() {
     assert!(world.has(&points[3]) && !world.has(&points[4]));
     assert_eq!(world.sandbox.n_calls("DeleteSnapshot"), 120);
     world.assert_nothing_left(&unlimited(), &report).await;
+}
+
+#[tokio::test]
+async fn what_was_seen_more_than_two_minutes_ago_is_looked_at_again() {
+    // Sixteen at a time, of twenty seconds each: 112 are begun within two minutes.
+    for (n_deletions, n_looks) in [(112, 1), (113, 2)] {
+        let world = World::new();
+        world.history(&world.server(&["gp3"]), 3 + n_deletions);
+        let plan = world.plan(&unlimited()).await;
+        world.sandbox.set(|settings| settings.latency = TimeDelta::seconds(20));
+        let report = world.execute(plan).await;
+        assert!(words(&report).iter().all(|word| *word == "done"));
+        // One to plan.
+        assert_eq!(world.sandbox.n_calls("DescribeSnapshots"), 1 + n_looks, "{n_deletions}");
+    }
+}
+
+/// Puts a hold on a snapshot whenever an action ends.
+struct Holder<'w>(&'w World, SnapshotId);
+
+impl Progress for Holder<'_> {
+    fn ended(&self, _: &Action, _: &Outcome) {
+        if self.0.has(&[self.1]) {
+            self.0.sandbox.tag_snapshot(&eu(), self.1, tags::HOLD, "");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hold_set_minutes_before_its_turn_saves_a_snapshot() {
+    let world = World::new();
+    world.history(&world.server(&["gp3"]), 153);
+    let plan = world.plan(&unlimited()).await;
+    world.sandbox.set(|settings| settings.latency = TimeDelta::seconds(20));
+    let last = plan.actions.last().and_then(|a| a.as_delete()?.resource.snapshot()).unwrap();
+    let (_sender, stop) = Stop::new();
+    let report = world.execute_until(plan, &stop, &Holder(&world, last)).await;
+    assert!(matches!(outcome_of(&report, last), Outcome::Skipped(_)));
+    assert!(world.has(&[last]));
+    assert_eq!(words(&report).iter().filter(|word| **word == "done").count(), 149);
 }
 
 /// Sets the wish to stop once so many actions have ended.

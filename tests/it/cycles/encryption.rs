@@ -5,6 +5,7 @@ use snapkeep::cloud::sandbox::{Fault, Rule};
 use snapkeep::domain::ids::ResourceId;
 use snapkeep::domain::inventory::Image;
 use snapkeep::domain::tags;
+use snapkeep::execute::Outcome;
 
 use super::copies::{
     KINDS, Kind, TO_US, Thing, complete, copies, deleted, hourly, lose, ops, planned, settle,
@@ -209,6 +210,23 @@ async fn a_lost_answer_makes_no_second_form() {
 }
 
 #[tokio::test]
+async fn where_a_call_is_not_answered_the_point_is_found_and_not_its_encrypted_form() {
+    for kind in KINDS {
+        let world = world();
+        kind.source(&world);
+        let config = kind.policy(KEEP, "");
+        let late = world.plan(&config).await;
+        settle(&world, &config).await;
+        assert_eq!(forms(&world).len(), kind.n(), "{kind:?}");
+        let call = late.actions[0].operation();
+        world.sandbox.fail(Rule::next(call), Fault::ErrorBefore);
+        let report = world.execute(late).await;
+        let made = plain(&world).iter().map(|thing| thing.id).collect();
+        assert_eq!(report.outcomes, [Outcome::Found(made)], "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn held_and_locked_originals_stay_with_all_of_their_point() {
     for kind in KINDS {
         for is_lock in [false, true] {
@@ -272,6 +290,8 @@ async fn a_destination_that_cannot_be_read_again_stops_the_retirement() {
     world.sandbox.fail(Rule::every("DescribeSnapshots").in_region(&us()), Fault::Denied);
     let report = world.execute(plan).await;
     assert_eq!(words(&report), ["failed", "failed"]);
+    let why = report.outcomes[0].reason().unwrap_or_default();
+    assert!(why.starts_with("could not be read again in us-east-1: Unauthorized"), "{why}");
     assert_eq!(plain(&world).len(), 2);
 }
 

@@ -107,6 +107,26 @@ async fn where_another_image_has_the_name_another_is_taken() {
 }
 
 #[tokio::test]
+async fn an_image_that_another_runner_made_since_the_plan_is_found_by_its_name() {
+    let other = Fault::Refused { code: "InvalidParameterValue", message: "no" };
+    for (fault, word) in [(None, "found"), (Some(other), "failed")] {
+        let world = World::new();
+        world.server(&["gp3"]);
+        let plan = world.plan(IMAGES).await;
+        world.cycle(IMAGES).await;
+        world.wait(TimeDelta::minutes(30));
+        if let Some(fault) = fault {
+            world.sandbox.fail(Rule::next("CreateImage"), fault);
+        }
+        let report = world.execute(plan).await;
+        assert_eq!(words(&report), [word]);
+        let [image] = &world.images(&eu())[..] else { panic!("{:?}", world.images(&eu())) };
+        let found = if word == "found" { vec![image.id.into()] } else { Vec::new() };
+        assert_eq!(report.outcomes[0].made(), found);
+    }
+}
+
+#[tokio::test]
 async fn volumes_that_the_policy_leaves_out_are_not_in_the_image() {
     let config = format!("{IMAGES}volumes = {{ exclude_tags = {{ Scratch = \"*\" }} }}\n");
     let world = World::new();

@@ -246,7 +246,11 @@ async fn an_original_stays_if_its_copy_vanishes_between_plan_and_deletion() {
         {
             super::lose(&world, &us(), copy.id);
         }
-        world.execute(plan).await;
+        let report = world.execute(plan).await;
+        let told = report.outcomes.iter().filter_map(|outcome| outcome.reason());
+        let is_named =
+            |why: &str| why.starts_with("us-east-1/") && why.contains("which was to stay");
+        assert!(told.into_iter().any(is_named), "{kind:?}: {:#?}", report.outcomes);
         let is_there = |id| world.find(&eu(), id).is_some();
         assert!(due.iter().filter_map(|id| id.snapshot()).all(is_there), "{kind:?}");
         assert_eq!(slots(&things(&world, &eu()))[0], oldest, "{kind:?}");
