@@ -28,17 +28,15 @@ impl FromStr for Region {
     type Err = InvalidRegion;
 
     fn from_str(name: &str) -> Result<Self, InvalidRegion> {
-        let parts: Vec<&str> = name.split('-').collect();
-        let is_word =
-            |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+        let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
         // An availability zone such as `eu-west-1a` is the usual slip; it fails on the last part.
-        let is_region = matches!(parts[..], [area, .., number]
-            if 3 <= parts.len()
-                && parts.len() <= 5
-                && area.len() == 2
-                && parts[..parts.len() - 1].iter().all(is_word)
+        let is_region = name.rsplit_once('-').is_some_and(|(words, number)| {
+            words.find('-') == Some(2)
+                && (2..=4).contains(&words.split('-').count())
+                && words.split('-').all(is_word)
                 && matches!(number.len(), 1 | 2)
-                && number.bytes().all(|b| b.is_ascii_digit()));
+                && number.bytes().all(|b| b.is_ascii_digit())
+        });
         if is_region { Ok(Self(name.into())) } else { Err(InvalidRegion(name.to_owned())) }
     }
 }
