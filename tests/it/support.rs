@@ -22,7 +22,6 @@ pub(crate) mod moto;
 pub(crate) mod python;
 #[cfg(feature = "aws")]
 pub(crate) mod runtime_api;
-#[cfg(feature = "aws")]
 pub(crate) mod scene;
 
 /// Returns the environment in which a program of AWS talks to the endpoint `url` and nothing else.
