@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 #[cfg(feature = "aws")]
 use snapkeep::cloud::aws::AwsCloud;
 
+pub(crate) mod account;
 #[cfg(feature = "aws")]
 pub(crate) mod ec2;
 #[cfg(feature = "aws")]

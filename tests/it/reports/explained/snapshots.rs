@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 use snapkeep::domain::failure::Failure;
 use snapkeep::domain::inventory::{Gap, Listing, SnapshotState};
 
-use super::Account;
+use super::check;
+use crate::support::account::Account;
 
 const DB: &str = r#"
 version = 1
@@ -135,115 +136,139 @@ fn account() -> Account {
 
 #[test]
 fn all_of_the_same_data_is_named_wherever_it_is_and_itself_is_not() {
-    account().check(&[
-        (
-            "us-east-1/snap-00000033",
-            &[
-                "volume vol-00000001,",
-                "whose copied by this installation of snapkeep copy of \
+    check(
+        &account(),
+        &[
+            (
+                "us-east-1/snap-00000033",
+                &[
+                    "volume vol-00000001,",
+                    "whose copied by this installation of snapkeep copy of \
                  eu-west-1/snap-00000031: its parent, completed same data \
                  eu-central-1/snap-00000034: copy, pending, encrypted \
                  eu-west-1/snap-00000032: encrypted form, completed, encrypted policy db",
-                "!is not finished",
-            ],
-        ),
-        (
-            "eu-west-1/snap-00000031",
-            &[
-                "whose made by this installation of snapkeep same data \
+                    "!is not finished",
+                ],
+            ),
+            (
+                "eu-west-1/snap-00000031",
+                &[
+                    "whose made by this installation of snapkeep same data \
                  eu-central-1/snap-00000034: copy, pending, encrypted \
                  eu-west-1/snap-00000032: encrypted form, completed, encrypted \
                  us-east-1/snap-00000033: copy, completed, encrypted policy db",
-                "its copy to eu-central-1 is not finished; lifted by the end of the copy; \
+                    "its copy to eu-central-1 is not finished; lifted by the end of the copy; \
                  copy_give_up = ",
-                "!its copy to us-east-1",
-                "is being copied; lifted by the end of the copy",
-                "--snapshot-id snap-00000031 ",
-                "!--snapshot-id snap-00000032 ",
-            ],
-        ),
-        (
-            "eu-west-1/snap-00000041",
-            &[
-                "same data eu-west-1/snap-00000042: encrypted form, completed, encrypted \
+                    "!its copy to us-east-1",
+                    "is being copied; lifted by the end of the copy",
+                    "--snapshot-id snap-00000031 ",
+                    "!--snapshot-id snap-00000032 ",
+                ],
+            ),
+            (
+                "eu-west-1/snap-00000041",
+                &[
+                    "same data eu-west-1/snap-00000042: encrypted form, completed, encrypted \
                  eu-central-1: begun by this plan us-east-1: begun by this plan policy db",
-                "its copy to eu-central-1 is not finished",
-                "its copy to us-east-1 is not finished",
-            ],
-        ),
-        ("eu-west-1/snap-00000012", &["!begun by this plan", "!is not finished"]),
-    ]);
+                    "its copy to eu-central-1 is not finished",
+                    "its copy to us-east-1 is not finished",
+                ],
+            ),
+            ("eu-west-1/snap-00000012", &["!begun by this plan", "!is not finished"]),
+        ],
+    );
 }
 
 #[test]
 fn a_copy_that_failed_is_told_with_what_is_there_of_its_slot() {
-    account().check(&[
-        (
-            "us-east-1/snap-00000023",
-            &[
-                "copy of eu-west-1/snap-00000021: its parent, completed same data \
+    check(
+        &account(),
+        &[
+            (
+                "us-east-1/snap-00000023",
+                &[
+                    "copy of eu-west-1/snap-00000021: its parent, completed same data \
                  eu-central-1/snap-00000024: copy, error, encrypted \
                  eu-west-1/snap-00000022: encrypted form, completed, encrypted",
-                "slot 2026-11-18 03:00Z point attempt 1 failed; fills no slot",
-                "goes not before 2026-11-20 03:11Z",
-                "nothing of it can be restored",
-            ],
-        ),
-        // Its 24 hours are over.
-        ("eu-central-1/snap-00000024", &["attempt 1 failed", "!goes not before"]),
-        (
-            "eu-west-1/snap-00000021",
-            &["us-east-1/snap-00000023: copy, error", "!snap-00000033", "!snap-00000034"],
-        ),
-    ]);
+                    "slot 2026-11-18 03:00Z point attempt 1 failed; fills no slot",
+                    "goes not before 2026-11-20 03:11Z",
+                    "nothing of it can be restored",
+                ],
+            ),
+            // Its 24 hours are over.
+            ("eu-central-1/snap-00000024", &["attempt 1 failed", "!goes not before"]),
+            (
+                "eu-west-1/snap-00000021",
+                &["us-east-1/snap-00000023: copy, error", "!snap-00000033", "!snap-00000034"],
+            ),
+        ],
+    );
 }
 
 #[test]
 fn an_original_that_is_retired_goes_at_once_though_its_point_stays() {
-    account().check(&[
-        ("eu-west-1/snap-00000011", &["verdict goes: unencrypted, ", "!goes not before"]),
-        (
-            "eu-west-1/snap-00000012",
-            &["verdict stays: daily until 2026-11-23 03:00Z", "goes not before 2026-11-23 03:00Z"],
-        ),
-    ]);
+    check(
+        &account(),
+        &[
+            ("eu-west-1/snap-00000011", &["verdict goes: unencrypted, ", "!goes not before"]),
+            (
+                "eu-west-1/snap-00000012",
+                &[
+                    "verdict stays: daily until 2026-11-23 03:00Z",
+                    "goes not before 2026-11-23 03:00Z",
+                ],
+            ),
+        ],
+    );
 }
 
 #[test]
 fn each_rule_is_asked_by_itself() {
-    account().check(&[
-        (
-            "eu-west-1/snap-00000001",
-            &["rules daily = 7 days (first): daily ended 2026-10-08 03:00Z \
+    check(
+        &account(),
+        &[
+            (
+                "eu-west-1/snap-00000001",
+                &["rules daily = 7 days (first): daily ended 2026-10-08 03:00Z \
                  monthly = 3 months (first): holds it until 2027-01-01 03:00Z \
                  keep_last = 1: does not hold it orphans = keep-last: vol-00000001 is there"],
-        ),
-        (
-            "eu-west-1/snap-00000002",
-            &["daily = 7 days (first): 2026-11-15 15:00Z stands for its period"],
-        ),
-        ("eu-west-1/snap-00000003", &["daily = 7 days (first): holds it until 2026-11-22 15:00Z"]),
-    ]);
+            ),
+            (
+                "eu-west-1/snap-00000002",
+                &["daily = 7 days (first): 2026-11-15 15:00Z stands for its period"],
+            ),
+            (
+                "eu-west-1/snap-00000003",
+                &["daily = 7 days (first): holds it until 2026-11-22 15:00Z"],
+            ),
+        ],
+    );
 }
 
 #[test]
 fn what_is_in_the_way_is_told_of_what_no_policy_judges_too() {
     let mut account = account();
-    account.check(&[(
-        "eu-west-1/snap-00000051",
-        &["volume vol-00000009, ", "whose made by others; no policy adopts it", "!in the way"],
-    )]);
+    check(
+        &account,
+        &[(
+            "eu-west-1/snap-00000051",
+            &["volume vol-00000009, ", "whose made by others; no policy adopts it", "!in the way"],
+        )],
+    );
     let region = account.region("eu-west-1");
     region.locked.insert("snap-00000051".parse().unwrap());
     let error = Failure::lasting("UnauthorizedOperation");
     region.gaps.push(Gap { listing: Listing::Images, error });
     let gap = "DescribeImages could not be read; lifted by a run in which DescribeImages succeeds";
-    account.check(&[
-        (
-            "eu-west-1/snap-00000051",
-            &[gap, "locked; lifted by unlocking the snapshot, or the end of its lock"],
-        ),
-        ("eu-west-1/snap-00000001", &[gap, "!locked"]),
-        ("us-east-1/snap-00000013", &["!DescribeImages"]),
-    ]);
+    check(
+        &account,
+        &[
+            (
+                "eu-west-1/snap-00000051",
+                &[gap, "locked; lifted by unlocking the snapshot, or the end of its lock"],
+            ),
+            ("eu-west-1/snap-00000001", &[gap, "!locked"]),
+            ("us-east-1/snap-00000013", &["!DescribeImages"]),
+        ],
+    );
 }
