@@ -8,6 +8,7 @@ mod asked;
 mod changes;
 mod expiry;
 mod leftovers;
+mod parts;
 
 /// What becomes of `id`, in a word: whether the plan deletes it, keeps it, or says nothing of it.
 fn fate(plan: &Plan, id: &str) -> &'static str {
