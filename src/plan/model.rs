@@ -167,3 +167,35 @@ impl Plan {
 pub fn slot_text(slot: DateTime<Utc>) -> String {
     slot.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Action, Deprecation, Note, Op, Plan, Severity};
+    use crate::domain::source::{Family, Source};
+
+    #[test]
+    fn a_fatal_note_refuses_what_is_in_its_region_or_everything() {
+        let action = |region: &str| Action {
+            policy: "golden".into(),
+            region: region.parse().unwrap(),
+            op: Op::EnableImageDeprecation(Deprecation {
+                image_id: "ami-00000001".parse().unwrap(),
+                source: Source::Family(Family::whole()),
+                point_time: chrono::DateTime::default(),
+                at: chrono::DateTime::default(),
+            }),
+        };
+        for (severity, region, expected) in [
+            (Severity::Fatal, Some("eu-west-1"), [true, false]),
+            (Severity::Fatal, None, [true, true]),
+            (Severity::Warning, Some("eu-west-1"), [false, false]),
+            (Severity::Warning, None, [false, false]),
+        ] {
+            let region = region.map(|name| name.parse().unwrap());
+            let note = Note { severity, region, message: String::new() };
+            let plan = Plan { notes: vec![note], ..Plan::default() };
+            let refuses = ["eu-west-1", "us-east-1"].map(|region| plan.refuses(&action(region)));
+            assert_eq!(refuses, expected, "{:?}", plan.notes);
+        }
+    }
+}

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use crate::domain::ids::{ImageId, ResourceId};
 use crate::domain::inventory::{ImageState, Inventory};
 use crate::domain::region::Region;
-use crate::plan::model::{Action, ExpireReason, Op, Plan, TagPurpose, Tagging};
+use crate::plan::model::{Action, Op, Plan, TagPurpose, Tagging};
 
 /// Returns, of each action of `plan`, why it must be left out beside those that `is_wanted` does
 /// not want; none for what may be done, and for what is not wanted.
@@ -92,17 +92,22 @@ impl<'p> Part<'p> {
             {
                 Some(format!("is only for when {image_id} goes, which is left out"))
             }
-            Op::DeleteSnapshot(delete) if delete.backs.is_some() => {
-                let stays = self.image_above(action.region, delete.resource, deregistered)?;
-                Some(format!("backs {stays}, which stays"))
-            }
-            // It is the memory of how often was tried.
-            Op::DeleteSnapshot(delete) if delete.reason == ExpireReason::FailedInTheWay => {
-                let n = self.creations.get(&(action.region, delete.resource)).filter(is_out)?;
-                Some(format!("only makes room for {}, which is left out", self.id(*n)))
+            Op::DeleteSnapshot(delete) => {
+                let above = delete
+                    .backs
+                    .and_then(|_| self.image_above(action.region, delete.resource, deregistered));
+                let why = above.map(|stays| format!("backs {stays}, which stays"));
+                why.or_else(|| self.makes_room(action.region, delete.resource))
             }
             _ => None,
         }
+    }
+
+    /// Returns that `resource` goes only to make room for what is left out: else it stays, as the
+    /// memory of how often was tried.
+    fn makes_room(&self, region: Region, resource: ResourceId) -> Option<String> {
+        let n = self.creations.get(&(region, resource)).filter(|n| !self.is_in[**n])?;
+        Some(format!("only makes room for {}, which is left out", self.id(*n)))
     }
 
     /// Returns an image that is there, stays, and has `snapshot` beneath it.

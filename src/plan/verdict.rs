@@ -232,10 +232,7 @@ fn judge_failed<'a>(
     let newest = failed.iter().filter(is_past).map(rank).max();
     let is_done = |entry: &Entry<'_>| {
         points.iter().any(|point| {
-            let is_later = match entry.slot {
-                Some(slot) => slot <= point.slot_or_time(),
-                None => entry.started_at <= point.time,
-            };
+            let is_later = entry.slot <= Some(point.slot_or_time());
             is_later && point.state == PointState::Complete
         })
     };

@@ -33,6 +33,8 @@ mod notify;
 #[cfg(test)]
 mod plan_properties;
 #[cfg(test)]
+mod planned;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod preflight;

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use snapbox::{Assert, Data};
+use snapkeep::domain::tags::DEVICES;
 use snapkeep::plan::{Action, ChosenVolume, Op, Plan, Request, plan};
 
 use crate::simulation_model::scene::Scene;
@@ -103,6 +104,8 @@ fn details(action: &Action) -> String {
     if let Some(point) = action.as_creation() {
         list("attempt", vec![point.attempt.to_string()]);
         list("tags", vec![point.tags.len().to_string()]);
+        let devices = point.tags.iter().find(|(key, _)| &**key == DEVICES);
+        list("devices", devices.iter().map(|(_, value)| value.to_string()).collect());
         list("beside", point.known.iter().map(ToString::to_string).collect());
     }
     list("after", action.after());

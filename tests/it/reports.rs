@@ -11,6 +11,7 @@ use snapkeep::execute::Outcome;
 use snapkeep::plan::{Plan, Request, explain, plan};
 use snapkeep::report::{ExitCode, explain_text, json, plan_text, run_text};
 
+mod explained;
 mod images;
 mod metrics;
 mod page;

@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 #[cfg(feature = "aws")]
 use snapkeep::cloud::aws::AwsCloud;
 
+pub(crate) mod account;
 #[cfg(feature = "aws")]
 pub(crate) mod ec2;
 #[cfg(feature = "aws")]
@@ -22,7 +23,6 @@ pub(crate) mod moto;
 pub(crate) mod python;
 #[cfg(feature = "aws")]
 pub(crate) mod runtime_api;
-#[cfg(feature = "aws")]
 pub(crate) mod scene;
 
 /// Returns the environment in which a program of AWS talks to the endpoint `url` and nothing else.

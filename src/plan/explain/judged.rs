@@ -122,7 +122,7 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
             At::Failed(entry, goes) => {
                 let point = format!("attempt {} failed; fills no slot", entry.attempt);
                 let ends_at = entry.started_at + FAILED_FOR;
-                let until = Some(ends_at).filter(|at| !goes && world.request.now < *at);
+                let until = (world.request.now < ends_at).then_some(ends_at);
                 (entry.slot, point, self.failed_fate(fates, goes), until)
             }
         };

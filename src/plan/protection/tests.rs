@@ -261,6 +261,15 @@ fn a_start_each_morning_does_not_hide_that_no_point_is_ever_made() {
         let found = at_nine(points, launched);
         assert!(found.ends_with(expected), "{points:?} {launched}: {found}");
     }
+    // For a week it may have been stopped at each slot.
+    let points = &[("11-13 03:00", DONE)];
+    let facts = Facts { since: Some("01-01 00:00"), launched: Some("11-21 08:00"), points };
+    for (now, expected) in
+        [("11-21 08:59", "new 2026-11-21 14:00Z"), ("11-21 09:00", "unprotected 2026-11-14 09:00Z")]
+    {
+        let found = check(&running, facts, now);
+        assert!(found.ends_with(expected), "{now}: {found}");
+    }
 }
 
 #[test]

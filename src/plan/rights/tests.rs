@@ -150,3 +150,43 @@ key alias/eu: eu-west-1: encrypted forms of `golden`
 "#]]
     );
 }
+
+#[test]
+fn a_key_that_every_region_uses_is_named_once() {
+    let needs = needs(
+        "[[policy]]\n\
+         name = \"volumes\"\n\
+         regions = [\"all\"]\n\
+         select = { resource = \"volume\" }\n\
+         retention = { daily = 7 }\n\
+         encrypt = { kms_key = \"alias/backup\" }\n\
+         copy = [{ to = \"eu-central-1\", encrypted = true, kms_key = \"alias/backup\" }]\n",
+    );
+    let keys: Vec<&str> = needs.lines().filter(|line| line.starts_with("key ")).collect();
+    assert_eq!(
+        keys,
+        ["key alias/backup: everywhere: copies of `volumes` to eu-central-1, encrypted forms of \
+          `volumes`"]
+    );
+}
+
+#[test]
+fn ones_own_are_deleted_where_nothing_is_adopted_too() {
+    let needs = needs(
+        "[[policy]]\n\
+         name = \"volumes\"\n\
+         regions = [\"eu-west-1\", \"us-east-1\"]\n\
+         select = { resource = \"volume\" }\n\
+         retention = { daily = 7 }\n\
+         [policy.override.\"us-east-1\"]\n\
+         adopt = { all = true }\n",
+    );
+    let deletions: Vec<&str> = needs.lines().filter(|l| l.starts_with("Delete")).collect();
+    assert_eq!(
+        deletions,
+        [
+            "DeleteOwn DeleteSnapshot: eu-west-1: expired points of `volumes`",
+            "DeleteAdopted DeleteSnapshot: us-east-1: what `volumes` adopts"
+        ]
+    );
+}
