@@ -17,6 +17,7 @@ use snapkeep::plan::{
 };
 
 mod joined;
+mod points;
 
 struct Scene {
     config: Config,

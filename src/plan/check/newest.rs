@@ -162,7 +162,7 @@ fn with_enough_newer<'s>(
         let snapshot = &scene.observed.snapshots[n];
         let Some(key) = snapshot_lineage(scene, snapshot) else { continue };
         let member = Member::new(scene, snapshot, true);
-        if open.get(&key).is_some_and(|lost| *lost < snapshot.started_at) && member.slot.is_some() {
+        if open.get(&key).is_some_and(|lost| *lost < member.started_at) && member.slot.is_some() {
             let of_lineage = points.entry(key).or_default();
             let point = of_lineage.entry((member.slot, member.wanted)).or_default();
             point.insert(member.volume_id);

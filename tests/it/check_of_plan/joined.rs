@@ -346,11 +346,50 @@ fn deleting_what_is_no_leftover_is_found() {
     there.observed(region).images.push(Image::plain(id, "there again"));
     there.assert_broken("is no leftover");
 
-    let mut strange = scene;
-    let snapshots = &mut strange.observed(region).snapshots;
-    let snapshot = snapshots.iter_mut().find(|s| s.id == leftover).unwrap();
-    snapshot.tags = Tags::default();
-    strange.assert_broken("is no leftover");
+    // Nobody knows whose it is.
+    for key in [tags::OWNER, tags::POLICY] {
+        let mut strange = scene.clone();
+        let snapshots = &mut strange.observed(region).snapshots;
+        let snapshot = snapshots.iter_mut().find(|s| s.id == leftover).unwrap();
+        snapshot.tags = snapshot.tags.iter().filter(|(k, _)| *k != key).collect();
+        strange.assert_broken("is no leftover");
+    }
+}
+
+#[test]
+fn making_what_is_there_already_is_found() {
+    let planned = |operation: &str| {
+        let mut actions = first().plan.actions.into_iter();
+        actions.find(|action| action.operation() == operation).unwrap()
+    };
+    for operation in ["CreateSnapshots", "CreateSnapshot", "CreateImage"] {
+        let mut scene = first();
+        scene.account.carry_out(&[planned(operation)], scene.now);
+        scene.assert_broken("is there already");
+    }
+
+    // What is gone or failed is made again.
+    for state in [ImageState::Deregistered, ImageState::Failed] {
+        let (mut scene, action) = (first(), planned("CreateImage"));
+        scene.account.carry_out(std::slice::from_ref(&action), scene.now);
+        scene.observed(action.region).images.last_mut().unwrap().state = state;
+        assert_eq!(scene.broken_by(&weeks().config), [] as [&str; 0], "{state:?}");
+    }
+
+    // The policy made snapshots before it made images.
+    let (mut scene, action) = (first(), planned("CreateImage"));
+    let Op::CreateImage(image) = &action.op else { unreachable!() };
+    let observed = scene.observed(action.region);
+    let snapshot = Snapshot {
+        id: "snap-00000000000000099".parse().unwrap(),
+        volume_id: Some(image.volumes[0].volume_id),
+        description: image.point.description.as_str().into(),
+        tags: image.point.tags.iter().cloned().collect(),
+        started_at: image.point.slot,
+        ..observed.snapshots[0].clone()
+    };
+    observed.snapshots.push(snapshot);
+    scene.assert_broken(&format!("{} is there already", action.id()));
 }
 
 /// The scene in which copies are planned.
@@ -365,11 +404,13 @@ fn copying() -> Scene {
 
 #[test]
 fn copying_what_is_there_already_is_found() {
-    let mut scene = copying();
-    let (action, _) = scene.copy(|_, _| true);
-    scene.plan.actions.retain(|a| a.as_copy().is_some());
-    scene.account.carry_out(&[action], scene.now);
-    scene.assert_broken("is there already");
+    for is_image in [false, true] {
+        let mut scene = copying();
+        let (action, _) = scene.copy(|_, copy| copy.image.is_some() == is_image);
+        scene.plan.actions.retain(|a| a.as_copy().is_some());
+        scene.account.carry_out(&[action], scene.now);
+        scene.assert_broken("is there already");
+    }
 
     let mut twice = copying();
     let (action, _) = twice.copy(|_, _| true);
@@ -463,6 +504,25 @@ fn retiring_without_a_complete_encrypted_form_is_found() {
     let images = &mut uncopied.observed(elsewhere.region).images;
     images.retain(|image| elsewhere.id != image.id.into());
     uncopied.assert_broken(expected);
+
+    // So it is with snapshots, whatever else is encrypted.
+    for is_encrypted in [false, true] {
+        let mut scene = scene();
+        let snapshots = &mut scene.observed(eu()).snapshots;
+        let completed = snapshots.iter_mut().filter(|s| s.state == SnapshotState::Completed);
+        let mut completed: Vec<&mut Snapshot> = completed.collect();
+        let [original, form, other, ..] = &mut completed[..] else { unreachable!() };
+        (original.is_encrypted, form.is_encrypted, other.is_encrypted) =
+            (false, is_encrypted, true);
+        let (original, form) = (original.id, form.id);
+        scene.delete("golden", eu(), original.into(), ExpireReason::Retired);
+        if let Op::DeleteSnapshot(delete) = &mut scene.plan.actions.last_mut().unwrap().op {
+            delete.stays = [form.into()].into();
+        }
+        let broken = scene.broken_by(&weeks().config);
+        let text = format!("{original} {expected}");
+        assert_eq!(broken.contains(&text), !is_encrypted, "{broken:?}");
+    }
 }
 
 #[test]

@@ -348,3 +348,22 @@ async fn an_image_that_others_made_is_encrypted_and_replaced_only_if_it_is_adopt
         assert_eq!(world.sandbox.n_calls("CopyImage"), 2);
     }
 }
+
+#[tokio::test]
+async fn what_is_over_but_still_to_be_copied_gets_its_encrypted_form_all_the_same() {
+    for kind in KINDS {
+        let world = world();
+        kind.source(&world);
+        let config = kind.policy(KEEP, TO_US);
+        settle(&world, &config).await;
+        world.sandbox.fail(Rule::every(kind.call()), Fault::Denied);
+        world.wait(TimeDelta::hours(20));
+        days(&world, &config, 4).await;
+        assert_eq!(slots(&plain(&world))[0], "11-21T03:00", "{kind:?}: its copy is to come");
+        assert!(forms(&world).is_empty(), "{kind:?}");
+        world.sandbox.clear_faults();
+        hourly(&world, &config, 10).await;
+        let made = slots(&copies(&world, &us()));
+        assert_eq!(made.len(), 6, "{kind:?}: {made:?}");
+    }
+}

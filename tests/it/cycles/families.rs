@@ -262,3 +262,24 @@ async fn a_gap_in_images_or_snapshots_leaves_families_alone() {
         }
     }
 }
+
+#[tokio::test]
+async fn of_what_is_adopted_only_what_is_selected_is_copied_and_so_is_its_encrypted_form() {
+    let world = World::new();
+    let old = world.now() - TimeDelta::days(3);
+    world.made_elsewhere("web-1", old, &[("Built", "packer")]);
+    world.made_elsewhere("db-1", old, &[("Built", "packer")]);
+    let copies = "encrypt = { retire_unencrypted = true }\n[[policy.copy]]\nto = \"us-east-1\"\n\
+                  existing = true\nretention = { every = \"1 year\" }";
+    // The name of the form is another.
+    let config = one("every = \"1 year\"", &format!("{ADOPT}\n{copies}")).replace("web-*", "web-?");
+    for _ in 0..6 {
+        world.cycle(&config).await;
+        world.wait(TimeDelta::hours(1));
+    }
+    let names = |region| -> Vec<String> {
+        world.images(&region).iter().map(|image| image.name.to_string()).collect()
+    };
+    assert_eq!(names(eu()), ["db-1", "web-1 encrypted"]);
+    assert_eq!(names(us()), ["web-1 encrypted"]);
+}

@@ -281,3 +281,21 @@ async fn while_a_destination_cannot_be_read_nothing_goes_that_its_tiers_could_ho
     hourly(&world, &config, 1).await;
     assert_eq!(slots(&things(&world, &eu())).len(), n_before);
 }
+
+#[tokio::test]
+async fn while_a_destination_cannot_be_read_what_its_tiers_would_not_hold_goes() {
+    for kind in KINDS {
+        let world = World::new();
+        kind.source(&world);
+        let policy = "retention = { daily = \"4 days\" }";
+        let config = kind.policy(policy, &TO_US.replace("7 days", "2 days"));
+        settle(&world, &config).await;
+        world.sandbox.fail(Rule::every("DescribeSnapshots").in_region(&us()), Fault::ErrorBefore);
+        for _ in 0..6 {
+            world.wait(TimeDelta::hours(20));
+            hourly(&world, &config, 4).await;
+        }
+        let there = slots(&things(&world, &eu()));
+        assert_eq!(there.len(), 4, "{kind:?}: {there:?}");
+    }
+}

@@ -75,6 +75,8 @@ async fn a_change_of_key_is_a_warning_that_the_next_copy_will_be_full() {
     for kind in KINDS {
         let world = World::new();
         kind.source(&world);
+        // Of somebody else, without a key.
+        world.snapshot(&us(), world.volume(&us(), "gp3"), world.now(), &[]);
         world.sandbox.add_key(&us(), "alias/old", true, true);
         let new = world.sandbox.add_key(&us(), "alias/new", true, true);
         let with = |key: &str| {
@@ -138,4 +140,27 @@ async fn a_disabled_key_is_waited_for_and_the_originals_with_it() {
             assert_eq!(super::slots(&things(&world, &eu())).len(), 4, "and the debts are paid");
         }
     }
+}
+
+#[tokio::test]
+async fn the_key_of_a_destination_is_that_of_encrypted_copies_only() {
+    let world = World::new();
+    let server = world.server(&["gp3", "gp3"]);
+    world.sandbox.encrypt_volume(&eu(), server.volumes[1]);
+    let key = world.sandbox.add_key(&us(), "alias/backup", true, true);
+    let config =
+        Kind::Set.policy("", &format!("{TO_US}\n[regions.us-east-1]\nkms_key = \"alias/backup\""));
+    world.cycle(&config).await;
+    world.wait(TimeDelta::minutes(30));
+    let plan = world.plan(&config).await;
+    let asked = planned(&plan).into_iter().map(|copy| {
+        (copy.is_parent_encrypted, copy.encrypted, copy.kms_key.as_deref().map(str::to_owned))
+    });
+    let asked: std::collections::BTreeSet<_> = asked.collect();
+    let expected = [(false, false, None), (true, true, Some("alias/backup".to_owned()))];
+    assert_eq!(asked, expected.into());
+    settle(&world, &config).await;
+    let mut keys: Vec<_> = world.snapshots(&us()).into_iter().map(|s| s.kms_key_id).collect();
+    keys.sort();
+    assert_eq!(keys, [None, Some(key)]);
 }

@@ -143,3 +143,20 @@ async fn newer_points_are_copied_first() {
     hourly(&world, &config, 5).await;
     assert_eq!(complete(&copies(&world, &us())), 60);
 }
+
+#[tokio::test]
+async fn copies_that_others_began_count_among_those_that_run() {
+    let world = World::new();
+    for _ in 0..5 {
+        world.server(&["gp3"]);
+    }
+    let config = Kind::Set.to_us();
+    world.cycle(&config).await;
+    world.wait(TimeDelta::minutes(30));
+    for _ in 0..17 {
+        world.pending(&us(), "vol-ffffffff".parse().unwrap(), world.now());
+    }
+    let report = world.cycle(&config).await;
+    assert_eq!(planned(&report.plan).len(), 3);
+    assert_eq!(waits(&report.plan).matches("EC2 runs 20 copies").count(), 2);
+}

@@ -256,3 +256,28 @@ async fn an_original_stays_if_its_copy_vanishes_between_plan_and_deletion() {
         assert_eq!(slots(&things(&world, &eu()))[0], oldest, "{kind:?}");
     }
 }
+
+#[tokio::test]
+async fn a_copy_that_can_never_be_made_is_given_up_in_the_end() {
+    for is_refused in [false, true] {
+        let world = World::new();
+        Kind::Image.source(&world);
+        let policy = "copy_grace = \"1 day\"\ncopy_give_up = \"4 days\"";
+        let rule = TO_US.replace("7 days", "60 days");
+        let config = Kind::Image.policy(policy, &format!("{rule}\nexisting = true"));
+        if !is_refused {
+            world.sandbox.fail(Rule::every("CopyImage"), Fault::SnapshotsFail);
+        }
+        let mut told = String::new();
+        for _ in 0..6 * 24 {
+            told += &notes(&world.cycle(&config).await.plan);
+            for image in world.images(&eu()).iter().filter(|_| is_refused) {
+                // As those of the Marketplace, which EC2 copies nowhere.
+                world.sandbox.change_image(&eu(), image.id, |i| i.has_product_codes = true);
+            }
+            world.wait(TimeDelta::hours(1));
+        }
+        assert!(told.contains("expires WITHOUT its copy to us-east-1"), "{is_refused}: {told}");
+        assert_eq!(slots(&things(&world, &eu()))[0], "11-22T03:00", "{is_refused}");
+    }
+}

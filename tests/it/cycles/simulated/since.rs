@@ -8,7 +8,7 @@ use snapkeep::domain::ids::ResourceId;
 use snapkeep::domain::tags;
 use snapkeep::run::Report;
 
-use crate::cycles::copies::{KINDS, Kind, copies, slots, things, waits};
+use crate::cycles::copies::{KINDS, Kind, Thing, copies, slots, things, waits};
 use crate::cycles::world::{World, eu, us};
 
 /// A daily point, and a look twenty minutes later.
@@ -23,12 +23,23 @@ async fn day(world: &World, config: &str) -> Report {
 /// In the night to the 3rd: there are copies of the 30th and the 2nd, and nobody may copy the 1st,
 /// which is to be kept for months.
 async fn first_of_month_denied(kind: Kind) -> (World, String) {
+    first_of_month_denied_beside(kind, "").await
+}
+
+/// The same beside other policies.
+async fn first_of_month_denied_beside(kind: Kind, others: &str) -> (World, String) {
     let world = World::at("2026-11-29 03:05:00");
     kind.source(&world);
+    if !others.is_empty() {
+        let other = world.volume(&eu(), "gp3");
+        world.tag_volume(&eu(), other, &[("Other", "on")]);
+    }
     let config = kind.policy(
         "retention = { daily = \"20 days\" }",
-        "[[policy.copy]]\nto = \"us-east-1\"\n\
-         retention = { daily = \"3 days\", monthly = { for = \"3 months\", take = \"first-day\" } }",
+        &format!(
+            "[[policy.copy]]\nto = \"us-east-1\"\nretention = {{ daily = \"3 days\", \
+             monthly = {{ for = \"3 months\", take = \"first-day\" }} }}\n{others}"
+        ),
     );
     day(&world, &config).await;
     day(&world, &config).await;
@@ -41,8 +52,14 @@ async fn first_of_month_denied(kind: Kind) -> (World, String) {
     }
     day(&world, &config).await;
     day(&world, &config).await;
-    assert_eq!(slots(&copies(&world, &us())), ["11-30T03:00", "12-02T03:00"], "{kind:?}");
+    assert_eq!(slots(&of_servers(&world)), ["11-30T03:00", "12-02T03:00"], "{kind:?}");
     (world, config)
+}
+
+fn of_servers(world: &World) -> Vec<Thing> {
+    let mut copies = copies(world, &us());
+    copies.retain(|copy| copy.tag(tags::POLICY) == "servers");
+    copies
 }
 
 /// Once it may be made, the copy of the 1st is, and then nothing is left of the days before.
@@ -118,5 +135,19 @@ fn remove(world: &World, id: ResourceId) {
     match id {
         ResourceId::Snapshot(id) => world.sandbox.remove_snapshot(&us(), id),
         ResourceId::Image(id) => world.sandbox.remove_image(&us(), id),
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_copy_of_a_policy_stays_whatever_copies_another_has_there() {
+    let other = "[[policy]]\nname = \"other\"\nregions = [\"eu-west-1\"]\n\
+                 schedule = \"0 3 * * *\"\nretention = { daily = \"20 days\" }\n\
+                 select = { resource = \"volume\", tags = { Other = \"on\" } }\n\
+                 [[policy.copy]]\nto = \"us-east-1\"";
+    let (world, config) = first_of_month_denied_beside(Kind::Image, other).await;
+    for _ in 0..4 {
+        day(&world, &config).await;
+        let there = slots(&of_servers(&world));
+        assert_eq!(there[0], "11-30T03:00", "{there:?}");
     }
 }
