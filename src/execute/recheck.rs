@@ -11,6 +11,7 @@ use crate::domain::failure::Failure;
 use crate::domain::ids::{ImageId, RegionalId, SnapshotId, VolumeId};
 use crate::domain::inventory::{Image, Snapshot};
 use crate::domain::region::Region;
+use crate::domain::source::Source;
 use crate::domain::tags::{self, Tags};
 use crate::execute::clock::Clock;
 use crate::execute::region::{CallEnd, RegionRun, all_pages};
@@ -172,9 +173,19 @@ impl Seen {
         }
         let stays = read_again(delete, region).filter(|id| *id != going);
         let mut stays = stays.filter(|id| Some(*id) != image);
-        if let Some(lost) = stays.find(|id| !is_complete(id)) {
+        let lost = stays.find_map(|id| {
+            let why = if !is_complete(&id) {
+                "gone or not complete any more"
+            } else if self.is_disowned(delete, id) {
+                "not known as a point of the same source any more"
+            } else {
+                return None;
+            };
+            Some((id, why))
+        });
+        if let Some((lost, why)) = lost {
             let name = if lost.region == region { lost.id.to_string() } else { lost.to_string() };
-            return Some(format!("{name}, which was to stay, is gone or not complete any more"));
+            return Some(format!("{name}, which was to stay, is {why}"));
         }
         let now = self.things.get(&going)?;
         // The planned volume of a copy is its original's; EC2 shows an arbitrary one.
@@ -191,6 +202,19 @@ impl Seen {
             return None;
         };
         Some(format!("its {what} changed since the plan ({})", delete.resource))
+    }
+
+    /// Returns true if somebody changed the tags by which `stays` was known to be of the lineage of
+    /// `delete`. What others made has none of them, and so have images of families.
+    fn is_disowned(&self, delete: &Delete, stays: RegionalId) -> bool {
+        if !delete.tags.has(tags::OWNER) || matches!(delete.source, Source::Family(_)) {
+            return false;
+        }
+        let is_as_known = |thing: &Thing| {
+            let marks = [tags::OWNER, tags::SOURCE];
+            marks.iter().all(|key| thing.tags.get(key) == delete.tags.get(key))
+        };
+        !self.things.get(&stays).is_some_and(is_as_known)
     }
 }
 

@@ -69,6 +69,24 @@ async fn nothing_goes_once_what_was_to_stay_has_been_deleted() {
 }
 
 #[tokio::test]
+async fn nothing_goes_once_what_was_to_stay_is_not_known_any_more() {
+    for key in ["snapkeep:owner", "snapkeep:source"] {
+        let (world, points) = world();
+        let plan = world.plan(DAILY).await;
+        let newest = points[0][0];
+        world.sandbox.change_snapshot(&eu(), newest, |snapshot| {
+            snapshot.tags = snapshot.tags.iter().filter(|(k, _)| *k != key).collect();
+        });
+        let report = world.execute(plan).await;
+        assert_eq!(words(&report), ["skipped"; 6], "{key}");
+        let why = report.outcomes[0].reason().unwrap_or_default();
+        let text = "which was to stay, is not known as a point of the same source any more";
+        assert_eq!(why, format!("{newest}, {text}"));
+        assert_eq!(world.sandbox.n_calls("DeleteSnapshot"), 0);
+    }
+}
+
+#[tokio::test]
 async fn what_is_gone_already_is_no_failure_and_its_siblings_go_too() {
     let (world, points) = world();
     let plan = world.plan(DAILY).await;
