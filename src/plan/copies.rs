@@ -78,7 +78,8 @@ pub struct Found<'p, 'a> {
     pub debts: Debts,
     /// What is asked by now.
     pub demands: Demands,
-    /// Points that nothing is copied of now because of what is on its way: it may fail.
+    /// Points that nothing is copied of now because of what is on its way, which may fail, or because
+    /// they only stand in for the first of their period.
     pub behind_others: HashSet<(Region, LineageKey, Identity)>,
     /// The oldest that lack their copies.
     pub oldest_owed: OldestOwed,
@@ -160,12 +161,13 @@ impl<'p, 'a> Pass<'p, 'a> {
             found.missing.extend(route.missing(point).into_iter().filter(is_first));
         }
         // What is on its way may fail: until then nothing goes that would have been copied without.
+        // And what only stands in for a first of its period was not tried in vain.
         let to_copy: BTreeSet<Identity> = to_copy.iter().map(|point| point.identity).collect();
         for point in route.wanted(Pending::Ignored) {
             if to_copy.contains(&point.identity) {
                 continue;
             }
-            if self.owe(&route, point, found) && route.is_any_pending() {
+            if self.owe(&route, point, found) {
                 route.note_oldest(point, found);
                 found.behind_others.insert((self.scene.region, self.lineage.key, point.identity));
             }

@@ -236,7 +236,8 @@ pub struct Points<'a> {
 
 /// Puts the entries of one lineage in `region` together.
 pub fn points<'a>(region: Region, lineage: &[Entry<'a>]) -> Points<'a> {
-    let mut all = Points { points: Vec::with_capacity(lineage.len()), ..Points::default() };
+    let mut all = Points::default();
+    all.points.reserve(lineage.len());
     let mut forms = Vec::new();
     let mut originals = Vec::new();
     for request in lineage.chunk_by(Entry::shares_request) {

@@ -140,26 +140,11 @@ fn with_enough_newer<'s>(
 ) -> Vec<LineageKey<'s>> {
     let keep_last = |key: &LineageKey<'_>| retention(scene, *key).map_or(1, |r| r.keep_last);
     let n_most = open.keys().map(keep_last).max().unwrap_or(1) as usize;
-    // Of each the oldest on top, which is the next to make room.
-    let mut newest: IdMap<VolumeId, BinaryHeap<Reverse<(DateTime<Utc>, _)>>> = IdMap::default();
-    for (n, snapshot) in scene.observed.snapshots.iter().enumerate() {
-        let Some(volume_id) = snapshot.volume_id.filter(|id| !id.is_placeholder()) else {
-            continue;
-        };
-        let of_volume = newest.entry(volume_id).or_default();
-        let is_newer = of_volume.len() < n_most
-            || of_volume.peek().is_some_and(|Reverse((oldest, _))| *oldest < snapshot.started_at);
-        let is_completed = snapshot.state == SnapshotState::Completed;
-        if is_newer && is_completed && !deleted.contains_key(&snapshot.id.into()) {
-            of_volume.push(Reverse((snapshot.started_at, n)));
-            if n_most < of_volume.len() {
-                of_volume.pop();
-            }
-        }
-    }
+    let survives = |snapshot: &Snapshot| {
+        snapshot.state == SnapshotState::Completed && !deleted.contains_key(&snapshot.id.into())
+    };
     let mut points: BTreeMap<LineageKey<'s>, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
-    for Reverse((_, n)) in newest.into_values().flatten() {
-        let snapshot = &scene.observed.snapshots[n];
+    for snapshot in newest_of_each_volume(&scene.observed.snapshots, survives, n_most) {
         let Some(key) = snapshot_lineage(scene, snapshot) else { continue };
         let member = Member::new(scene, snapshot, true);
         if open.get(&key).is_some_and(|lost| *lost < member.started_at) && member.slot.is_some() {
@@ -173,6 +158,33 @@ fn with_enough_newer<'s>(
         keep_last(key) as usize <= complete.count()
     };
     points.into_iter().filter(has_enough).map(|(key, _)| key).collect()
+}
+
+/// Returns the newest `n_most` of each volume that survive. Any others would prove as much, if less
+/// often.
+fn newest_of_each_volume(
+    snapshots: &[Snapshot],
+    survives: impl Fn(&Snapshot) -> bool,
+    n_most: usize,
+) -> impl Iterator<Item = &Snapshot> {
+    // Of each the oldest on top, which is the next to make room.
+    let mut newest: IdMap<VolumeId, BinaryHeap<Reverse<(DateTime<Utc>, _)>>> = IdMap::default();
+    for (n, snapshot) in snapshots.iter().enumerate() {
+        let Some(volume_id) = snapshot.volume_id.filter(|id| !id.is_placeholder()) else {
+            continue;
+        };
+        let of_volume = newest.entry(volume_id).or_default();
+        let is_newer = of_volume.len() < n_most
+            || of_volume.peek().is_some_and(|Reverse((oldest, _))| *oldest < snapshot.started_at);
+        // Whether it survives is asked last, since it takes longest.
+        if is_newer && survives(snapshot) {
+            of_volume.push(Reverse((snapshot.started_at, n)));
+            if n_most < of_volume.len() {
+                of_volume.pop();
+            }
+        }
+    }
+    newest.into_values().flatten().map(|Reverse((_, n))| &snapshots[n])
 }
 
 /// What a completed snapshot and its tags say of its point.

@@ -83,13 +83,6 @@ impl<'p, 'a> Route<'p, 'a> {
         missing.filter(|m| is_open || m.failed(self.there).next().is_some()).collect()
     }
 
-    /// Returns true if anything of the lineage is on its way, here or there.
-    pub(super) fn is_any_pending(&self) -> bool {
-        let here = self.pass.points().map(|(point, _)| point);
-        let mut all = here.chain(self.copies.values().flatten().copied());
-        all.any(|point| point.state == PointState::Pending)
-    }
-
     /// Notes that a point is still owed its copy, unless that was tried in vain.
     pub(super) fn note_oldest(&self, point: &Point<'a>, found: &mut Found<'p, 'a>) {
         if !self.given_up.contains(&point.identity) {
