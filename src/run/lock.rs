@@ -54,8 +54,18 @@ impl Guard {
 
 #[derive(Debug)]
 struct Held {
-    _files: Vec<File>,
+    files: Vec<File>,
     has_waited: bool,
+}
+
+impl Drop for Held {
+    /// Closing a file is not enough: a command that is just being started has it, too, for a moment.
+    fn drop(&mut self) {
+        for file in &self.files {
+            // If that fails, closing it remains.
+            let _ = file.unlock();
+        }
+    }
 }
 
 impl Locks {
@@ -94,7 +104,7 @@ impl Locks {
                 Err(err) => self.complain(&format!("there is no lock file {name}: {err}")),
             }
         }
-        let held = Arc::new(Held { _files: files, has_waited });
+        let held = Arc::new(Held { files, has_waited });
         *known = Arc::downgrade(&held);
         Some(Guard { held })
     }

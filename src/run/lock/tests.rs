@@ -20,7 +20,11 @@ fn locks(dirs: &[PathBuf]) -> (Locks, Told) {
 }
 
 fn is_free(dir: &TempDir, name: &str) -> bool {
-    File::open(dir.path().join(name)).unwrap().try_lock().is_ok()
+    let file = File::open(dir.path().join(name)).unwrap();
+    let is_free = file.try_lock().is_ok();
+    // A process that another test starts may have the file, too, when it is closed here.
+    file.unlock().unwrap();
+    is_free
 }
 
 #[tokio::test]
