@@ -2,9 +2,11 @@
 //!
 //! EC2 hands out plain strings. A volume id passed where a snapshot id belongs is a deletion of
 //! the wrong thing, so each kind has its own type and the prefix is checked once, at the edge.
-//! An id is stored as the number that its digits spell, in 16 bytes, also where it may be missing.
+//! An id is stored as the number that its digits spell, in 9 bytes, also where it may be missing.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroU8;
 use std::str::FromStr;
 
 use crate::domain::region::Region;
@@ -19,38 +21,61 @@ pub struct InvalidId {
 }
 
 /// The hex digits of an id; ordered as EC2's own strings of one length are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Digits {
-    length: Length,
-    /// The first of 17 digits, which 64 bits have no room for.
-    first: u8,
-    /// The other 16, or all 8.
-    others: u64,
+    first: First,
+    /// The value of the other 16, or of all 8, big end first: without the padding that a number
+    /// would bring, a thing that has two ids is a third smaller.
+    others: [u8; 8],
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Length {
-    Eight,
-    Seventeen,
+/// What comes before the digits that 64 bits have room for; never zero, so that none costs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct First(NonZeroU8);
+
+impl First {
+    /// Nothing: the id has 8 digits.
+    const NONE: Self = Self(NonZeroU8::MIN);
+
+    /// The first of 17 digits.
+    fn digit(value: u64) -> Option<Self> {
+        u8::try_from(value).ok().map(|value| Self(NonZeroU8::MIN.saturating_add(value + 1)))
+    }
+
+    /// Returns the value of the first of 17 digits.
+    fn value(self) -> Option<u8> {
+        self.0.get().checked_sub(2)
+    }
+}
+
+impl Hash for Digits {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Two that differ in their first digit only are as rare as two with all others alike.
+        state.write_u64(self.others());
+    }
 }
 
 impl Digits {
     fn parse(text: &str) -> Option<Self> {
-        let (length, first, others) = match text.len() {
-            8 => (Length::Eight, 0, value(text.as_bytes())?),
+        let (first, others) = match text.len() {
+            8 => (First::NONE, value(text.as_bytes())?),
             17 => {
                 let (first, others) = text.as_bytes().split_at(1);
-                (Length::Seventeen, u8::try_from(value(first)?).ok()?, value(others)?)
+                (First::digit(value(first)?)?, value(others)?)
             }
             _ => return None,
         };
-        Some(Self { length, first, others })
+        Some(Self { first, others: others.to_be_bytes() })
+    }
+
+    fn others(self) -> u64 {
+        u64::from_be_bytes(self.others)
     }
 
     fn is_all_ones(self) -> bool {
-        match self.length {
-            Length::Eight => self.others == 0xffff_ffff,
-            Length::Seventeen => self.first == 0xf && self.others == u64::MAX,
+        match self.first.value() {
+            None => self.others() == 0xffff_ffff,
+            Some(first) => first == 0xf && self.others() == u64::MAX,
         }
     }
 }
@@ -80,9 +105,9 @@ fn value(digits: &[u8]) -> Option<u64> {
 
 impl fmt::Display for Digits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.length {
-            Length::Eight => write!(f, "{:08x}", self.others),
-            Length::Seventeen => write!(f, "{:x}{:016x}", self.first, self.others),
+        match self.first.value() {
+            None => write!(f, "{:08x}", self.others()),
+            Some(first) => write!(f, "{first:x}{:016x}", self.others()),
         }
     }
 }
@@ -266,7 +291,7 @@ mod tests {
         let long = ["snap-00000000000000001", "snap-0ffffffffffffffff", "snap-10000000000000000"];
         let ids = texts.into_iter().chain(long).map(|text| text.parse::<SnapshotId>().unwrap());
         assert!(ids.is_sorted_by(|a, b| a < b));
-        assert_eq!(size_of::<Option<SnapshotId>>(), 16);
+        assert_eq!(size_of::<Option<SnapshotId>>(), 9);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use internment::Intern;
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 #[serde(try_from = "String", into = "String")]
-pub struct Region(Intern<str>);
+pub struct Region(Intern<String>);
 
 /// A string that cannot be the name of a region.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +20,7 @@ pub struct InvalidRegion(String);
 impl Region {
     /// Returns the name as AWS spells it.
     pub fn as_str(&self) -> &'static str {
-        self.0.as_ref()
+        self.0.as_ref().as_str()
     }
 }
 
@@ -37,7 +37,11 @@ impl FromStr for Region {
                 && matches!(number.len(), 1 | 2)
                 && number.bytes().all(|b| b.is_ascii_digit())
         });
-        if is_region { Ok(Self(name.into())) } else { Err(InvalidRegion(name.to_owned())) }
+        if is_region {
+            Ok(Self(Intern::from_ref(name)))
+        } else {
+            Err(InvalidRegion(name.to_owned()))
+        }
     }
 }
 

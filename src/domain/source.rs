@@ -22,24 +22,24 @@ pub enum Source {
 
 /// The name of a family of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Family(Intern<str>);
+pub struct Family(Intern<String>);
 
 impl Family {
     /// Returns the family of all images that a policy selects in a region, where no tag parts them.
     pub fn whole() -> Self {
-        Self(Intern::from("*"))
+        Self(Intern::from_ref("*"))
     }
 
     /// Returns the family that is called `name`; none if the name is too long to stand in a tag
     /// after a region.
     pub fn named(name: &str) -> Option<Self> {
         let room = VALUE_CHARS_MAX - "us-gov-west-1/family:".len() - 8;
-        (name.chars().count() <= room).then(|| Self(Intern::from(name)))
+        (name.chars().count() <= room).then(|| Self(Intern::from_ref(name)))
     }
 
     /// Returns the name.
     pub fn name(self) -> &'static str {
-        self.0.as_ref()
+        self.0.as_ref().as_str()
     }
 }
 
