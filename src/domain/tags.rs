@@ -52,9 +52,8 @@ impl Default for Tags {
 impl Tags {
     /// Returns the value of the tag `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
-        // Every key that is looked at costs a cache miss: none is beyond where `key` would be.
-        let mut at_or_after = self.0.iter().skip_while(|(k, _)| k.as_ref() < key);
-        at_or_after.next().filter(|(k, _)| k.as_ref() == key).map(|(_, v)| v.as_ref())
+        // Not by their order: that looks into every key, equality only into those of its length.
+        self.0.iter().find(|(k, _)| k.as_ref() == key).map(|(_, v)| v.as_ref())
     }
 
     /// Returns true if there is a tag `key`, whatever its value.
@@ -114,25 +113,41 @@ pub struct OurTags<'t> {
     pub backed: Option<&'t str>,
 }
 
+/// Keys as bytes: a match on texts compares with each of them, a match on bytes goes down a tree.
+mod bytes {
+    pub(super) const OWNER: &[u8] = super::OWNER.as_bytes();
+    pub(super) const POLICY: &[u8] = super::POLICY.as_bytes();
+    pub(super) const SLOT: &[u8] = super::SLOT.as_bytes();
+    pub(super) const SOURCE: &[u8] = super::SOURCE.as_bytes();
+    pub(super) const MEMBERS: &[u8] = super::MEMBERS.as_bytes();
+    pub(super) const ATTEMPT: &[u8] = super::ATTEMPT.as_bytes();
+    pub(super) const COPY_OF: &[u8] = super::COPY_OF.as_bytes();
+    pub(super) const ORIGIN: &[u8] = super::ORIGIN.as_bytes();
+    pub(super) const TIME: &[u8] = super::TIME.as_bytes();
+    pub(super) const VOLUME: &[u8] = super::VOLUME.as_bytes();
+    pub(super) const BACKED: &[u8] = super::BACKED.as_bytes();
+    pub(super) const HOLD: &[u8] = super::HOLD.as_bytes();
+}
+
 impl<'t> OurTags<'t> {
     /// Returns our tags among `tags`; none if there is not one, or but a hold.
     pub fn of(tags: &'t Tags) -> Option<Self> {
         let mut ours = Self::default();
         let mut is_empty = true;
         for (key, value) in tags.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
-            match key {
-                HOLD => continue,
-                OWNER => ours.owner = Some(value),
-                POLICY => ours.policy = Some(value),
-                SLOT => ours.slot = Some(value),
-                SOURCE => ours.source = Some(value),
-                MEMBERS => ours.members = Some(value),
-                ATTEMPT => ours.attempt = Some(value),
-                COPY_OF => ours.copy_of = Some(value),
-                ORIGIN => ours.origin = Some(value),
-                TIME => ours.time = Some(value),
-                VOLUME => ours.volume = Some(value),
-                BACKED => ours.backed = Some(value),
+            match key.as_bytes() {
+                bytes::HOLD => continue,
+                bytes::OWNER => ours.owner = Some(value),
+                bytes::POLICY => ours.policy = Some(value),
+                bytes::SLOT => ours.slot = Some(value),
+                bytes::SOURCE => ours.source = Some(value),
+                bytes::MEMBERS => ours.members = Some(value),
+                bytes::ATTEMPT => ours.attempt = Some(value),
+                bytes::COPY_OF => ours.copy_of = Some(value),
+                bytes::ORIGIN => ours.origin = Some(value),
+                bytes::TIME => ours.time = Some(value),
+                bytes::VOLUME => ours.volume = Some(value),
+                bytes::BACKED => ours.backed = Some(value),
                 _ => {}
             }
             is_empty = false;

@@ -123,8 +123,7 @@ const SERVICE_MARKS: [(&str, &str); 5] = [
 /// Tags that anyone can write do not count here: a volume's are carried along to our own
 /// snapshots, which must not become unjudged by that.
 pub fn managing_service(tags: &Tags) -> Option<&'static str> {
-    // Tags are ordered by key, and those of AWS come before ours.
-    tags.iter().take_while(|(key, _)| *key < "aws;").find_map(|(key, _)| {
+    tags.iter().find_map(|(key, _)| {
         let name = key.strip_prefix("aws:")?;
         match name.split_once(':')?.0 {
             "backup" => Some("AWS Backup"),
