@@ -32,7 +32,7 @@ pub fn aftercare(world: &World<'_>, scene: &Scene<'_>, emitted: &mut Emitted, pl
             continue;
         }
         let mut pass = Pass { world, scene, lineage, name, emitted, unsharable: 0 };
-        for (point, verdict) in &lineage.points {
+        for (point, verdict) in lineage.judged() {
             if matches!(verdict, Verdict::Keep(..)) {
                 point.all().filter(|member| member.is_complete()).for_each(|member| {
                     pass.share(point, member);

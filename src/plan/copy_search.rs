@@ -39,8 +39,7 @@ pub fn base_of<'l, 'a>(
     missing: &Missing<'_, '_>,
 ) -> Option<&'l Member<'a>> {
     let role = if missing.rule.is_some() { Role::Copy } else { Role::Encrypted };
-    let points = lineage?.points.iter().rev().map(|(point, _)| point);
-    points.flat_map(Point::all).find(|member| {
+    lineage?.points.iter().rev().flat_map(Point::all).find(|member| {
         member.role == role && member.volume_id == missing.parent.volume_id && member.is_complete()
     })
 }
@@ -51,8 +50,7 @@ pub fn is_any_under_way(
     missing: &Missing<'_, '_>,
 ) -> Option<ResourceId> {
     let role = if missing.rule.is_some() { Role::Copy } else { Role::Encrypted };
-    let points = lineage?.points.iter().map(|(point, _)| point);
-    let found = points.flat_map(Point::all).find(|member| {
+    let found = lineage?.points.iter().flat_map(Point::all).find(|member| {
         member.role == role && member.volume_id == missing.parent.volume_id && member.is_under_way()
     });
     found.map(Member::id)

@@ -53,7 +53,7 @@ pub fn first_copies(scenes: &BTreeMap<Region, Scene<'_>>) -> FirstCopies {
     for scene in scenes.values() {
         for lineage in &scene.lineages {
             let Some(from) = lineage.key.from else { continue };
-            let points = lineage.points.iter().map(|(point, _)| point.time);
+            let points = lineage.points.iter().map(|point| point.time);
             let times = points.chain(lineage.failed.iter().map(|(entry, _)| entry.time));
             if let Some(oldest) = times.min() {
                 let time = first.entry((lineage.key.policy, from, scene.region)).or_insert(oldest);

@@ -178,8 +178,7 @@ fn newest_filled<'l, 'a>(
     place: Place<'_>,
     lineage: &'l JudgedLineage<'a>,
 ) -> Option<&'l Point<'a>> {
-    let points = lineage.points.iter().map(|(point, _)| point);
-    let filled = points.filter(|point| filled_by(place, point) <= place.now);
+    let filled = lineage.points.iter().filter(|point| filled_by(place, point) <= place.now);
     // Of twins the complete one: the other needs no repair.
     filled.max_by_key(|point| (filled_by(place, point), point.state == PointState::Complete))
 }
@@ -300,9 +299,9 @@ fn failed_snapshots(
 /// Returns what of `slot` is there already.
 fn known(lineage: Option<&JudgedLineage<'_>>, slot: DateTime<Utc>) -> Vec<ResourceId> {
     let Some(lineage) = lineage else { return Vec::new() };
-    let points = lineage.points.iter().filter(|(point, _)| point.slot() == Some(slot));
+    let points = lineage.points.iter().filter(|point| point.slot() == Some(slot));
     let failed = lineage.failed.iter().filter(|(entry, _)| entry.slot == Some(slot));
-    let ids = points.flat_map(|(point, _)| point.ids());
+    let ids = points.flat_map(Point::ids);
     let mut known: Vec<ResourceId> = ids.chain(failed.map(|(entry, _)| entry.id)).collect();
     known.sort();
     known

@@ -66,7 +66,7 @@ pub fn expire(
     for lineage in &scene.lineages {
         let name = &world.config.policies[lineage.key.policy].name;
         // Not those that this very run makes: they must not lift a limit that it met.
-        let n_points = lineage.points.iter().filter(|(p, _)| p.time < world.request.now).count();
+        let n_points = lineage.points.iter().filter(|p| p.time < world.request.now).count();
         *plan.n_points.entry((Arc::clone(name), scene.region)).or_default() +=
             u32::try_from(n_points).unwrap_or(u32::MAX);
         if !world.request.covers(name, &scene.region) {
@@ -75,7 +75,7 @@ pub fn expire(
         let newest = newest_complete(lineage, world.request.now);
         let mut pass =
             Pass { world, scene, stage, name, lineage, newest, region_vetoes, emitted, plan };
-        for (point, verdict) in &lineage.points {
+        for (point, verdict) in lineage.judged() {
             n_future +=
                 usize::from(matches!(verdict, Verdict::Keep(h, _) if h.contains(Hold::Future)));
             pass.point(point, verdict, &votes);

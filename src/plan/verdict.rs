@@ -40,20 +40,26 @@ pub enum Verdict {
 pub struct JudgedLineage<'a> {
     /// Which lineage.
     pub key: LineageKey,
-    /// Its points with their verdicts, by time; surplus twins last.
-    pub points: Vec<(Point<'a>, Verdict)>,
+    /// Its points, by time; surplus twins last.
+    pub points: Vec<Point<'a>>,
+    /// The verdict on each of them.
+    verdicts: Vec<Verdict>,
     /// What failed, and whether each goes. Failed copies are also kept as memory, which is for
     /// `copy`.
     pub failed: Vec<(Entry<'a>, bool)>,
 }
 
 impl<'a> JudgedLineage<'a> {
+    /// Returns its points with their verdicts, by time; surplus twins last.
+    pub fn judged(&self) -> impl DoubleEndedIterator<Item = (&Point<'a>, &Verdict)> {
+        self.points.iter().zip(&self.verdicts)
+    }
+
     /// Returns its points that are no surplus, by time.
     pub fn standing(&self) -> impl DoubleEndedIterator<Item = (&Point<'a>, &Verdict)> {
         let is_surplus =
             |verdict: &Verdict| matches!(verdict, Verdict::Expire(ExpireReason::Surplus, _));
-        let points = self.points.iter().map(|(point, verdict)| (point, verdict));
-        points.filter(move |(_, verdict)| !is_surplus(verdict))
+        self.judged().filter(move |(_, verdict)| !is_surplus(verdict))
     }
 }
 
@@ -130,18 +136,17 @@ pub fn judge_lineage<'a>(
             Verdict::Keep(judgement.holds, judgement.until)
         };
     }
-    let mut points: Vec<(Point<'a>, Verdict)> = points.into_iter().zip(verdicts).collect();
     for (point, twin) in surplus {
         // Where the twin that stays goes itself, what it relies on is what must be there.
-        let of_twin =
-            points.iter().find(|(point, _)| point.standing_ids().eq(twin.iter().copied()));
-        let stays = match of_twin {
-            Some((_, Verdict::Expire(_, stays))) => Arc::clone(stays),
+        let of_twin = points.iter().position(|p| p.standing_ids().eq(twin.iter().copied()));
+        let stays = match of_twin.map(|n| &verdicts[n]) {
+            Some(Verdict::Expire(_, stays)) => Arc::clone(stays),
             Some(_) | None => twin.into(),
         };
-        points.push((point, Verdict::Expire(ExpireReason::Surplus, stays)));
+        points.push(point);
+        verdicts.push(Verdict::Expire(ExpireReason::Surplus, stays));
     }
-    JudgedLineage { key, points, failed }
+    JudgedLineage { key, points, verdicts, failed }
 }
 
 /// Returns true if EC2 said that `source` is gone, and nothing casts doubt on it.
@@ -268,7 +273,7 @@ fn judge_failed<'a>(
 
 /// Adds to `coverage` the volumes of complete points of ours.
 pub fn cover(coverage: &mut Coverage, lineage: &JudgedLineage<'_>, now: DateTime<Utc>) {
-    let complete = lineage.points.iter().filter(|(point, verdict)| {
+    let complete = lineage.judged().filter(|(point, verdict)| {
         let stays = !matches!(verdict, Verdict::Expire(..));
         stays && point.state == PointState::Complete && point.time <= now
     });

@@ -39,7 +39,7 @@ pub fn adoption_votes(scene: &Scene<'_>, debts: &Debts) -> Votes {
         let mut count = |id: ResourceId, goes: bool| {
             votes.entry(id).or_default().add(lineage.key.policy, goes);
         };
-        for (point, verdict) in &lineage.points {
+        for (point, verdict) in lineage.judged() {
             let owed = debts.get(&(scene.region, lineage.key, point.identity));
             let is_owed = owed.is_some_and(|o| !o.unfinished.is_empty() || !o.unknown.is_empty());
             let goes = matches!(verdict, Verdict::Expire(..)) && !is_owed;

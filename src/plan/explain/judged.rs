@@ -48,7 +48,7 @@ pub(super) struct Found<'f, 'p, 'a> {
 /// Where in its lineage a thing is.
 #[derive(Clone, Copy)]
 enum At<'p, 'a> {
-    Point(&'p (Point<'a>, Verdict)),
+    Point(&'p Point<'a>, &'p Verdict),
     Failed(&'p Entry<'a>, bool),
 }
 
@@ -56,10 +56,10 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
     /// Looks for the subject in a lineage.
     pub(super) fn of(subject: &'f Subject<'p, 'a>, lineage: &'p JudgedLineage<'a>) -> Option<Self> {
         let id = subject.member_id();
-        let has = |(point, _): &&(Point<'a>, Verdict)| point.ids().any(|other| other == id);
+        let has = |(point, _): &(&Point<'a>, &Verdict)| point.ids().any(|other| other == id);
         let failed = || lineage.failed.iter().find(|(entry, _)| entry.id == id);
-        let place = match lineage.points.iter().find(has) {
-            Some(point) => At::Point(point),
+        let place = match lineage.judged().find(has) {
+            Some((point, verdict)) => At::Point(point, verdict),
             None => failed().map(|(entry, goes)| At::Failed(entry, *goes))?,
         };
         Some(Self { subject, lineage, place })
@@ -68,7 +68,7 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
     /// Returns its point, if it did not fail.
     pub(super) fn point(&self) -> Option<&'p Point<'a>> {
         match self.place {
-            At::Point((point, _)) => Some(point),
+            At::Point(point, _) => Some(point),
             At::Failed(..) => None,
         }
     }
@@ -76,7 +76,7 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
     /// Returns the point's verdict, if it did not fail.
     pub(super) fn verdict(&self) -> Option<&'p Verdict> {
         match self.place {
-            At::Point((_, verdict)) => Some(verdict),
+            At::Point(_, verdict) => Some(verdict),
             At::Failed(..) => None,
         }
     }
@@ -84,7 +84,7 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
     /// Returns everything that goes and stays with it.
     pub(super) fn members(&self) -> Vec<Member<'a>> {
         match self.place {
-            At::Point((point, _)) => point.all().copied().collect(),
+            At::Point(point, _) => point.all().copied().collect(),
             At::Failed(entry, _) => {
                 let Entry { thing, volume_id, role, .. } = *entry;
                 vec![Member::new(thing, volume_id, role)]
@@ -111,7 +111,7 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
         let home = key.from.map_or(Some(scene), |from| world.scenes.get(&from));
         let observed = home.map(|scene| scene.observed);
         let (slot, point, fate, expires_at) = match self.place {
-            At::Point((point, verdict)) => {
+            At::Point(point, verdict) => {
                 let fate = self.fate(fates, point, verdict, Some(self.subject.id()));
                 let until = match verdict {
                     Verdict::Keep(_, until) if !fate.goes => *until,
@@ -127,7 +127,7 @@ impl<'f, 'p, 'a> Found<'f, 'p, 'a> {
             }
         };
         let rules = rules::rules(self, &terms, world.request.now, observed);
-        let lineage = self.lineage.points.iter().map(|(point, verdict)| {
+        let lineage = self.lineage.judged().map(|(point, verdict)| {
             let is_it = self.point().is_some_and(|it| std::ptr::eq(it, point));
             let text = self.fate(fates, point, verdict, None).text;
             (point.time, state_text(point.state), text, is_it)

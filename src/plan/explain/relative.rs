@@ -92,7 +92,7 @@ fn same_data(found: &Found<'_, '_, '_>, there: &Scene<'_>, key: LineageKey) -> V
     let Some(member) = found.member() else { return Vec::new() };
     let Some(identity) = found.identity() else { return Vec::new() };
     let is_it = |id: ResourceId| there.region == subject.scene.region && id == subject.member_id();
-    let points = lineage.points.iter().map(|(point, _)| point);
+    let points = lineage.points.iter();
     let members = points.filter(|point| point.identity == identity).flat_map(Point::all);
     let members = members.map(|m| (m.thing, m.role, m.volume_id));
     let failed = lineage.failed.iter().map(|(entry, _)| entry);

@@ -20,7 +20,7 @@ pub(super) fn rules(
     now: DateTime<Utc>,
     home: Option<&RegionInventory>,
 ) -> Vec<String> {
-    let points = found.lineage.points.iter().map(|(point, _)| point);
+    let points = found.lineage.points.iter();
     let settled: Vec<&Point<'_>> = points.filter(|p| p.state != PointState::Pending).collect();
     let it = found.point().and_then(|it| settled.iter().position(|p| std::ptr::eq(*p, it)));
     let Some(it) = it else { return Vec::new() };
