@@ -17,8 +17,8 @@ use crate::domain::source::{RegionalSource, Source};
 use crate::domain::tags::{self, Tags};
 use crate::plan::check::adopted::{family_of, point_of};
 use crate::plan::check::ours::{
-    LineageKey, has_no_marks, image_lineage, is_managed, lineage_key, snapshot_lineage, variant,
-    volume_of,
+    LineageKey, has_no_marks, image_lineage, is_managed, lineage_key, rest_of_here,
+    snapshot_lineage, variant, volume_of,
 };
 use crate::plan::check::{Broken, Deleted, Scene};
 use crate::plan::model::ExpireReason;
@@ -201,8 +201,8 @@ impl<'t> Member<'t> {
     fn new(scene: Scene<'_>, snapshot: &'t Snapshot, survives: bool) -> Self {
         let tags = &snapshot.tags;
         let wanted = tags.get(tags::MEMBERS).and_then(|text| text.parse().ok()).unwrap_or(1);
-        let home = tags.get(tags::SOURCE).and_then(|text| text.parse::<RegionalSource>().ok());
-        let of_set = 1 < wanted && home.is_some_and(|home| home.region != *scene.region);
+        let is_elsewhere = |source| rest_of_here(scene, source).is_none();
+        let of_set = 1 < wanted && tags.get(tags::SOURCE).is_some_and(is_elsewhere);
         let (volume_id, started_at) = (volume_of(snapshot), time(tags, snapshot.started_at));
         Self { slot: slot(tags, of_set), wanted, volume_id, started_at, survives }
     }

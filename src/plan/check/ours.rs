@@ -27,9 +27,7 @@ pub(super) fn variant<'s>(
     name: &str,
     source: &str,
 ) -> Option<(&'s Policy, &'s RegionalPolicy)> {
-    // Nearly everything is of the region itself, whose name need not be read each time.
-    let here = source.strip_prefix(scene.region.as_str()).and_then(|rest| rest.strip_prefix('/'));
-    let from = match here {
+    let from = match rest_of_here(scene, source) {
         Some(rest) => rest.parse::<Source>().ok().map(|_| *scene.region)?,
         None => source.parse::<RegionalSource>().ok()?.region,
     };
@@ -37,6 +35,13 @@ pub(super) fn variant<'s>(
     let variant = policy.in_region(&from);
     let is_about = from == *scene.region || variant.copy_rule(&from, scene.region).is_some();
     is_about.then_some((policy, variant))
+}
+
+/// Returns what follows the region in `source`, if that is this one.
+///
+/// Nearly everything is of the region itself, whose name need not be read each time.
+pub(super) fn rest_of_here<'t>(scene: Scene<'_>, source: &'t str) -> Option<&'t str> {
+    source.strip_prefix(scene.region.as_str()).and_then(|rest| rest.strip_prefix('/'))
 }
 
 /// Returns the lineage of `snapshot`; none if it is not ours, whatever its tags say.
