@@ -9,6 +9,7 @@ use futures_util::future::{join_all, join5};
 
 use crate::cloud::{Cloud, CloudError, FILTER_VALUES_MAX, ImageFilter, Page, SnapshotFilter};
 use crate::domain::failure::Failure;
+use crate::domain::id_map::IdSet;
 use crate::domain::ids::{InstanceId, SnapshotId, VolumeId};
 use crate::domain::inventory::{
     Gap, Image, Instance, InstanceState, Inventory, Listing, RegionInventory, Snapshot, Volume,
@@ -171,7 +172,7 @@ where
     F: Future<Output = Result<Page<T>, CloudError>>,
 {
     let mut listed = Listed { items: Vec::new(), error: None };
-    let mut seen_ids = HashSet::new();
+    let mut seen_ids = IdSet::default();
     let mut seen_tokens = HashSet::new();
     let mut token = None;
     for _ in 0..PAGES_MAX {
