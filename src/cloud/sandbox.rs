@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 use crate::domain::ids::{ImageId, InstanceId, SnapshotId, VolumeId};
+use crate::domain::intern::Interner;
 use crate::domain::inventory::{
     Image, Instance, InstanceState, Inventory, KeyAnswer, RegionInventory, Snapshot, Volume,
 };
@@ -80,6 +81,7 @@ impl Sandbox {
             account: ACCOUNT.into(),
             regions: BTreeMap::new(),
             ids: Ids::new(0),
+            texts: Interner::default(),
             settings: Settings::default(),
             faults: Faults::default(),
             luck: Luck::new(0),

@@ -128,7 +128,7 @@ impl Sandbox {
         }
         let now = self.time.now();
         let state = &mut *self.lock();
-        let State { regions, settings, ids, account, journal, .. } = state;
+        let State { regions, settings, ids, texts, account, journal, .. } = state;
         let here = *region;
         let region = regions.get_mut(&here).ok_or_else(Refusal::no_such_region)?;
         region.settle(now);
@@ -142,6 +142,7 @@ impl Sandbox {
             account: account.clone(),
             snapshot_ids: &mut ids.snapshots,
             image_ids: &mut ids.images,
+            texts,
             visible_from: now + settings.invisible_for,
             is_failing: fault == Some(&Fault::SnapshotsFail),
         };

@@ -53,7 +53,7 @@ pub(super) fn copy_snapshot(
     let source = find_source(regions, request.source_region, request.source_snapshot_id, maker)?;
     let region = regions.entry(maker.here).or_default();
     check_room(region, 1)?;
-    let tags = checked_tags(&request.tags, None)?;
+    let tags = checked_tags(&request.tags, None, maker.texts)?;
     let wish = Wish {
         encrypted: request.encrypted,
         kms_key_id: request.kms_key_id.as_deref(),

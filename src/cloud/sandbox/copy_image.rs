@@ -47,8 +47,8 @@ pub(super) fn copy_image(
     }
     check_minutes(request.completion_minutes)?;
     checked_description(&request.description)?;
-    let image_tags = checked_tags(&request.image_tags, None)?;
-    let snapshot_tags = checked_tags(&request.snapshot_tags, None)?;
+    let image_tags = checked_tags(&request.image_tags, None, maker.texts)?;
+    let snapshot_tags = checked_tags(&request.snapshot_tags, None, maker.texts)?;
     let (image, sources) = find_image(regions, maker, request)?;
     let region = regions.entry(maker.here).or_default();
     check_name(region, &request.name)?;

@@ -12,6 +12,7 @@ use crate::cloud::sandbox::state::{End, RegionState, duration};
 use crate::cloud::sandbox::tagging::checked_tags;
 use crate::cloud::{CreateSnapshot, CreateSnapshots, Created};
 use crate::domain::ids::{SnapshotId, VolumeId};
+use crate::domain::intern::Interner;
 use crate::domain::inventory::{Instance, InstanceState, Snapshot, SnapshotState, Volume};
 use crate::domain::region::Region;
 use crate::domain::tags::Tags;
@@ -31,6 +32,8 @@ pub(super) struct Maker<'a> {
     pub(super) account: Arc<str>,
     pub(super) snapshot_ids: &'a mut SplitMix64,
     pub(super) image_ids: &'a mut SplitMix64,
+    /// Texts of tags that are known.
+    pub(super) texts: &'a mut Interner,
     pub(super) visible_from: DateTime<Utc>,
     /// Whether what is made will fail.
     pub(super) is_failing: bool,
@@ -55,7 +58,7 @@ pub(super) fn create_snapshots(
     for volume_id in wanted {
         let volume = ready_volume(region, volume_id, maker.now)?;
         let volume_tags = request.copy_tags_from_volume.then_some(&volume.tags);
-        planned.push((volume.clone(), checked_tags(&request.tags, volume_tags)?));
+        planned.push((volume.clone(), checked_tags(&request.tags, volume_tags, maker.texts)?));
     }
     let made = planned
         .into_iter()
@@ -70,7 +73,7 @@ pub(super) fn create_snapshot(
     request: &CreateSnapshot,
 ) -> Result<Created, Refusal> {
     let volume = ready_volume(region, request.volume_id, maker.now)?.clone();
-    let tags = checked_tags(&request.tags, None)?;
+    let tags = checked_tags(&request.tags, None, maker.texts)?;
     Ok(make(region, maker, &volume, &request.description, tags))
 }
 

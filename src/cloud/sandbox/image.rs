@@ -26,8 +26,8 @@ pub(super) fn create_image(
     let volumes = wanted_volumes(region, instance, request, maker.now)?;
     check_name(region, &request.name)?;
     checked_description(&request.description)?;
-    let image_tags = checked_tags(&request.image_tags, None)?;
-    let snapshot_tags = checked_tags(&request.snapshot_tags, None)?;
+    let image_tags = checked_tags(&request.image_tags, None, maker.texts)?;
+    let snapshot_tags = checked_tags(&request.snapshot_tags, None, maker.texts)?;
 
     let id = new_image_id(region, maker);
     let description = format!("Created by CreateImage({instance_id}) for {id}");

@@ -19,6 +19,7 @@ use crate::cloud::sandbox::settings::Settings;
 use crate::cloud::sandbox::throttle::Bucket;
 use crate::cloud::sandbox::unfinished::Unfinished;
 use crate::domain::ids::{ImageId, InstanceId, ResourceId, SnapshotId, VolumeId};
+use crate::domain::intern::Interner;
 use crate::domain::inventory::{Image, ImageState, Instance, Snapshot, SnapshotState, Volume};
 use crate::domain::region::Region;
 
@@ -28,6 +29,8 @@ pub(super) struct State {
     pub(super) account: Arc<str>,
     pub(super) regions: Regions,
     pub(super) ids: Ids,
+    /// Texts of tags.
+    pub(super) texts: Interner,
     pub(super) settings: Settings,
     pub(super) faults: Faults,
     pub(super) luck: Luck,

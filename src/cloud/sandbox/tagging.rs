@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::cloud::sandbox::refusal::Refusal;
 use crate::cloud::sandbox::state::RegionState;
 use crate::domain::ids::ResourceId;
+use crate::domain::intern::Interner;
 use crate::domain::tags::{TAGS_MAX, Tags, VALUE_CHARS_MAX};
 
 /// EC2 API model: keys have at most 127 characters.
@@ -26,8 +27,7 @@ pub(super) fn create_tags(
             "The request must contain the parameter Tags",
         ));
     }
-    checked_tags(asked, None)?;
-    let keys: BTreeSet<&str> = asked.iter().map(|(key, _)| key.as_str()).collect();
+    let keys = checked_keys(asked)?;
     let kept = tags.iter().filter(|(key, _)| !keys.contains(key));
     let new = asked.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let all: Tags = kept.chain(new).collect();
@@ -39,10 +39,25 @@ pub(super) fn create_tags(
 }
 
 /// Checks the tags of a request as EC2 does, and adds those of the volume.
+///
+/// `texts` are those that are known, so that a year of points has each key once and not each time.
 pub(super) fn checked_tags(
     asked: &[(String, String)],
     of_volume: Option<&Tags>,
+    texts: &mut Interner,
 ) -> Result<Tags, Refusal> {
+    let keys = checked_keys(asked)?;
+    // What AWS itself wrote on the volume stays there, and what the call says wins.
+    let of_volume = of_volume.into_iter().flat_map(Tags::iter);
+    let of_volume = of_volume.filter(|(key, _)| !key.starts_with("aws:") && !keys.contains(key));
+    let asked = asked.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let all = asked.chain(of_volume).map(|(key, value)| (texts.share(key), texts.share(value)));
+    let tags: Tags = all.collect();
+    if has_too_many(&tags) { Err(too_many()) } else { Ok(tags) }
+}
+
+/// Checks each tag of a request as EC2 does, and returns their keys.
+fn checked_keys(asked: &[(String, String)]) -> Result<BTreeSet<&str>, Refusal> {
     let mut keys = BTreeSet::new();
     for (key, value) in asked {
         if key.is_empty() || KEY_CHARS_MAX < key.chars().count() {
@@ -62,12 +77,7 @@ pub(super) fn checked_tags(
             return Err(Refusal::invalid_parameter(message));
         }
     }
-    // What AWS itself wrote on the volume stays there, and what the call says wins.
-    let of_volume = of_volume.into_iter().flat_map(Tags::iter);
-    let of_volume = of_volume.filter(|(key, _)| !key.starts_with("aws:") && !keys.contains(key));
-    let asked = asked.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let tags: Tags = asked.chain(of_volume).collect();
-    if has_too_many(&tags) { Err(too_many()) } else { Ok(tags) }
+    Ok(keys)
 }
 
 /// EC2 user guide, "Tag restrictions": tags that AWS itself wrote do not count.

@@ -393,7 +393,7 @@ impl Recovery<'_> {
         at: DateTime<Utc>,
         call: impl FnOnce(&mut Regions, &mut Maker<'_>) -> Result<T, Refusal>,
     ) -> Option<T> {
-        let State { account, regions, ids, .. } = &mut *self.demo.sandbox.lock();
+        let State { account, regions, ids, texts, .. } = &mut *self.demo.sandbox.lock();
         for region in regions.values_mut() {
             region.settle(at);
         }
@@ -403,6 +403,7 @@ impl Recovery<'_> {
             account: Arc::clone(account),
             snapshot_ids: &mut ids.snapshots,
             image_ids: &mut ids.images,
+            texts,
             visible_from: at,
             is_failing: false,
         };
